@@ -1,0 +1,1 @@
+"""initlint: the linter for how PyTorch models are initialized."""

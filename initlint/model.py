@@ -1,0 +1,302 @@
+"""The nouns that every part of initlint shares: what was read, what was judged, what is said and what is written.
+
+Nothing here imports more than the standard library, and every object is frozen: a front end builds a
+`Model`, `analysis` turns it into `Judgement`s, `checks` turn those into `Finding`s, `fix` attaches `Fix`es.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+Value = str | int | float | bool | None
+"""A value that can be written down: what a message, a report or a fix may quote."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Site:
+    """A stretch of source text.
+
+    Lines and columns count from 1, columns in characters; `end_column` points one past the last character.
+    `file` is an absolute path (or the name given for standard input); `cell` the 1-based notebook cell.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    cell: int | None = None
+
+
+class Severity(IntEnum):
+    """How much a finding costs, ordered."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+    @property
+    def label(self) -> str:
+        """The word that users read and write: ``info``, ``warning`` or ``error``."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """What last wrote a parameter.
+
+    `gain` is the nominal gain, std * sqrt(the fan the initializer itself scales by): sqrt(2) for Kaiming before ReLU
+    in either mode, `gain` for Xavier, 1/sqrt(3) for the default of Linear and Conv. `effective_gain` is
+    std * sqrt(true fan_in), known only where the widths are known; it is what a signal meets. `std` and `mean` are
+    in units of the weight. Whatever is not known is None.
+
+    `editable` says that `site` is one call in the user's text whose arguments may be rewritten (not a helper that
+    other layers share with another purpose, not a library's).
+    """
+
+    source: Literal["default", "explicit", "loaded", "unknown"]
+    function: str | None = None
+    arguments: tuple[tuple[str, Value], ...] = ()
+    gain: float | None = None
+    effective_gain: float | None = None
+    std: float | None = None
+    mean: float | None = None
+    site: Site | None = None
+    editable: bool = False
+    conditional: bool = False
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every element was set to one value."""
+        return self.std == 0.0
+
+
+UNKNOWN_INITIALIZER = Initializer("unknown")
+
+Parametrization = Literal["weight_norm", "spectral_norm", "orthogonal", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One parameterised layer of a model, or a bare `nn.Parameter` used as a matrix (`kind` "Parameter").
+
+    `owner` is the class that holds it, past any torch containers, and `path` the dotted path from there
+    (``features.0``): together what a user would call it. `owner_site` is the header of that class. `access` is the
+    expression that names the layer in the owner's `__init__` (``self.features[0]``) or after the statement that
+    built it at module level (``net[0]``), None where no such expression exists.
+
+    `repeats` says that an unknown number of layers comes from this construction. `context` names who built it, where
+    that matters (``Net in net.py``). `history` holds the writes to the weight before the last, oldest first.
+    """
+
+    id: int
+    kind: str
+    owner: str
+    path: str
+    site: Site
+    weight: Initializer
+    bias: Initializer | None = None
+    history: tuple[Initializer, ...] = ()
+    fan_in: int | None = None
+    fan_out: int | None = None
+    groups: int | None = 1
+    transposed: bool = False
+    lazy: bool = False
+    frozen: bool = False
+    repeats: bool = False
+    parametrization: Parametrization | None = None
+    access: str | None = None
+    owner_site: Site | None = None
+    context: str | None = None
+
+
+OpKind = Literal[
+    "input",  # a tensor from outside
+    "layer",  # applies a Layer; `layer` is its id
+    "activation",  # `name` is canonical (relu, leaky_relu, ...), `params` its slopes
+    "norm",  # erases scale
+    "transparent",  # reshapes, pools, drops: `params` may hold "factor", what it multiplies the rms by
+    "scale",  # multiplies by a number: `params` "factor", absent when unknown
+    "add",  # sums two or more tensors
+    "gate",  # multiplies two or more tensors
+    "concat",
+    "matmul",  # attention scores, einsum of two activations
+    "softmax",
+    "join",  # exactly one of the inputs arrives, it is not known which
+    "output",  # leaves the model
+    "opaque",  # something that was not understood
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One step of a forward pass; `inputs` are the positions of earlier ops in `Model.ops`."""
+
+    id: int
+    kind: OpKind
+    name: str
+    inputs: tuple[int, ...] = ()
+    layer: int | None = None
+    params: tuple[tuple[str, float], ...] = ()
+    site: Site | None = None
+
+    def param(self, name: str, default: float | None = None) -> float | None:
+        """The numeric parameter `name`, or `default`."""
+        return dict(self.params).get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened while a model was built and that a check may want to hear of.
+
+    `kind` names the fact (``deprecated-initializer``, ``write-to-copy``); `site` is where; `layer` the id of the layer it
+    concerns; `details` what the message quotes.
+    """
+
+    kind: str
+    site: Site
+    layer: int | None = None
+    details: tuple[tuple[str, Value], ...] = ()
+    related: tuple[Site, ...] = ()
+
+    def detail(self, name: str) -> Value:
+        """The detail called `name`, or None."""
+        return dict(self.details).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model as one front end understood it: layers, the ops of its forward pass in order, and what happened."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    ops: tuple[Op, ...]
+    events: tuple[Event, ...] = ()
+    opaque: tuple[str, ...] = ()
+    site: Site | None = None
+    traced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """An activation that a layer's output runs into, and what lies between the two.
+
+    `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many; `gated`: the activation multiplies another tensor,
+    or the layer's output is multiplied before it arrives; `scaled`: the factor of known scalar multiplications;
+    `output`: what the activation returns leaves the model without passing another layer; `alternative`: only on
+    one of several branches of which one is taken.
+    """
+
+    activation: str
+    params: tuple[tuple[str, float], ...] = ()
+    site: Site | None = None
+    normalized: bool = False
+    residual: bool = False
+    adds: int = 0
+    gated: bool = False
+    scaled: float | None = 1.0
+    output: bool = False
+    alternative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The maximal un-normalised path that a layer lies on.
+
+    `length` counts its weight layers including the head, `position` is the layer's, from 1, `signal` is J: the predicted factor on
+    gradient and input-dependent signal over the chain (SGD starts well for 0.1 <= J <= 10). `fixed_signal` is J with every
+    mismatched layer of the chain repaired. `layers` are the ids in order. `pools` counts max-pools on the way.
+    """
+
+    length: int
+    position: int
+    signal: float | None
+    fixed_signal: float | None = None
+    layers: tuple[int, ...] = ()
+    residual: bool = False
+    pools: int = 0
+
+
+Verdict = Literal["match", "mismatch", "exempt", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is known of one layer: its followers, its chain and the verdict.
+
+    `bands` are the accepted intervals of gain for the follower that decided, `ideal` the gain to write. `reason` says in a few words
+    why a layer is exempt or unknown. `model` names the model it was judged in; `traced` says the tracer judged it.
+    """
+
+    layer: Layer
+    verdict: Verdict
+    followers: tuple[Follower, ...] = ()
+    chain: Chain | None = None
+    decisive: Follower | None = None
+    ideal: float | None = None
+    bands: tuple[tuple[float, float], ...] = ()
+    reason: str = ""
+    model: str = ""
+    traced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A second place that a finding points to, and what is there."""
+
+    site: Site
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the text between two positions of one file; both count from 1, columns in characters."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    content: str
+
+
+Applicability = Literal["safe", "unsafe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that belong together: all are applied or none. `title` is a verb phrase."""
+
+    title: str
+    applicability: Applicability
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to say to the user, at one place.
+
+    `message` is one lower-case clause naming the user's symbols and the measure; `help` says what to write instead. `layer` is
+    ``Net.conv1``; `init` the call in effect (``default``, ``kaiming_normal_(mode='fan_out')``). `layers` are the judgements that the finding rests on: what a
+    fix repairs.
+    """
+
+    code: str
+    name: str
+    message: str
+    severity: Severity
+    site: Site
+    help: str | None = None
+    layer: str | None = None
+    activation: str | None = None
+    init: str | None = None
+    gain: float | None = None
+    ideal_gain: float | None = None
+    chain_length: int | None = None
+    chain_signal: float | None = None
+    related: tuple[Related, ...] = ()
+    fix: Fix | None = None
+    judgements: tuple[Judgement, ...] = ()
+    event: Event | None = None
