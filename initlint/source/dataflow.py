@@ -1,0 +1,131 @@
+"""The op graph that forward passes lay down, and the hand-written activations recognised in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initlint.model import OpKind
+    from initlint.source.values import Instance, ParamV, Place
+
+
+@dataclass(slots=True)
+class Node:
+    """One op; `kind` is that of `model.Op`, or ``fused`` when it became part of another op."""
+
+    kind: OpKind | str
+    name: str
+    inputs: tuple[int, ...]
+    layer: Instance | ParamV | None = None
+    params: tuple[tuple[str, float], ...] = ()
+    place: Place | None = None
+
+
+_POINTWISE = frozenset({"activation", "scale", "shift"})
+_WALK = 12
+
+
+class Graph:
+    """The ops of one context, in the order they run."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+
+    def add(
+        self,
+        kind: OpKind | str,
+        name: str,
+        inputs: tuple[int, ...] = (),
+        *,
+        layer: Instance | ParamV | None = None,
+        params: tuple[tuple[str, float], ...] = (),
+        place: Place | None = None,
+    ) -> int:
+        """Append an op and return its position."""
+        self.nodes.append(Node(kind, name, inputs, layer, params, place))
+        return len(self.nodes) - 1
+
+    def multiply(self, left: int, right: int, place: Place | None) -> int:
+        """The product of two tensors: a hand-written activation where both come from one tensor, else a gate."""
+        if left == right:
+            return self.squared(left, place)
+        for base, other in ((left, right), (right, left)):
+            path = self._pointwise_path(other, base)
+            if path is None:
+                continue
+            name = _product_name([self.nodes[op].name for op in path])
+            self._fuse(path)
+            return self.add("activation" if name else "opaque", name or "product", (base,), place=place)
+        shared = self._shared_source(left, right)
+        if shared is not None:
+            source_op, names = shared
+            name = _product_name(names)
+            if name:
+                return self.add("activation", name, (source_op,), place=place)
+        return self.add("gate", "mul", (left, right), place=place)
+
+    def squared(self, op: int, place: Place | None) -> int:
+        """x ** 2; the square of a ReLU is an activation of its own."""
+        node = self.nodes[op]
+        if node.kind == "activation" and node.name == "relu":
+            self._fuse([op])
+            return self.add("activation", "relu_squared", node.inputs, place=place)
+        return self.add("opaque", "square", (op,), place=place)
+
+    def _fuse(self, ops: list[int]) -> None:
+        """What has become part of a later op consumes nothing any more."""
+        for op in ops:
+            self.nodes[op] = Node("fused", self.nodes[op].name, ())
+
+    def _pointwise_path(self, op: int, base: int) -> list[int] | None:
+        """The ops between `base` and `op` when each of them is pointwise and there is no other way in."""
+        path: list[int] = []
+        while op != base:
+            node = self.nodes[op]
+            if node.kind not in _POINTWISE or len(node.inputs) != 1 or len(path) > _WALK:
+                return None
+            path.append(op)
+            (op,) = node.inputs
+        return path
+
+    def _shared_source(self, left: int, right: int) -> tuple[int, list[str]] | None:
+        """Both operands are pointwise functions of one tensor: that tensor and the names on the way (``0.5 * x * (1 + tanh(x))``)."""
+        seen: dict[int, list[int]] = {}
+        path: list[int] = []
+        op = left
+        while True:
+            seen[op] = list(path)
+            node = self.nodes[op]
+            if node.kind not in _POINTWISE or len(node.inputs) != 1 or len(path) > _WALK:
+                break
+            path.append(op)
+            (op,) = node.inputs
+        path = []
+        op = right
+        while op not in seen:
+            node = self.nodes[op]
+            if node.kind not in _POINTWISE or len(node.inputs) != 1 or len(path) > _WALK:
+                return None
+            path.append(op)
+            (op,) = node.inputs
+        ops = path + seen[op]
+        names = [self.nodes[each].name for each in ops]
+        if not _product_name(names):
+            return None
+        self._fuse(ops)
+        return op, names
+
+
+def _product_name(names: list[str]) -> str | None:
+    """The activation that x * f(x) is, for the pointwise steps of f from the last to the first; None when it is none we know."""
+    activations = [name for name in names if name not in ("mul", "div", "add", "sub")]
+    if activations == ["sigmoid"]:
+        return "quick_gelu" if "mul" in names or "div" in names else "silu"
+    if activations == ["tanh", "softplus"]:
+        return "mish"
+    if activations in (["tanh"], ["erf"]) and len(names) > 1:
+        return "gelu"
+    if activations in (["relu6"], ["hardsigmoid"], ["hardtanh"]):
+        return "hardswish"
+    return None

@@ -1,0 +1,340 @@
+"""What each kind of expression evaluates to."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+
+from initlint.source.attributes import get_attribute, get_item
+from initlint.source.functions import make_function
+from initlint.source.machine import Frame, Machine
+from initlint.source.operators import binary, compare, unary
+from initlint.source.sequences import elements
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Builtin,
+    Choice,
+    DictV,
+    ListV,
+    Scope,
+    Sym,
+    truth,
+)
+
+
+_BUILTINS = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
+_MOST_CHARACTERS = 4000
+
+
+def lookup(machine: Machine, name: str, frame: Frame) -> object:
+    """The value of a name: this scope, those around it, the module, the builtins."""
+    scope: Scope | None = frame.scope
+    while scope is not None:
+        value = scope.data.get(name, ABSENT)
+        if value is not ABSENT:
+            return value
+        scope = scope.parent
+    if name == "__name__":
+        return frame.file.name
+    return Builtin(name) if name in _BUILTINS else UNKNOWN
+
+
+def _name(machine: Machine, node: ast.Name, frame: Frame) -> object:
+    return lookup(machine, node.id, frame)
+
+
+def _constant(machine: Machine, node: ast.Constant, frame: Frame) -> object:
+    return node.value if not isinstance(node.value, complex) else UNKNOWN
+
+
+def _attribute(machine: Machine, node: ast.Attribute, frame: Frame) -> object:
+    return get_attribute(machine, machine.evaluate(node.value, frame), node.attr, node, frame)
+
+
+def _subscript(machine: Machine, node: ast.Subscript, frame: Frame) -> object:
+    value = machine.evaluate(node.value, frame)
+    return get_item(machine, value, machine.evaluate(node.slice, frame), node, frame)
+
+
+def _slice(machine: Machine, node: ast.Slice, frame: Frame) -> object:
+    parts = [machine.evaluate(part, frame) if part is not None else None for part in (node.lower, node.upper, node.step)]
+    if all(part is None or isinstance(part, int) for part in parts):
+        return slice(*parts)
+    return UNKNOWN
+
+
+def _arguments(machine: Machine, node: ast.Call, frame: Frame) -> Arguments:
+    arguments = Arguments([])
+    for each in node.args:
+        if isinstance(each, ast.Starred):
+            value = machine.evaluate(each.value, frame)
+            items = elements(machine, value, node, frame)
+            if items is None:
+                arguments.open = True
+            else:
+                arguments.positional += [item for item in items if item is not ABSENT]
+        else:
+            arguments.positional.append(machine.evaluate(each, frame))
+    for keyword in node.keywords:
+        value = machine.evaluate(keyword.value, frame)
+        if keyword.arg is not None:
+            arguments.keywords[keyword.arg] = value
+        elif isinstance(value, DictV):
+            arguments.keywords.update({key: item for key, item in value.data.items() if isinstance(key, str)})
+            arguments.open |= value.open
+        else:
+            arguments.open = True
+    return arguments
+
+
+def _call(machine: Machine, node: ast.Call, frame: Frame) -> object:
+    machine.step()
+    if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+        from initlint.source.functions import implicit_super
+
+        return implicit_super(frame)
+    function = machine.evaluate(node.func, frame)
+    return machine.call(function, _arguments(machine, node, frame), node, frame)
+
+
+def _tuple(machine: Machine, node: ast.Tuple, frame: Frame) -> object:
+    items = _display(machine, node.elts, frame)
+    return UNKNOWN if items is None else tuple(items)
+
+
+def _list(machine: Machine, node: ast.List, frame: Frame) -> object:
+    items = _display(machine, node.elts, frame)
+    return ListV([UNKNOWN], repeats=True) if items is None else ListV(items)
+
+
+def _set(machine: Machine, node: ast.Set, frame: Frame) -> object:
+    items = _display(machine, node.elts, frame)
+    return UNKNOWN if items is None else ListV(items, "set")
+
+
+def _display(machine: Machine, nodes: list[ast.expr], frame: Frame) -> list[object] | None:
+    items: list[object] = []
+    for each in nodes:
+        if isinstance(each, ast.Starred):
+            inner = elements(machine, machine.evaluate(each.value, frame), each, frame)
+            if inner is None:
+                return None
+            items += inner
+        else:
+            items.append(machine.evaluate(each, frame))
+    return items
+
+
+def _dict(machine: Machine, node: ast.Dict, frame: Frame) -> object:
+    made = DictV({})
+    for key_node, value_node in zip(node.keys, node.values, strict=True):
+        value = machine.evaluate(value_node, frame)
+        if key_node is None:
+            if isinstance(value, DictV):
+                made.data.update(value.data)
+                made.open |= value.open
+            else:
+                made.open = True
+            continue
+        key = machine.evaluate(key_node, frame)
+        if is_key(key):
+            made.data[key] = value
+        else:
+            made.open = True
+    return made
+
+
+def is_key(value: object) -> bool:
+    """Whether `value` can be looked up in a `DictV`: a constant or something with an identity."""
+    if isinstance(value, tuple):
+        return all(map(is_key, value))
+    return value is not UNKNOWN and not isinstance(value, (Choice, Sym, ListV, DictV, slice))
+
+
+def _binary(machine: Machine, node: ast.BinOp, frame: Frame) -> object:
+    left = machine.evaluate(node.left, frame)
+    return binary(machine, type(node.op), left, machine.evaluate(node.right, frame), node, frame)
+
+
+def _unary(machine: Machine, node: ast.UnaryOp, frame: Frame) -> object:
+    value = machine.evaluate(node.operand, frame)
+    if isinstance(node.op, ast.Not):
+        known = truth(value)
+        return UNKNOWN if known is None else not known
+    return unary(machine, type(node.op), value, node, frame)
+
+
+def _boolean(machine: Machine, node: ast.BoolOp, frame: Frame) -> object:
+    """`and` and `or` return an operand; with an unknown one on the way, any of those that may be reached."""
+    stops_at = isinstance(node.op, ast.Or)
+    reached: list[object] = []
+    for each in node.values:
+        value = machine.evaluate(each, frame)
+        known = truth(value)
+        if known is stops_at:
+            reached.append(value)
+            break
+        if known is None or each is node.values[-1]:
+            reached.append(value)
+    if not reached:
+        return value
+    if len(reached) > 1 and all(truth(each) is not stops_at for each in reached[:-1]) and truth(reached[-1]) is stops_at:
+        # `unknown or True` is certainly true, whatever the first operand is
+        return reached[-1] if isinstance(reached[-1], bool) else machine.join(reached)
+    return machine.join(reached)
+
+
+def _compare(machine: Machine, node: ast.Compare, frame: Frame) -> object:
+    left = machine.evaluate(node.left, frame)
+    result: object = True
+    for operation, right_node in zip(node.ops, node.comparators, strict=True):
+        right = machine.evaluate(right_node, frame)
+        each = compare(machine, type(operation), left, right, node, frame)
+        if truth(each) is False:
+            return each
+        if truth(each) is None:
+            result = each
+        elif result is True:
+            result = each
+        left = right
+    return result
+
+
+def _conditional(machine: Machine, node: ast.IfExp, frame: Frame) -> object:
+    known = truth(machine.evaluate(node.test, frame))
+    if known is not None:
+        return machine.evaluate(node.body if known else node.orelse, frame)
+    return machine.join([machine.evaluate(node.body, frame), machine.evaluate(node.orelse, frame)])
+
+
+def _lambda(machine: Machine, node: ast.Lambda, frame: Frame) -> object:
+    return make_function(machine, node, frame)
+
+
+def _formatted(machine: Machine, node: ast.JoinedStr, frame: Frame) -> object:
+    parts: list[str] = []
+    for each in node.values:
+        if isinstance(each, ast.Constant):
+            parts.append(str(each.value))
+            continue
+        if not isinstance(each, ast.FormattedValue):
+            return UNKNOWN
+        value = machine.evaluate(each.value, frame)
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or each.format_spec is not None:
+            return UNKNOWN
+        parts.append(repr(value) if each.conversion == ord("r") else str(value))
+    text = "".join(parts)
+    return text if len(text) <= _MOST_CHARACTERS else UNKNOWN
+
+
+def _comprehension(machine: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, frame: Frame) -> object:
+    made = ListV([], "set" if isinstance(node, ast.SetComp) else "list")
+    inner = _comprehension_frame(frame)
+    for certain, repeats in _generate(machine, node.generators, inner):
+        value = machine.evaluate(node.elt, inner)
+        made.data.append(value if certain else machine.join([value, ABSENT]))
+        made.repeats |= repeats
+    return made
+
+
+def _dict_comprehension(machine: Machine, node: ast.DictComp, frame: Frame) -> object:
+    made = DictV({})
+    inner = _comprehension_frame(frame)
+    for certain, repeats in _generate(machine, node.generators, inner):
+        key = machine.evaluate(node.key, inner)
+        if is_key(key):
+            made.data[key] = machine.evaluate(node.value, inner)
+        if repeats or not certain or not is_key(key):
+            made.open = True
+    return made
+
+
+def _comprehension_frame(frame: Frame) -> Frame:
+    inner = Frame(Scope(frame.file, frame.scope), frame.function, frame.receiver)
+    return inner
+
+
+def _generate(machine: Machine, generators: list[ast.comprehension], frame: Frame) -> Iterator[tuple[bool, bool]]:
+    """Bind the targets of `generators` one combination after the other: (certainly in, stands for many)."""
+    from initlint.source.statements import assign
+
+    head, *rest = generators
+    iterable = machine.evaluate(head.iter, frame)
+    items = elements(machine, iterable, head, frame)
+    unknown = items is None
+    repeats = unknown or (isinstance(iterable, ListV) and iterable.repeats)
+    machine.repeating += repeats
+    try:
+        for item in [UNKNOWN] if items is None else list(items):
+            if item is ABSENT:
+                continue
+            machine.step()
+            certain = True
+            assign(machine, head.target, item, frame)
+            verdicts = [truth(machine.evaluate(test, frame)) for test in head.ifs]
+            if False in verdicts:
+                continue
+            certain = None not in verdicts
+            if rest:
+                for inner_certain, inner_repeats in _generate(machine, rest, frame):
+                    yield certain and inner_certain, repeats or inner_repeats
+            else:
+                yield certain, repeats
+    finally:
+        machine.repeating -= repeats
+
+
+def _walrus(machine: Machine, node: ast.NamedExpr, frame: Frame) -> object:
+    from initlint.source.statements import assign
+
+    value = machine.evaluate(node.value, frame)
+    assign(machine, node.target, value, frame)
+    return value
+
+
+def _inner(machine: Machine, node: ast.Await | ast.Starred, frame: Frame) -> object:
+    return machine.evaluate(node.value, frame)
+
+
+def _yield(machine: Machine, node: ast.Yield, frame: Frame) -> object:
+    frame.yielded.append(None if node.value is None else machine.evaluate(node.value, frame))
+    return UNKNOWN
+
+
+def _yield_from(machine: Machine, node: ast.YieldFrom, frame: Frame) -> object:
+    items = elements(machine, machine.evaluate(node.value, frame), node, frame)
+    frame.yielded += [UNKNOWN] if items is None else items
+    return UNKNOWN
+
+
+EXPRESSIONS: dict[type[ast.expr], Callable[..., object]] = {
+    ast.Name: _name,
+    ast.Constant: _constant,
+    ast.Attribute: _attribute,
+    ast.Subscript: _subscript,
+    ast.Slice: _slice,
+    ast.Call: _call,
+    ast.Tuple: _tuple,
+    ast.List: _list,
+    ast.Set: _set,
+    ast.Dict: _dict,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.BoolOp: _boolean,
+    ast.Compare: _compare,
+    ast.IfExp: _conditional,
+    ast.Lambda: _lambda,
+    ast.JoinedStr: _formatted,
+    ast.ListComp: _comprehension,
+    ast.SetComp: _comprehension,
+    ast.GeneratorExp: _comprehension,
+    ast.DictComp: _dict_comprehension,
+    ast.NamedExpr: _walrus,
+    ast.Await: _inner,
+    ast.Starred: _inner,
+    ast.Yield: _yield,
+    ast.YieldFrom: _yield_from,
+}

@@ -1,0 +1,351 @@
+"""The abstract machine: memory that can be forked and joined, a budget, and the way from a value to what calling it does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from initlint.source.dataflow import Graph
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Builtin,
+    Cell,
+    Choice,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    Method,
+    ModuleRef,
+    ParamV,
+    Partial,
+    Place,
+    Scope,
+    Sym,
+    TensorV,
+    View,
+    Write,
+    choice,
+    same,
+)
+
+if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
+    from initlint.source.project import Project, SourceFile
+
+
+class Flow(IntEnum):
+    """How a statement ended."""
+
+    NEXT = 0
+    BREAK = 1
+    CONTINUE = 2
+    RETURN = 3
+    RAISE = 4
+
+
+class Raised(Exception):
+    """The program under study raises here."""
+
+
+class OutOfBudget(Exception):
+    """This context costs more than it can be worth; nothing is said of it."""
+
+
+class Frame:
+    """One activation of a function, class body or module."""
+
+    __slots__ = ("file", "function", "receiver", "returned", "scope", "yielded")
+
+    def __init__(self, scope: Scope, function: FunctionV | None = None, receiver: object = None) -> None:
+        self.scope = scope
+        self.file: SourceFile = scope.file
+        self.function = function
+        self.receiver = receiver
+        self.returned: list[object] = []
+        self.yielded: list[object] = []
+
+
+class Occurrence:
+    """Something noteworthy that an initializer call did or failed to do; becomes an `Event`."""
+
+    __slots__ = ("details", "instance", "kind", "place", "related")
+
+    def __init__(
+        self,
+        kind: str,
+        place: Place,
+        instance: Instance | None = None,
+        details: tuple[tuple[str, object], ...] = (),
+        related: tuple[Place, ...] = (),
+    ) -> None:
+        self.kind = kind
+        self.place = place
+        self.instance = instance
+        self.details = details
+        self.related = related
+
+
+MOST_DEPTH = 40
+
+
+class Machine:
+    """Runs one context of the program on abstract values.
+
+    `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every object of a class that was
+    constructed, `params` every parameter, in order.
+    """
+
+    def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
+        self.project = project
+        self.knowledge = knowledge
+        self.budget = budget
+        self.steps = 0
+        self.depth = 0
+        self.repeating = 0
+        self.branching = 0
+        self.no_grad = 0
+        self.serial = 0
+        self.journal: dict[Cell, object] | None = None
+        self.graph = Graph()
+        self.instances: list[Instance] = []
+        self.params: list[ParamV] = []
+        self.occurrences: list[Occurrence] = []
+        self.calls: list[Place] = []
+        self.active: list[object] = []
+        self.module_scopes: dict[str, Scope] = {}
+        self.called: set[ast.AST] = set()
+        self.forwarded: set[Instance] = set()
+        self.forwarding = 0
+
+    # -- contexts ----------------------------------------------------------------------------------------------------
+
+    def restart(self, budget: int) -> None:
+        """Forget what the last context built; modules of the program stay loaded."""
+        self.budget = budget
+        self.steps = 0
+        self.depth = 0
+        self.repeating = self.branching = self.no_grad = self.forwarding = 0
+        self.journal = None
+        self.graph = Graph()
+        self.instances = []
+        self.params = []
+        self.occurrences = []
+        self.calls = []
+        self.active = []
+        self.forwarded = set()
+
+    def step(self) -> None:
+        """Spend one unit of the budget."""
+        self.steps += 1
+        if self.steps > self.budget:
+            raise OutOfBudget
+
+    def occur(self, kind: str, place: Place, instance: Instance | None = None, **details: object) -> None:
+        """Note something that a check may want to hear of."""
+        self.occurrences.append(Occurrence(kind, place, instance, tuple(details.items())))
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def touch(self, cell: Cell) -> None:
+        """Call before `cell.data` changes."""
+        if self.journal is not None and cell not in self.journal:
+            data = cell.data
+            self.journal[cell] = data.copy() if isinstance(data, (dict, list)) else data
+
+    def fork(self, branches: Sequence[Callable[[], Flow]], frame: Frame) -> Flow:
+        """Try every branch on the same memory and join what they leave behind."""
+        outer = self.journal
+        outcomes: list[tuple[Flow, dict[Cell, object]]] = []
+        originals: dict[Cell, object] = {}
+        self.branching += 1
+        try:
+            for branch in branches:
+                self.journal = {}
+                calls, depth, repeating = len(self.calls), self.depth, self.repeating
+                try:
+                    flow = branch()
+                except Raised:
+                    flow = Flow.RAISE
+                    del self.calls[calls:]
+                    self.depth, self.repeating = depth, repeating
+                finally:
+                    journal = self.journal
+                    self.journal = outer
+                after = {cell: cell.data for cell in journal}
+                for cell, before in journal.items():
+                    cell.data = before
+                    originals.setdefault(cell, before)
+                outcomes.append((flow, after))
+        finally:
+            self.branching -= 1
+        return self._join(outcomes, originals, frame)
+
+    def _join(self, outcomes: list[tuple[Flow, dict[Cell, object]]], originals: dict[Cell, object], frame: Frame) -> Flow:
+        alive = [(flow, after) for flow, after in outcomes if flow is not Flow.RAISE]
+        if not alive:
+            raise Raised
+        going_on = [after for flow, after in alive if flow is Flow.NEXT]
+        for cell, before in originals.items():
+            states = going_on if going_on and cell is frame.scope else [after for _, after in alive]
+            self.touch(cell)
+            cell.data = self._joined_data(cell, before, [after.get(cell, before) for after in states])
+        if going_on:
+            return Flow.NEXT
+        flows = {flow for flow, _ in alive}
+        return flows.pop() if len(flows) == 1 else Flow.NEXT if flows & {Flow.BREAK} else Flow.RETURN if Flow.RETURN in flows and Flow.CONTINUE not in flows else Flow.CONTINUE
+
+    def _joined_data(self, cell: Cell, before: object, states: list[object]) -> object:
+        first = states[0]
+        if len(states) == 1:
+            return first
+        if isinstance(cell, ParamV):
+            return joined_writes([state for state in states if isinstance(state, tuple)])
+        if isinstance(first, dict):
+            merged: dict[object, object] = {}
+            for state in states:
+                for key in state:  # type: ignore[attr-defined]
+                    if key not in merged:
+                        held = [each[key] for each in states if key in each]  # type: ignore[operator,index]
+                        merged[key] = self.join(held)
+            return merged
+        if isinstance(first, list):
+            longest = max(len(state) for state in states)  # type: ignore[arg-type]
+            return [
+                self.join([state[index] if index < len(state) else ABSENT for state in states])  # type: ignore[arg-type,index]
+                for index in range(longest)
+            ]
+        return first
+
+    def join(self, values: list[object]) -> object:
+        """The value that is one of `values`: tensors meet in a join op, tuples element by element."""
+        first = values[0]
+        if all(same(first, value) for value in values[1:]):
+            return first
+        if all(isinstance(value, TensorV) for value in values):
+            ops = tuple(dict.fromkeys(value.op for value in values if isinstance(value, TensorV)))
+            return TensorV(self.graph.add("join", "join", ops))
+        if all(isinstance(value, tuple) for value in values) and len({len(value) for value in values}) == 1:  # type: ignore[arg-type]
+            return tuple(self.join(list(column)) for column in zip(*values, strict=True))  # type: ignore[call-overload]
+        return choice(values)
+
+    # -- objects -----------------------------------------------------------------------------------------------------
+
+    def place(self, node: ast.AST, frame: Frame) -> Place:
+        """Where `node` stands."""
+        return Place(frame.file, node)
+
+    def new_instance(self, cls: ClassV | External, place: Place | None) -> Instance:
+        """An object of `cls` without attributes."""
+        self.serial += 1
+        instance = Instance(cls, place, self.serial)
+        instance.repeats = self.repeating > 0
+        instance.trail = tuple(self.calls[-6:])
+        self.instances.append(instance)
+        return instance
+
+    def new_param(
+        self, name: str, shape: tuple[object, ...] | None, writes: tuple[Write, ...], place: Place | None = None
+    ) -> ParamV:
+        """A fresh parameter."""
+        self.serial += 1
+        param = ParamV(name, shape, writes, self.serial)
+        param.place = place
+        self.params.append(param)
+        return param
+
+    def write(self, target: object, write: Write) -> None:
+        """Let an initializer write to a parameter, a view of one, or whatever it may be."""
+        if isinstance(target, Choice):
+            for each in target.alternatives:
+                self.write(each, Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail))
+            return
+        if isinstance(target, View):
+            if not target.whole:
+                write = Write(write.function, write.arguments, write.place, write.source, write.conditional, True, write.trail)
+            target = target.param
+        if isinstance(target, ParamV):
+            self.touch(target)
+            target.data = (*target.data, write)
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+        """What calling `function` returns; what it does, it does to the memory."""
+        handler = self._handlers().get(type(function))
+        if handler is None:
+            from initlint.source.escape import escape
+
+            escape(self, function, arguments, node, frame)
+            return UNKNOWN
+        return handler(self, function, arguments, node, frame)
+
+    def _handlers(self) -> dict[type, Callable[..., object]]:
+        from initlint.source.calling import HANDLERS
+
+        return HANDLERS
+
+    def evaluate(self, node: ast.expr, frame: Frame) -> object:
+        """The value of an expression."""
+        from initlint.source.expressions import EXPRESSIONS
+
+        handler = EXPRESSIONS.get(type(node))
+        return UNKNOWN if handler is None else handler(self, node, frame)
+
+    def execute(self, body: Sequence[ast.stmt], frame: Frame) -> Flow:
+        """Run statements in order until one of them leaves."""
+        from initlint.source.statements import STATEMENTS
+
+        for statement in body:
+            self.step()
+            handler = STATEMENTS.get(type(statement))
+            if handler is not None:
+                flow = handler(self, statement, frame)
+                if flow:
+                    return flow
+        return Flow.NEXT
+
+
+def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
+    """The writes common to all branches, then those of some of them, marked conditional."""
+    common = 0
+    shortest = min(len(state) for state in states)
+    while common < shortest and all(state[common] is states[0][common] for state in states):
+        common += 1
+    merged = list(states[0][:common])
+    longest = max(states, key=len)
+    if common == shortest and len(longest) == common:
+        return states[0]
+    for state in states:
+        for write in state[common:]:
+            merged.append(
+                Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail)
+            )
+    return tuple(merged)
+
+
+__all__ = [
+    "MOST_DEPTH",
+    "Arguments",
+    "Bound",
+    "Builtin",
+    "DictV",
+    "Flow",
+    "Frame",
+    "ListV",
+    "Machine",
+    "Method",
+    "ModuleRef",
+    "Occurrence",
+    "OutOfBudget",
+    "Partial",
+    "Raised",
+    "Sym",
+]

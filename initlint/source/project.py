@@ -1,0 +1,232 @@
+"""The files of one program: which module each of them is, what it imports, and where an imported name comes from."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import re
+import tokenize
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", "initlint.toml")
+_SKIPPED_FOLDERS = frozenset(
+    {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", "build", "dist", "site-packages", ".tox", ".nox", ".eggs"}
+)
+_MOST_FILES = 20_000
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem:
+    """A file that cannot be read as Python, and where reading stopped (line and column count from 1)."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+
+class SourceFile:
+    """One Python file; read and parsed when first asked for."""
+
+    __slots__ = ("_problem", "_text", "_tree", "_words", "is_package", "lines_cache", "name", "path")
+
+    def __init__(self, path: str, name: str, *, text: str | None = None) -> None:
+        self.path = path
+        self.name = name
+        self.is_package = os.path.basename(path) == "__init__.py"
+        self._text = text
+        self._tree: ast.Module | None = None
+        self._words: frozenset[str] | None = None
+        self._problem: SyntaxProblem | None = None
+        self.lines_cache: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<file {self.path}>"
+
+    @property
+    def package(self) -> str:
+        """The dotted package that relative imports start from."""
+        return self.name if self.is_package else self.name.rpartition(".")[0]
+
+    @property
+    def text(self) -> str:
+        """The decoded text, newlines as Python reads them; empty when the file cannot be read (see `problem`)."""
+        if self._text is None:
+            try:
+                raw = Path(self.path).read_bytes()
+                encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+                self._text = io.IncrementalNewlineDecoder(None, translate=True).decode(raw.decode(encoding))
+            except (OSError, SyntaxError, UnicodeDecodeError, LookupError) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                self._problem = SyntaxProblem(self.path, 1, 1, f"cannot read the file: {reason}")
+                self._text = ""
+        return self._text
+
+    @property
+    def tree(self) -> ast.Module | None:
+        """The syntax tree, None when the file is no Python (see `problem`)."""
+        if self._tree is None and self._problem is None:
+            text = self.text
+            if self._problem is not None:
+                return None
+            try:
+                self._tree = ast.parse(text, self.path)
+            except SyntaxError as error:
+                column = max(error.offset or 1, 1)
+                self._problem = SyntaxProblem(self.path, error.lineno or 1, column, error.msg)
+            except (ValueError, RecursionError, MemoryError) as error:
+                self._problem = SyntaxProblem(self.path, 1, 1, f"cannot parse the file: {error}")
+        return self._tree
+
+    @property
+    def problem(self) -> SyntaxProblem | None:
+        """Why there is no tree; None as long as nobody has looked or all is well."""
+        return self._problem
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every identifier-like word in the text: a cheap over-approximation of the names it mentions."""
+        if self._words is None:
+            self._words = frozenset(_WORD.findall(self.text))
+        return self._words
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the text, as the parser counts them."""
+        if self.lines_cache is None:
+            self.lines_cache = self.text.split("\n")
+        return self.lines_cache
+
+
+class Project:
+    """All files around the ones that were named, found lazily by dotted name."""
+
+    def __init__(self, files: Sequence[Path], sources: Mapping[str, str] | None = None) -> None:
+        """`files` are the named ones, `sources` texts that stand in for what is on disk, by absolute path."""
+        self._sources = dict(sources or {})
+        self._by_path: dict[str, SourceFile] = {}
+        self._by_name: dict[str, SourceFile | None] = {}
+        self.roots: list[str] = []
+        self.targets = [self._add(os.path.abspath(path)) for path in files]
+
+    def _add(self, path: str) -> SourceFile:
+        if path in self._by_path:
+            return self._by_path[path]
+        root = import_root(path)
+        if root not in self.roots:
+            self.roots.append(root)
+        name = _dotted(path, root)
+        file = SourceFile(path, name, text=self._sources.get(path))
+        self._by_path[path] = file
+        self._by_name.setdefault(name, file)
+        return file
+
+    def module(self, name: str, asker: SourceFile) -> SourceFile | None:
+        """The file of the module called `name`, as `asker` would import it; None when it is not part of the project."""
+        known = self._by_name.get(name)
+        if known is not None:
+            return known
+        if name in self._by_name:
+            return self._beside(name, asker)
+        for root in self.roots:
+            found = self._under(root, name)
+            if found is not None:
+                self._by_name[name] = found
+                return found
+        self._by_name[name] = None
+        return self._beside(name, asker)
+
+    def _beside(self, name: str, asker: SourceFile) -> SourceFile | None:
+        """A script imports the modules that lie in its own folder."""
+        return self._under(os.path.dirname(asker.path), name)
+
+    def _under(self, folder: str, name: str) -> SourceFile | None:
+        stem = os.path.join(folder, *name.split("."))
+        for path in (os.path.join(stem, "__init__.py"), stem + ".py"):
+            if path in self._by_path:
+                return self._by_path[path]
+            if path in self._sources or os.path.isfile(path):
+                file = SourceFile(path, name, text=self._sources.get(path))
+                self._by_path[path] = file
+                return file
+        return None
+
+    def is_package(self, name: str, asker: SourceFile) -> bool:
+        """Whether `name` is a folder of the project without an ``__init__.py`` (a namespace package)."""
+        folders = [*self.roots, os.path.dirname(asker.path)]
+        return any(os.path.isdir(os.path.join(root, *name.split("."))) for root in folders)
+
+    def files(self) -> Iterator[SourceFile]:
+        """Every file of the project, named or not."""
+        seen = set()
+        for file in self.targets:
+            seen.add(file.path)
+            yield file
+        for root in [project_root(file.path) for file in self.targets[:1]]:
+            for count, path in enumerate(_python_files(root)):
+                if count >= _MOST_FILES:
+                    return
+                if path not in seen:
+                    seen.add(path)
+                    yield self._add(path)
+
+
+def import_root(path: str) -> str:
+    """The folder from which the file is imported: the first one above it that is not a package."""
+    folder = os.path.dirname(path)
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            break
+        folder = parent
+    return folder if not _inside_source_tree(folder) else _source_tree(folder)
+
+
+def _inside_source_tree(folder: str) -> bool:
+    return _source_tree(folder) != folder
+
+
+def _source_tree(folder: str) -> str:
+    """Above namespace packages: the project's ``src`` or root folder, if the file lies in one."""
+    root = project_root(os.path.join(folder, "x.py"))
+    source = os.path.join(root, "src")
+    if folder == source or folder.startswith(source + os.sep):
+        return source
+    return folder
+
+
+def project_root(path: str) -> str:
+    """The nearest folder above `path` that holds a project file, else the folder that the file is imported from."""
+    folder = os.path.dirname(path)
+    probe = folder
+    while True:
+        if any(os.path.exists(os.path.join(probe, mark)) for mark in _ROOT_MARKS):
+            return probe
+        parent = os.path.dirname(probe)
+        if parent == probe:
+            break
+        probe = parent
+    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _dotted(path: str, root: str) -> str:
+    relative = os.path.relpath(path, root)
+    stem = relative[: -len(".py")] if relative.endswith(".py") else relative
+    parts = stem.split(os.sep)
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
+    return ".".join(parts)
+
+
+def _python_files(root: str) -> Iterator[str]:
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if name not in _SKIPPED_FOLDERS and not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(".py"):
+                yield os.path.join(folder, name)

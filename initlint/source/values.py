@@ -1,0 +1,478 @@
+"""Abstract values: what an expression of the program under study may be, without having run it.
+
+A constant is itself: `int`, `float`, `str`, `bool`, `None`, `bytes`, and `tuple` of values. Everything that a program can
+change in place is a `Cell`, so that two branches can be tried on the same memory and joined afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ast
+
+    from initlint.knowledge import LayerFact
+    from initlint.model import Value
+    from initlint.source.project import SourceFile
+
+
+
+class Unknown:
+    """Anything at all; `UNKNOWN` is its one instance, and it is silent."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+class Absent:
+    """Nothing: the alternative in which a list element or an attribute does not exist."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+UNKNOWN = Unknown()
+ABSENT = Absent()
+
+_NUMBER = (int, float)
+_LONGEST_NAME = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Sym:
+    """A number (or anything else) that has a name but no value: the monomial coefficient * product of name ** power.
+
+    Two equal symbols stand for the same value, so that ``sqrt(2 / (k * k * n))`` is recognised whatever `n` is.
+    """
+
+    coefficient: float
+    powers: tuple[tuple[str, float], ...]
+
+    @staticmethod
+    def named(name: str) -> Sym | Unknown:
+        """The symbol called `name`, or UNKNOWN when the name has grown out of all proportion."""
+        return Sym(1, ((name, 1),)) if len(name) <= _LONGEST_NAME else UNKNOWN
+
+    @property
+    def name(self) -> str | None:
+        """The name, if this is one symbol and nothing else."""
+        if self.coefficient == 1 and len(self.powers) == 1 and self.powers[0][1] == 1:
+            return self.powers[0][0]
+        return None
+
+    def __str__(self) -> str:
+        if self.name:
+            return self.name
+        factors = [name if power == 1 else f"{name}**{power:g}" for name, power in self.powers]
+        return "*".join([*([f"{self.coefficient:g}"] if self.coefficient != 1 else []), *factors])
+
+
+def monomial(value: object) -> Sym | None:
+    """`value` as a monomial, or None when it is not a number or a symbol."""
+    if isinstance(value, Sym):
+        return value
+    if isinstance(value, _NUMBER) and not isinstance(value, bool):
+        return Sym(value, ())
+    return None
+
+
+def simplified(coefficient: float, powers: dict[str, float]) -> object:
+    """A number when no symbol is left, else the monomial."""
+    kept = tuple(sorted((name, power) for name, power in powers.items() if power))
+    return Sym(coefficient, kept) if kept else coefficient
+
+
+def multiply(left: Sym, right: Sym, sign: int = 1) -> object:
+    """left * right (`sign` 1) or left / right (`sign` -1); UNKNOWN for a division by zero."""
+    if sign < 0 and right.coefficient == 0:
+        return UNKNOWN
+    powers = dict(left.powers)
+    for name, power in right.powers:
+        powers[name] = powers.get(name, 0) + sign * power
+    coefficient = left.coefficient * right.coefficient if sign > 0 else left.coefficient / right.coefficient
+    return simplified(coefficient, powers)
+
+
+def power(base: Sym, exponent: float) -> object:
+    """base ** exponent, UNKNOWN where that is not a real number."""
+    try:
+        coefficient = base.coefficient**exponent
+    except (ZeroDivisionError, OverflowError, ValueError):
+        return UNKNOWN
+    if isinstance(coefficient, complex) or math.isinf(coefficient):
+        return UNKNOWN
+    return simplified(coefficient, {name: each * exponent for name, each in base.powers})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several values; which one is not known."""
+
+    alternatives: tuple[object, ...]
+
+
+_MOST_ALTERNATIVES = 6
+
+
+def choice(values: list[object]) -> object:
+    """The join of `values`: the value itself if all agree, a `Choice`, or UNKNOWN when there are too many."""
+    kept: list[object] = []
+    for value in values:
+        for each in value.alternatives if isinstance(value, Choice) else (value,):
+            if not any(same(each, other) for other in kept):
+                kept.append(each)
+    if len(kept) == 1:
+        return kept[0]
+    if len(kept) > _MOST_ALTERNATIVES:
+        return UNKNOWN
+    return Choice(tuple(kept))
+
+
+def same(left: object, right: object) -> bool:
+    """Whether two values are certainly the same value."""
+    if left is right:
+        return True
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, (int, float, str, bytes, Sym, External, Builtin)):
+        return left == right
+    if isinstance(left, TensorV) and isinstance(right, TensorV):
+        return left.op == right.op
+    if isinstance(left, Bound) and isinstance(right, Bound):
+        return left.function is right.function and left.receiver is right.receiver
+    return False
+
+
+class Cell:
+    """Memory that the program can change; `data` is replaced or mutated only through the interpreter's journal."""
+
+    __slots__ = ("data",)
+    data: Any
+
+
+class ListV(Cell):
+    """A list, set or other sequence; `repeats` says that its (last) elements stand for an unknown number of them."""
+
+    __slots__ = ("kind", "repeats")
+    data: list[object]
+
+    def __init__(self, items: list[object], kind: str = "list", *, repeats: bool = False) -> None:
+        self.data = items
+        self.kind = kind
+        self.repeats = repeats
+
+
+class DictV(Cell):
+    """A mapping with known keys; `open` says that there may be others."""
+
+    __slots__ = ("kind", "open")
+    data: dict[object, object]
+
+    def __init__(self, items: dict[object, object], kind: str = "dict", *, open_: bool = False) -> None:
+        self.data = items
+        self.kind = kind
+        self.open = open_
+
+
+class Scope(Cell):
+    """The names of one function call, class body or module; `parent` is where else to look."""
+
+    __slots__ = ("file", "parent")
+    data: dict[str, object]
+
+    def __init__(self, file: SourceFile, parent: Scope | None = None, data: dict[str, object] | None = None) -> None:
+        self.data = {} if data is None else data
+        self.parent = parent
+        self.file = file
+
+
+class FunctionV:
+    """A function of the project: its syntax, the scope it closes over and its evaluated defaults."""
+
+    __slots__ = ("defaults", "generator", "keyword_defaults", "name", "node", "owner", "role", "scope")
+
+    def __init__(
+        self,
+        node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+        scope: Scope,
+        defaults: tuple[object, ...],
+        keyword_defaults: tuple[object, ...],
+        *,
+        owner: ClassV | None = None,
+        role: str = "function",
+        generator: bool = False,
+    ) -> None:
+        self.node = node
+        self.scope = scope
+        self.defaults = defaults
+        self.keyword_defaults = keyword_defaults
+        self.owner = owner
+        self.role = role
+        self.generator = generator
+        self.name: str = getattr(node, "name", "<lambda>")
+
+    def __repr__(self) -> str:
+        return f"<function {self.name}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """A function with its first argument already given."""
+
+    function: FunctionV
+    receiver: object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Method:
+    """A method of a built-in or torch object, by name: ``list.append``, ``Tensor.view``, ``Module.apply``."""
+
+    receiver: object
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Partial:
+    """`functools.partial`."""
+
+    function: object
+    positional: tuple[object, ...]
+    keywords: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A name of Python's builtins."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Something outside the project, by its dotted name: ``torch.nn.Linear``, ``timm.layers.DropPath``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModuleRef:
+    """A module of the project, as ``import`` binds it."""
+
+    file: SourceFile
+
+
+class ClassV(Cell):
+    """A class of the project; `data` are its own attributes."""
+
+    __slots__ = ("bases", "external_bases", "file", "mro", "name", "node", "scope")
+    data: dict[str, object]
+
+    def __init__(self, name: str, node: ast.ClassDef | None, scope: Scope, bases: tuple[object, ...]) -> None:
+        self.name = name
+        self.node = node
+        self.scope = scope
+        self.file = scope.file
+        self.bases = bases
+        self.data = {}
+        external: list[External | Unknown] = []
+        for base in bases:
+            if isinstance(base, ClassV):
+                external += base.external_bases
+            elif isinstance(base, External):
+                external.append(base)
+            elif not isinstance(base, Builtin):
+                external.append(UNKNOWN)
+        self.mro = _linearized(self, [base for base in bases if isinstance(base, ClassV)])
+        self.external_bases = tuple(external)
+
+    def lookup(self, name: str, after: ClassV | None = None) -> object:
+        """The attribute `name` along the method resolution order (past `after`), or ABSENT."""
+        classes = self.mro if after is None else self.mro[self.mro.index(after) + 1 :] if after in self.mro else self.mro
+        for each in classes:
+            if name in each.data:
+                return each.data[name]
+        return ABSENT
+
+    def __repr__(self) -> str:
+        return f"<class {self.name}>"
+
+
+def _linearized(cls: ClassV, bases: list[ClassV]) -> list[ClassV]:
+    """The C3 method resolution order, or the order of appearance where none exists (Python would refuse the class)."""
+    pending = [list(base.mro) for base in bases] + [list(bases)]
+    order = [cls]
+    while pending := [each for each in pending if each]:
+        head = next(
+            (each[0] for each in pending if not any(each[0] in other[1:] for other in pending)),
+            pending[0][0],
+        )
+        order.append(head)
+        for each in pending:
+            if head in each:
+                each.remove(head)
+    return order
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands, cheaply: a file and a syntax node; turned into a `Site` only when it is reported."""
+
+    file: SourceFile
+    node: Any
+
+
+class Instance(Cell):
+    """An object of a project class, or of a torch class; `data` are its attributes, in order of assignment.
+
+    `torch_class` is the dotted name of the torch.nn class it is or inherits from (``torch.nn.Module`` included), None for
+    any other object. `arguments` are those the torch class was constructed with, `fact` its layer fact.
+    """
+
+    __slots__ = ("arguments", "cls", "fact", "frozen", "owned", "parametrization", "place", "repeats", "serial", "torch_class", "trail", "uncertain")
+    data: dict[str, object]
+
+    def __init__(self, cls: ClassV | External, place: Place | None, serial: int) -> None:
+        self.cls = cls
+        self.data = {}
+        self.place = place
+        self.serial = serial
+        self.torch_class: str | None = None
+        self.fact: LayerFact | None = None
+        self.arguments: dict[str, object] = {}
+        self.parametrization: str | None = None
+        self.uncertain = False
+        self.repeats = False
+        self.frozen = False
+        self.owned = False
+        self.trail: tuple[Place, ...] = ()
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class, as ``type(x).__name__`` gives it."""
+        return self.cls.name.rpartition(".")[2]
+
+    def __repr__(self) -> str:
+        return f"<{self.class_name} #{self.serial}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Write:
+    """One write to a parameter: which initializer, with which arguments, where, and whether it certainly happens."""
+
+    function: str
+    arguments: tuple[tuple[str, object], ...]
+    place: Place | None
+    source: str = "explicit"
+    conditional: bool = False
+    partial: bool = False
+    trail: tuple[Place, ...] = ()
+
+
+class ParamV(Cell):
+    """A parameter (or buffer); `data` is the tuple of writes it has seen, oldest first."""
+
+    __slots__ = ("buffer", "fans", "frozen", "name", "owner", "place", "serial", "shape", "tied")
+    data: tuple[Write, ...]
+
+    def __init__(self, name: str, shape: tuple[object, ...] | None, writes: tuple[Write, ...], serial: int) -> None:
+        self.name = name
+        self.shape = shape
+        self.data = writes
+        self.owner: Instance | None = None
+        self.place: Place | None = None
+        self.buffer = False
+        self.frozen = False
+        self.tied = False
+        self.serial = serial
+        self.fans: str = "plain"
+
+    def __repr__(self) -> str:
+        return f"<parameter {self.name}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Part of a parameter, or the parameter reshaped: writing to it writes to the parameter."""
+
+    param: ParamV
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorV:
+    """The result of an op; `drawn` says how a fresh tensor was filled (a `Write`), `param` which parameter it was computed from."""
+
+    op: int
+    drawn: Write | None = None
+    shape: tuple[object, ...] | None = None
+    param: ParamV | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SuperV:
+    """``super()``: attributes are looked up past `cls`."""
+
+    cls: ClassV
+    receiver: object
+
+
+@dataclass(slots=True)
+class Arguments:
+    """The arguments of one call; `open` says that a star of unknown length was among them."""
+
+    positional: list[object]
+    keywords: dict[str, object] = field(default_factory=dict)
+    open: bool = False
+
+    def get(self, position: int, name: str, default: object = ABSENT) -> object:
+        """The argument at `position` or called `name`."""
+        if position < len(self.positional):
+            return self.positional[position]
+        return self.keywords.get(name, UNKNOWN if self.open and default is ABSENT else default)
+
+
+def truth(value: object) -> bool | None:
+    """Whether `value` is true, None if that is not known."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes, tuple)):
+        return bool(value)
+    if isinstance(value, ListV):
+        return None if value.repeats and not value.data else any(each is not ABSENT for each in value.data) or value.repeats
+    if isinstance(value, DictV):
+        return True if value.data else None if value.open else False
+    if isinstance(value, Choice):
+        known = {truth(each) for each in value.alternatives}
+        return known.pop() if len(known) == 1 else None
+    if isinstance(value, Instance):
+        return True if value.torch_class or not isinstance(value.cls, ClassV) else None
+    if isinstance(value, (FunctionV, Bound, Method, Partial, ClassV, ModuleRef, External, Builtin)):
+        return True
+    return None
+
+
+def alternatives(value: object) -> Iterator[object]:
+    """The values that `value` may be."""
+    if isinstance(value, Choice):
+        yield from value.alternatives
+    else:
+        yield value
+
+
+def quotable(value: object) -> Value:
+    """`value` as something a report may quote."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Sym):
+        return str(value)
+    return None
+
+
+Handler = Callable[..., object]
