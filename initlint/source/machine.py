@@ -62,7 +62,7 @@ class OutOfBudget(Exception):
 class Frame:
     """One activation of a function, class body or module."""
 
-    __slots__ = ("file", "function", "receiver", "returned", "scope", "yielded")
+    __slots__ = ("elsewhere", "file", "function", "receiver", "returned", "scope", "yielded")
 
     def __init__(self, scope: Scope, function: FunctionV | None = None, receiver: object = None) -> None:
         self.scope = scope
@@ -71,6 +71,7 @@ class Frame:
         self.receiver = receiver
         self.returned: list[object] = []
         self.yielded: list[object] = []
+        self.elsewhere: dict[str, Scope] = {}
 
 
 class Occurrence:

@@ -133,7 +133,7 @@ class Project:
         if name in self._by_name:
             return self._beside(name, asker)
         for root in self.roots:
-            found = self._under(root, name)
+            found = self.under(root, name)
             if found is not None:
                 self._by_name[name] = found
                 return found
@@ -142,17 +142,16 @@ class Project:
 
     def _beside(self, name: str, asker: SourceFile) -> SourceFile | None:
         """A script imports the modules that lie in its own folder."""
-        return self._under(os.path.dirname(asker.path), name)
+        return self.under(os.path.dirname(asker.path), name)
 
-    def _under(self, folder: str, name: str) -> SourceFile | None:
-        stem = os.path.join(folder, *name.split("."))
+    def under(self, folder: str, name: str) -> SourceFile | None:
+        """The module called `name` relative to `folder`; the package of the folder itself when `name` is empty."""
+        stem = os.path.join(folder, *name.split(".")) if name else folder
         for path in (os.path.join(stem, "__init__.py"), stem + ".py"):
             if path in self._by_path:
                 return self._by_path[path]
             if path in self._sources or os.path.isfile(path):
-                file = SourceFile(path, name, text=self._sources.get(path))
-                self._by_path[path] = file
-                return file
+                return self._add(path)
         return None
 
     def is_package(self, name: str, asker: SourceFile) -> bool:

@@ -186,13 +186,22 @@ class DictV(Cell):
 class Scope(Cell):
     """The names of one function call, class body or module; `parent` is where else to look."""
 
-    __slots__ = ("file", "parent")
+    __slots__ = ("file", "is_class", "parent")
     data: dict[str, object]
 
-    def __init__(self, file: SourceFile, parent: Scope | None = None, data: dict[str, object] | None = None) -> None:
-        self.data = {} if data is None else data
+    def __init__(self, file: SourceFile, parent: Scope | None = None, *, is_class: bool = False) -> None:
+        self.data = {}
         self.parent = parent
         self.file = file
+        self.is_class = is_class
+
+    @property
+    def enclosing(self) -> Scope:
+        """The scope that a function defined here closes over: class bodies are not seen from their methods."""
+        scope = self
+        while scope.is_class and scope.parent is not None:
+            scope = scope.parent
+        return scope
 
 
 class FunctionV:

@@ -1,0 +1,274 @@
+"""Functions and classes of the project: how they are made, called and instantiated."""
+
+from __future__ import annotations
+
+import ast
+
+from initlint.source.machine import MOST_DEPTH, Flow, Frame, Machine, Raised
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Builtin,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    Scope,
+    SuperV,
+    Sym,
+)
+
+_MOST_RECURSION = 24
+_MOST_UNCERTAIN_RECURSION = 2
+_ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
+_LASTING_ROLES = frozenset({"cached_property", "lazy_property", "getter"})
+_WITHOUT_CODE = frozenset({"typing", "abc", "enum", "collections", "dataclasses", "typing_extensions", "builtins"})
+
+
+def make_function(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, frame: Frame) -> FunctionV:
+    """The function that `node` defines in `frame`."""
+    arguments = node.args
+    defaults = tuple(machine.evaluate(default, frame) for default in arguments.defaults)
+    keyword_defaults = tuple(ABSENT if each is None else machine.evaluate(each, frame) for each in arguments.kw_defaults)
+    generator = not isinstance(node, ast.Lambda) and _yields(node.body)
+    return FunctionV(node, frame.scope.enclosing, defaults, keyword_defaults, generator=generator)
+
+
+def _yields(body: list[ast.stmt]) -> bool:
+    """Whether these statements make a generator: a yield outside nested functions."""
+    pending: list[ast.AST] = list(body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            pending += ast.iter_child_nodes(node)
+    return False
+
+
+def decorated(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, function: FunctionV, frame: Frame) -> object:
+    """The function as its decorators leave it: roles are kept, wrappers are taken to wrap without changing."""
+    for decorator in node.decorator_list:
+        name = decorator
+        if isinstance(name, ast.Call):
+            name = name.func
+        word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
+        if word in _ROLES:
+            function.role = _ROLES[word]
+        elif word in _LASTING_ROLES:
+            function.role = "property"
+        elif word == "setter":
+            return frame.scope.data.get(node.name, function)
+    return function
+
+
+def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
+    """Run a class body and make the class."""
+    bases = tuple(machine.evaluate(base, frame) for base in node.bases)
+    scope = Scope(frame.file, frame.scope, is_class=True)
+    made = ClassV(node.name, node, scope, bases)
+    inner = Frame(scope)
+    for statement in node.body:
+        try:
+            machine.execute((statement,), inner)
+        except Raised:
+            continue
+    made.data = scope.data
+    for value in made.data.values():
+        if isinstance(value, FunctionV) and value.owner is None:
+            value.owner = made
+    return made
+
+
+def implicit_super(frame: Frame) -> object:
+    """``super()`` without arguments."""
+    function = frame.function
+    if function is None or function.owner is None:
+        return UNKNOWN
+    return SuperV(function.owner, frame.receiver)
+
+
+
+
+def call_function(machine: Machine, function: FunctionV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """Run the body of `function` on `arguments`."""
+    running = sum(each is function.node for each in machine.active)
+    if machine.depth >= MOST_DEPTH or running >= (_MOST_UNCERTAIN_RECURSION if machine.branching else _MOST_RECURSION):
+        return UNKNOWN
+    machine.called.add(function.node)
+    scope = Scope(function.scope.file, function.scope)
+    scope.data.update(bound_arguments(machine, function, arguments))
+    receiver = arguments.positional[0] if arguments.positional else None
+    inner = Frame(scope, function, receiver)
+    if isinstance(function.node, ast.Lambda):
+        return machine.evaluate(function.node.body, inner)
+    machine.depth += 1
+    machine.active.append(function.node)
+    machine.calls.append(machine.place(node, frame))
+    try:
+        flow = machine.execute(function.node.body, inner)
+    finally:
+        machine.calls.pop()
+        machine.active.pop()
+        machine.depth -= 1
+    if function.generator:
+        return ListV(inner.yielded)
+    if flow is not Flow.RETURN or not inner.returned:
+        inner.returned.append(None)
+    if len(inner.returned) > 1:
+        _drop_bare_none(inner.returned)
+    return machine.join(inner.returned)
+
+
+def _drop_bare_none(returned: list[object]) -> None:
+    """Where some path returns a value, the paths that return nothing are errors or early exits."""
+    kept = [value for value in returned if value is not None]
+    if kept:
+        returned[:] = kept
+
+
+def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments) -> dict[str, object]:
+    """Parameters to values; what a caller must give and did not is a symbol of its own."""
+    signature = function.node.args
+    names = [each.arg for each in (*signature.posonlyargs, *signature.args)]
+    bound: dict[str, object] = dict(zip(names, arguments.positional, strict=False))
+    rest = arguments.positional[len(names) :]
+    keywords = dict(arguments.keywords)
+    for name in names:
+        if name in keywords and name not in bound:
+            bound[name] = keywords.pop(name)
+    first_default = len(names) - len(function.defaults)
+    for position, name in enumerate(names):
+        if name not in bound:
+            given = position < first_default or arguments.open
+            bound[name] = missing(machine, function, name) if given else function.defaults[position - first_default]
+    for each, default in zip(signature.kwonlyargs, function.keyword_defaults, strict=True):
+        if each.arg in keywords:
+            bound[each.arg] = keywords.pop(each.arg)
+        else:
+            bound[each.arg] = missing(machine, function, each.arg) if default is ABSENT else default
+    if signature.vararg:
+        bound[signature.vararg.arg] = ListV([*rest, UNKNOWN], repeats=True) if arguments.open and not rest else tuple(rest)
+    if signature.kwarg:
+        bound[signature.kwarg.arg] = DictV(dict(keywords), open_=arguments.open)
+    return bound
+
+
+def missing(machine: Machine, function: FunctionV, name: str) -> object:
+    """A parameter that nobody gave: an instance of the configuration class it is annotated with, else a symbol."""
+    annotation = next(
+        (
+            each.annotation
+            for each in (*function.node.args.posonlyargs, *function.node.args.args, *function.node.args.kwonlyargs)
+            if each.arg == name
+        ),
+        None,
+    )
+    if isinstance(annotation, (ast.Name, ast.Attribute)) and machine.depth < MOST_DEPTH // 2:
+        cls = machine.evaluate(annotation, Frame(function.scope))
+        if isinstance(cls, ClassV) and is_record(cls):
+            return instantiate(machine, cls, Arguments([]), annotation, Frame(function.scope))
+    owner = f"{function.owner.name}." if function.owner else ""
+    return Sym.named(f"{owner}{function.name}.{name}")
+
+
+def is_record(cls: ClassV) -> bool:
+    """Whether the class is a dataclass (or a named tuple, an attrs or pydantic class): its annotations are its constructor."""
+    for each in cls.mro:
+        for decorator in each.node.decorator_list if each.node else ():
+            name = decorator.func if isinstance(decorator, ast.Call) else decorator
+            word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
+            if word in ("dataclass", "define", "frozen", "attrs", "s"):
+                return True
+    return any(
+        isinstance(base, External) and base.name.rpartition(".")[2] in ("NamedTuple", "BaseModel", "BaseSettings", "TypedDict")
+        for base in cls.external_bases
+    )
+
+
+def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``cls(...)``."""
+    from initlint.source.torch_modules import adopt_torch_base, construct_torch_part
+
+    machine.called.add(cls.node or node)
+    instance = machine.new_instance(cls, machine.place(node, frame))
+    adopt_torch_base(machine, instance)
+    maker = cls.lookup("__new__")
+    if isinstance(maker, FunctionV) and not instance.torch_class:
+        made = call_function(machine, maker, Arguments([cls, *arguments.positional], arguments.keywords, arguments.open), node, frame)
+        if made is not UNKNOWN and not isinstance(made, Sym):
+            return made
+    initializer = cls.lookup("__init__")
+    if isinstance(initializer, FunctionV):
+        given = Arguments([instance, *arguments.positional], arguments.keywords, arguments.open)
+        call_function(machine, initializer, given, node, frame)
+        if is_record(cls):
+            _call_post_init(machine, cls, instance, node, frame)
+    elif is_record(cls):
+        _fill_record(machine, cls, instance, arguments, frame)
+        _call_post_init(machine, cls, instance, node, frame)
+    elif instance.torch_class:
+        construct_torch_part(machine, instance, arguments, node, frame)
+    return instance
+
+
+def _call_post_init(machine: Machine, cls: ClassV, instance: Instance, node: ast.AST, frame: Frame) -> None:
+    hook = cls.lookup("__post_init__")
+    if isinstance(hook, FunctionV):
+        call_function(machine, hook, Arguments([instance]), node, frame)
+
+
+def _fill_record(machine: Machine, cls: ClassV, instance: Instance, arguments: Arguments, frame: Frame) -> None:
+    fields: dict[str, ast.AnnAssign] = {}
+    for each in reversed(cls.mro):
+        for statement in each.node.body if each.node else ():
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                fields[statement.target.id] = statement
+    machine.touch(instance)
+    for (name, statement), value in zip(fields.items(), arguments.positional, strict=False):
+        instance.data[name] = value
+    for name, statement in fields.items():
+        if name in arguments.keywords:
+            instance.data[name] = arguments.keywords[name]
+        elif name not in instance.data:
+            instance.data[name] = _field_default(machine, cls, name, statement, frame)
+
+
+def _field_default(machine: Machine, cls: ClassV, name: str, statement: ast.AnnAssign, frame: Frame) -> object:
+    value = cls.lookup(name)
+    if isinstance(statement.value, ast.Call):
+        scope = Frame(next(each.scope for each in cls.mro if name in each.data))
+        keywords = {each.arg: each.value for each in statement.value.keywords}
+        if "default" in keywords:
+            return machine.evaluate(keywords["default"], scope)
+        factory = keywords.get("default_factory") or keywords.get("factory")
+        if factory is not None:
+            return machine.call(machine.evaluate(factory, scope), Arguments([]), statement, scope)
+    return UNKNOWN if value is ABSENT else value
+
+
+def call_bound(machine: Machine, bound: Bound, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """A method of the project: the receiver comes first."""
+    given = Arguments([bound.receiver, *arguments.positional], arguments.keywords, arguments.open)
+    return call_function(machine, bound.function, given, node, frame)
+
+
+def call_instance(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``instance(...)``: `__call__`, or the forward pass of a module."""
+    from initlint.source.forward import run_forward
+
+    own = instance.cls.lookup("__call__") if isinstance(instance.cls, ClassV) else ABSENT
+    if isinstance(own, FunctionV):
+        return call_bound(machine, Bound(own, instance), arguments, node, frame)
+    if instance.torch_class:
+        return run_forward(machine, instance, arguments, node, frame)
+    return UNKNOWN
+
+
+def harmless_base(base: object) -> bool:
+    """A base class outside the project that brings no code of its own."""
+    return isinstance(base, Builtin) or (isinstance(base, External) and base.name.partition(".")[0] in _WITHOUT_CODE)

@@ -1,0 +1,153 @@
+"""What an import binds: a module of the project, loaded when it is first used, or the dotted name of something outside."""
+
+from __future__ import annotations
+
+import ast
+import os
+
+from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
+from initlint.source.project import SourceFile
+from initlint.source.values import ABSENT, UNKNOWN, External, ModuleRef, Scope
+
+
+def module_scope(machine: Machine, file: SourceFile) -> Scope:
+    """The names of a project module; its top level runs when they are first asked for."""
+    scope = machine.module_scopes.get(file.path)
+    if scope is not None:
+        return scope
+    scope = machine.module_scopes[file.path] = Scope(file)
+    scope.data["__name__"] = file.name
+    scope.data["__file__"] = file.path
+    if file.tree is None:
+        return scope
+    outer = machine.journal, machine.branching, machine.repeating, machine.depth
+    machine.journal, machine.branching, machine.repeating, machine.depth = None, 0, 0, 0
+    try:
+        run_top_level(machine, file, Frame(scope))
+    finally:
+        machine.journal, machine.branching, machine.repeating, machine.depth = outer
+    return scope
+
+
+def run_top_level(machine: Machine, file: SourceFile, frame: Frame) -> None:
+    """Run the statements of a module one by one; one that raises does not stop the next."""
+    assert file.tree is not None
+    for statement in file.tree.body:
+        try:
+            if machine.execute((statement,), frame) is not Flow.NEXT:
+                break
+        except (Raised, RecursionError):
+            continue
+        except OutOfBudget:
+            machine.budget += 5_000
+
+
+def import_names(machine: Machine, node: ast.Import, frame: Frame) -> None:
+    """``import a.b`` and ``import a.b as c``."""
+    for alias in node.names:
+        machine.touch(frame.scope)
+        if alias.asname:
+            frame.scope.data[alias.asname] = module_named(machine, alias.name, frame.file)
+        else:
+            top = alias.name.partition(".")[0]
+            frame.scope.data[top] = module_named(machine, top, frame.file)
+
+
+def module_named(machine: Machine, name: str, asker: SourceFile) -> object:
+    """The project's module of that name, else the outside one."""
+    file = machine.project.module(name, asker)
+    return External(name) if file is None or file is asker else ModuleRef(file)
+
+
+def import_from(machine: Machine, node: ast.ImportFrom, frame: Frame) -> None:
+    """``from a import b``, relative ones by folder, stars through the module's ``__all__`` or public names."""
+    file: SourceFile | None
+    if node.level:
+        file, name = _relative(machine, node, frame.file)
+    else:
+        name = node.module or ""
+        file = machine.project.module(name, frame.file)
+    for alias in node.names:
+        if alias.name == "*":
+            if file is not None and file is not frame.file:
+                _import_star(machine, file, frame)
+            elif name.startswith("torch"):
+                _import_torch_star(machine, name, frame)
+            continue
+        value: object = External(f"{name}.{alias.name}")
+        if file is not None:
+            value = member(machine, file, alias.name, frame.file)
+        elif machine.project.module(f"{name}.{alias.name}", frame.file) is not None:
+            value = module_named(machine, f"{name}.{alias.name}", frame.file)
+        machine.touch(frame.scope)
+        frame.scope.data[alias.asname or alias.name] = value
+
+
+def _relative(machine: Machine, node: ast.ImportFrom, asker: SourceFile) -> tuple[SourceFile | None, str]:
+    package = asker.package.split(".") if asker.package else []
+    base = package[: len(package) - (node.level - 1)] if node.level - 1 <= len(package) else []
+    name = ".".join([*base, *([node.module] if node.module else [])])
+    folder = os.path.dirname(asker.path)
+    for _ in range(node.level - 1):
+        folder = os.path.dirname(folder)
+    file = machine.project.under(folder, node.module or "")
+    return file, name
+
+
+def member(machine: Machine, file: SourceFile, name: str, asker: SourceFile) -> object:
+    """``file.name``: a name bound at its top level, or a submodule of the package."""
+    scope = module_scope(machine, file)
+    value = scope.data.get(name, ABSENT)
+    if value is not ABSENT:
+        return value
+    if file.is_package:
+        below = machine.project.under(os.path.dirname(file.path), name)
+        if below is not None:
+            return ModuleRef(below)
+    if "__getattr__" in scope.data:
+        return UNKNOWN
+    return _deferred(machine, file, name)
+
+
+def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
+    """In a cycle of imports the name may not be bound yet: find its definition in the syntax."""
+    if file.tree is not None:
+        for statement in file.tree.body:
+            defined = isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name
+            if defined or (isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)):
+                scope = machine.module_scopes[file.path]
+                try:
+                    machine.execute((statement,), Frame(scope))
+                except Raised:
+                    return UNKNOWN
+                return scope.data.get(name, UNKNOWN)
+    return UNKNOWN
+
+
+def _import_star(machine: Machine, file: SourceFile, frame: Frame) -> None:
+    from initlint.source.values import ListV
+
+    scope = module_scope(machine, file)
+    listed = scope.data.get("__all__")
+    names = listed.data if isinstance(listed, ListV) else listed if isinstance(listed, tuple) else None
+    machine.touch(frame.scope)
+    for name, value in list(scope.data.items()):
+        if name in names if names is not None else not name.startswith("_"):
+            frame.scope.data[name] = value
+
+
+def _import_torch_star(machine: Machine, name: str, frame: Frame) -> None:
+    machine.touch(frame.scope)
+    prefix = f"{name}."
+    knowledge = machine.knowledge
+    for table in (knowledge.activation_of, knowledge.layers, knowledge.initializers, knowledge.operations):
+        for known in table:
+            if known.startswith(prefix) and "." not in known[len(prefix) :]:
+                frame.scope.data[known[len(prefix) :]] = External(known)
+    if name == "torch":
+        frame.scope.data["nn"] = External("torch.nn")
+    if name == "torch.nn":
+        frame.scope.data["Module"] = External("torch.nn.Module")
+        frame.scope.data["Parameter"] = External("torch.nn.Parameter")
+        frame.scope.data["init"] = External("torch.nn.init")
+        frame.scope.data["functional"] = External("torch.nn.functional")

@@ -1,0 +1,284 @@
+"""Arithmetic, comparison and membership on abstract values."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+
+from initlint.source.machine import Frame, Machine
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Builtin,
+    Choice,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    Method,
+    ParamV,
+    Partial,
+    Sym,
+    TensorV,
+    View,
+    monomial,
+    multiply,
+    power,
+    same,
+    truth,
+)
+
+_MOST_COMBINATIONS = 9
+_MOST_LENGTH = 4000
+_MOST_BITS = 4096
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[object, object], object]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
+    ast.BitOr: operator.or_,
+    ast.BitAnd: operator.and_,
+    ast.BitXor: operator.xor,
+}
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.Pow: "**",
+}
+_SPECIAL: dict[type[ast.operator], str] = {
+    ast.Add: "__add__",
+    ast.Sub: "__sub__",
+    ast.Mult: "__mul__",
+    ast.Div: "__truediv__",
+    ast.FloorDiv: "__floordiv__",
+    ast.MatMult: "__matmul__",
+    ast.BitOr: "__or__",
+}
+_ORDER: dict[type[ast.cmpop], Callable[[object, object], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+
+
+def binary(machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame) -> object:
+    """``left OP right``."""
+    if isinstance(left, Choice) or isinstance(right, Choice):
+        pairs = [(one, other) for one in _options(left) for other in _options(right)]
+        if len(pairs) > _MOST_COMBINATIONS:
+            return UNKNOWN
+        return machine.join([binary(machine, kind, one, other, node, frame) for one, other in pairs])
+    if isinstance(left, (TensorV, ParamV, View)) or isinstance(right, (TensorV, ParamV, View)):
+        from initlint.source.tensors import tensor_arithmetic
+
+        return tensor_arithmetic(machine, kind, left, right, node, frame)
+    if isinstance(left, ListV) or (isinstance(left, tuple) and not isinstance(right, (int, float))):
+        return _sequence(machine, kind, left, right, node, frame)
+    if isinstance(right, (ListV, tuple)) and isinstance(left, int):
+        return _sequence(machine, kind, right, left, node, frame)
+    if isinstance(left, Sym) or isinstance(right, Sym):
+        return _symbolic(kind, left, right)
+    if isinstance(left, DictV) and isinstance(right, DictV) and kind is ast.BitOr:
+        return DictV({**left.data, **right.data}, open_=left.open or right.open)
+    if isinstance(left, Instance) and isinstance(left.cls, ClassV) and kind in _SPECIAL:
+        method = left.cls.lookup(_SPECIAL[kind])
+        if isinstance(method, FunctionV):
+            return machine.call(Bound(method, left), Arguments([right]), node, frame)
+        return UNKNOWN
+    if kind is ast.Mod and isinstance(left, str):
+        return _formatted(left, right)
+    if kind in _ARITHMETIC and _plain(left) and _plain(right):
+        return _computed(kind, left, right)
+    if kind is ast.BitOr and isinstance(left, (ClassV, External, Builtin)):
+        return (left, *(right if isinstance(right, tuple) else (right,)))
+    return UNKNOWN
+
+
+def _options(value: object) -> tuple[object, ...]:
+    if isinstance(value, Choice):
+        return tuple(each for each in value.alternatives if each is not ABSENT)
+    return (value,)
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, (int, float, str, tuple, bytes))
+
+
+def _computed(kind: type[ast.operator], left: object, right: object) -> object:
+    if kind is ast.Pow and isinstance(left, int) and isinstance(right, int) and abs(right) * left.bit_length() > _MOST_BITS:
+        return UNKNOWN
+    if kind is ast.LShift and isinstance(right, int) and right > _MOST_BITS:
+        return UNKNOWN
+    if kind is ast.Mult and any(isinstance(each, (str, tuple)) for each in (left, right)):
+        count = right if isinstance(right, int) else left
+        length = len(left) if isinstance(left, (str, tuple)) else len(right)  # type: ignore[arg-type]
+        if isinstance(count, int) and count * length > _MOST_LENGTH:
+            return UNKNOWN
+    try:
+        result = _ARITHMETIC[kind](left, right)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return UNKNOWN
+    return UNKNOWN if isinstance(result, complex) else result
+
+
+def _formatted(template: str, values: object) -> object:
+    parts = values if isinstance(values, tuple) else (values,)
+    if any(isinstance(part, bool) or not isinstance(part, (str, int, float)) for part in parts):
+        return UNKNOWN
+    try:
+        return template % parts
+    except (TypeError, ValueError):
+        return UNKNOWN
+
+
+def _symbolic(kind: type[ast.operator], left: object, right: object) -> object:
+    one, other = monomial(left), monomial(right)
+    if one is None or other is None:
+        return UNKNOWN
+    if kind is ast.Mult:
+        return multiply(one, other)
+    if kind is ast.Div:
+        return multiply(one, other, -1)
+    if kind is ast.Pow and isinstance(right, (int, float)):
+        return power(one, right)
+    if kind in (ast.Add, ast.Sub) and one.powers == other.powers:
+        total = one.coefficient + other.coefficient if kind is ast.Add else one.coefficient - other.coefficient
+        return Sym(total, one.powers) if total else 0
+    if kind in (ast.Add, ast.Sub) and 0 in (one.coefficient, other.coefficient) and other.coefficient == 0:
+        return left
+    if kind in _SIGNS:
+        return Sym.named(f"({left}{_SIGNS[kind]}{right})")
+    return UNKNOWN
+
+
+def _sequence(machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame) -> object:
+    from initlint.source.sequences import elements
+
+    items = list(left.data) if isinstance(left, ListV) else list(left) if isinstance(left, tuple) else []
+    repeats = isinstance(left, ListV) and left.repeats
+    if kind is ast.Mult:
+        if isinstance(right, int) and not isinstance(right, bool):
+            items = items * min(right, _MOST_LENGTH // max(len(items), 1))
+        else:
+            repeats = True
+    elif kind is ast.Add:
+        others = elements(machine, right, node, frame)
+        if others is None:
+            repeats, items = True, [*items, UNKNOWN]
+        else:
+            items += others
+            repeats |= isinstance(right, ListV) and right.repeats
+    else:
+        return UNKNOWN
+    if isinstance(left, tuple) and not repeats:
+        return tuple(items)
+    return ListV(items, repeats=repeats)
+
+
+def unary(machine: Machine, kind: type[ast.unaryop], value: object, node: ast.AST, frame: Frame) -> object:
+    """``-value``, ``+value``, ``~value``."""
+    if isinstance(value, Choice):
+        return machine.join([unary(machine, kind, each, node, frame) for each in _options(value)])
+    if kind is ast.USub:
+        if isinstance(value, (int, float)):
+            return -value
+        if isinstance(value, Sym):
+            return Sym(-value.coefficient, value.powers)
+        if isinstance(value, (TensorV, ParamV, View)):
+            return binary(machine, ast.Mult, value, -1, node, frame)
+    if kind is ast.UAdd:
+        return value
+    return UNKNOWN
+
+
+def compare(machine: Machine, kind: type[ast.cmpop], left: object, right: object, node: ast.AST, frame: Frame) -> object:
+    """``left OP right``: a bool, or UNKNOWN."""
+    if isinstance(left, Choice) or isinstance(right, Choice):
+        pairs = [(one, other) for one in _options(left) for other in _options(right)]
+        verdicts = {truth(compare(machine, kind, one, other, node, frame)) for one, other in pairs}
+        return verdicts.pop() if len(verdicts) == 1 and None not in verdicts else UNKNOWN
+    if kind in (ast.In, ast.NotIn):
+        inside = contains(right, left)
+        return UNKNOWN if inside is None else inside is (kind is ast.In)
+    if kind in (ast.Is, ast.Eq, ast.IsNot, ast.NotEq):
+        equal = equals(left, right, identity=kind in (ast.Is, ast.IsNot))
+        return UNKNOWN if equal is None else equal is (kind in (ast.Is, ast.Eq))
+    if kind in _ORDER and all(isinstance(each, (int, float, str, tuple)) for each in (left, right)):
+        try:
+            return _ORDER[kind](left, right)
+        except TypeError:
+            return UNKNOWN
+    if kind in _ORDER and isinstance(left, Sym) and left == right:
+        return kind in (ast.LtE, ast.GtE)
+    return UNKNOWN
+
+
+_CERTAIN = (int, float, str, bytes, Builtin, External, ClassV, FunctionV, Instance, Bound, Method, Partial, ListV, DictV)
+
+
+def equals(left: object, right: object, *, identity: bool = False) -> bool | None:
+    """Whether two values are equal (or identical), None if that is not known."""
+    if same(left, right):
+        return True
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        if len(left) != len(right):
+            return False
+        verdicts = [equals(one, other) for one, other in zip(left, right, strict=True)]
+        return False if False in verdicts else None if None in verdicts else True
+    if left is None or right is None:
+        other = right if left is None else left
+        if other is None:
+            return True
+        return None if other is UNKNOWN or isinstance(other, Sym) else False
+    if isinstance(left, ListV) and isinstance(right, ListV) and not identity:
+        return None if left.repeats or right.repeats else equals(tuple(left.data), tuple(right.data))
+    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
+        return left == right
+    if isinstance(left, Instance) or isinstance(right, Instance):
+        both = isinstance(left, Instance) and isinstance(right, Instance)
+        return False if both and (identity or left.torch_class) else None  # type: ignore[union-attr]
+    if isinstance(left, _CERTAIN) and isinstance(right, _CERTAIN):
+        return False
+    return None
+
+
+def contains(container: object, item: object) -> bool | None:
+    """Whether `item` is in `container`, None if that is not known."""
+    if isinstance(container, str):
+        return item in container if isinstance(item, str) else None
+    if isinstance(container, DictV):
+        from initlint.source.expressions import is_key
+
+        if is_key(item) and item in container.data:
+            return True
+        return None if container.open or not is_key(item) else False
+    items: list[object] | tuple[object, ...]
+    if isinstance(container, ListV):
+        items = container.data
+    elif isinstance(container, tuple):
+        items = container
+    elif isinstance(container, Instance) and container.torch_class == "torch.nn.ModuleDict":
+        return item in container.data if isinstance(item, str) else None
+    else:
+        return None
+    verdicts = [None if isinstance(each, Choice) else equals(each, item) for each in items]
+    if True in verdicts:
+        return True
+    open_ = isinstance(container, ListV) and container.repeats
+    return None if open_ or None in verdicts else False

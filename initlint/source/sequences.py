@@ -1,0 +1,94 @@
+"""Iterating and unpacking: what a value yields, when that is known."""
+
+from __future__ import annotations
+
+import ast
+
+from initlint.source.machine import Frame, Machine
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Choice,
+    ClassV,
+    DictV,
+    FunctionV,
+    Instance,
+    ListV,
+    ParamV,
+    TensorV,
+    View,
+)
+
+_MOST_CHARACTERS = 200
+
+
+def elements(machine: Machine, value: object, node: ast.AST, frame: Frame) -> list[object] | None:
+    """What iterating over `value` yields, None when that is not known."""
+    if isinstance(value, ListV):
+        return list(value.data)
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, DictV):
+        return None if value.open and not value.data else list(value.data)
+    if isinstance(value, str):
+        return list(value[:_MOST_CHARACTERS])
+    if isinstance(value, Instance):
+        return _instance_elements(machine, value, node, frame)
+    if isinstance(value, Choice):
+        return _choice_elements(machine, value, node, frame)
+    return None
+
+
+def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: Frame) -> list[object] | None:
+    from initlint.source.torch_modules import container_items
+
+    if isinstance(value.cls, ClassV):
+        method = value.cls.lookup("__iter__")
+        if isinstance(method, FunctionV):
+            return elements(machine, machine.call(Bound(method, value), Arguments([]), node, frame), node, frame)
+        if value.cls.node is not None and not value.torch_class and any(
+            getattr(base, "name", "").endswith("NamedTuple") for base in value.cls.external_bases
+        ):
+            return list(value.data.values())
+    return container_items(value)
+
+
+def _choice_elements(machine: Machine, value: Choice, node: ast.AST, frame: Frame) -> list[object] | None:
+    found = [elements(machine, each, node, frame) for each in value.alternatives if each is not ABSENT]
+    if not found or any(each is None for each in found):
+        return None
+    lists = [each for each in found if each is not None]
+    if len({len(each) for each in lists}) != 1:
+        longest = max(len(each) for each in lists)
+        return [machine.join([each[index] if index < len(each) else ABSENT for each in lists]) for index in range(longest)]
+    return [machine.join(list(column)) for column in zip(*lists, strict=True)]
+
+
+def unpacked(machine: Machine, value: object, count: int, starred: int | None) -> list[object]:
+    """`count` values for `count` targets, one of which may take the rest."""
+    items: list[object] | None = None
+    if isinstance(value, ListV):
+        items = None if value.repeats else list(value.data)
+    elif isinstance(value, tuple):
+        items = list(value)
+    elif isinstance(value, DictV):
+        items = list(value.data)
+    elif isinstance(value, Instance):
+        from initlint.source.torch_modules import container_items
+
+        items = container_items(value)
+    elif isinstance(value, Choice):
+        parts = [unpacked(machine, each, count, starred) for each in value.alternatives if each is not ABSENT]
+        return [machine.join(list(column)) for column in zip(*parts, strict=True)]
+    elif isinstance(value, TensorV):
+        return [value] * count
+    elif isinstance(value, (ParamV, View)):
+        return [View(value.param if isinstance(value, View) else value, whole=False)] * count
+    if items is not None and starred is not None and len(items) >= count - 1:
+        extra = len(items) - (count - 1)
+        return [*items[:starred], ListV(items[starred : starred + extra]), *items[starred + extra :]]
+    if items is None or len(items) != count:
+        return [UNKNOWN] * count
+    return items

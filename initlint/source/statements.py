@@ -1,0 +1,323 @@
+"""What each kind of statement does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from functools import partial
+
+from initlint.source.attributes import delete_attribute, get_item, set_attribute, set_item
+from initlint.source.functions import bind_class, decorated, make_function
+from initlint.source.imports import import_from, import_names
+from initlint.source.machine import Flow, Frame, Machine, Raised
+from initlint.source.operators import binary
+from initlint.source.sequences import elements, unpacked
+from initlint.source.values import ABSENT, UNKNOWN, External, ListV, ParamV, Scope, TensorV, truth
+
+_MOST_ROUNDS = 400
+_MOST_WHILE = 64
+
+
+def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> None:
+    """Bind `target` to `value`."""
+    if isinstance(target, ast.Name):
+        scope = frame.elsewhere.get(target.id, frame.scope)
+        machine.touch(scope)
+        scope.data[target.id] = value
+    elif isinstance(target, ast.Attribute):
+        set_attribute(machine, machine.evaluate(target.value, frame), target.attr, value, target, frame)
+    elif isinstance(target, ast.Subscript):
+        container = machine.evaluate(target.value, frame)
+        set_item(machine, container, machine.evaluate(target.slice, frame), value, target, frame)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        _unpack(machine, target.elts, value, frame)
+    elif isinstance(target, ast.Starred):
+        assign(machine, target.value, value, frame)
+
+
+def _unpack(machine: Machine, targets: list[ast.expr], value: object, frame: Frame) -> None:
+    starred = next((index for index, each in enumerate(targets) if isinstance(each, ast.Starred)), None)
+    values = unpacked(machine, value, len(targets), starred)
+    for target, each in zip(targets, values, strict=True):
+        assign(machine, target, each, frame)
+
+
+def _assign(machine: Machine, node: ast.Assign, frame: Frame) -> Flow:
+    value = machine.evaluate(node.value, frame)
+    for target in node.targets:
+        assign(machine, target, value, frame)
+    return Flow.NEXT
+
+
+def _annotated(machine: Machine, node: ast.AnnAssign, frame: Frame) -> Flow:
+    if node.value is not None:
+        assign(machine, node.target, machine.evaluate(node.value, frame), frame)
+    return Flow.NEXT
+
+
+def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
+    target = node.target
+    value = machine.evaluate(node.value, frame)
+    if isinstance(target, ast.Subscript):
+        container = machine.evaluate(target.value, frame)
+        key = machine.evaluate(target.slice, frame)
+        old = get_item(machine, container, key, target, frame)
+        set_item(machine, container, key, binary(machine, type(node.op), old, value, node, frame), target, frame)
+        return Flow.NEXT
+    load: ast.expr
+    if isinstance(target, ast.Name):
+        load = ast.Name(target.id, ast.Load())
+    else:
+        load = ast.Attribute(target.value, target.attr, ast.Load())
+    ast.copy_location(load, target)
+    old = machine.evaluate(load, frame)
+    if isinstance(old, ListV) and isinstance(node.op, ast.Add):
+        items = elements(machine, value, node, frame)
+        machine.touch(old)
+        old.data = old.data + (items or [])
+        old.repeats |= items is None or (isinstance(value, ListV) and value.repeats)
+        return Flow.NEXT
+    assign(machine, target, binary(machine, type(node.op), old, value, node, frame), frame)
+    return Flow.NEXT
+
+
+def _expression(machine: Machine, node: ast.Expr, frame: Frame) -> Flow:
+    if not isinstance(node.value, ast.Constant):
+        machine.evaluate(node.value, frame)
+    return Flow.NEXT
+
+
+def _return(machine: Machine, node: ast.Return, frame: Frame) -> Flow:
+    frame.returned.append(None if node.value is None else machine.evaluate(node.value, frame))
+    return Flow.RETURN
+
+
+def _if(machine: Machine, node: ast.If, frame: Frame) -> Flow:
+    if is_main_guard(node.test):
+        return Flow.NEXT
+    known = truth(machine.evaluate(node.test, frame))
+    if known is not None:
+        return machine.execute(node.body if known else node.orelse, frame)
+    return machine.fork([partial(machine.execute, node.body, frame), partial(machine.execute, node.orelse, frame)], frame)
+
+
+def is_main_guard(test: ast.expr) -> bool:
+    """``__name__ == "__main__"``: its body is a context of its own."""
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "__name__"
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value == "__main__"
+    )
+
+
+def _for(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
+    iterable = machine.evaluate(node.iter, frame)
+    items = elements(machine, iterable, node, frame)
+    unknown = items is None
+    repeats = unknown or (isinstance(iterable, ListV) and iterable.repeats)
+    machine.repeating += repeats
+    try:
+        for item in ([UNKNOWN] if items is None else list(items))[:_MOST_ROUNDS]:
+            if item is ABSENT:
+                continue
+            assign(machine, node.target, item, frame)
+            flow = _maybe_absent_round(machine, node, item, frame)
+            if flow is Flow.BREAK:
+                return Flow.NEXT
+            if flow is Flow.RETURN:
+                return flow
+    finally:
+        machine.repeating -= repeats
+    return machine.execute(node.orelse, frame)
+
+
+def _maybe_absent_round(machine: Machine, node: ast.For | ast.AsyncFor, item: object, frame: Frame) -> Flow:
+    """One round; it is only tried where the item may not exist."""
+    from initlint.source.values import Choice
+
+    if isinstance(item, Choice) and ABSENT in item.alternatives:
+        present = machine.join([each for each in item.alternatives if each is not ABSENT])
+        assign(machine, node.target, present, frame)
+        return machine.fork([partial(machine.execute, node.body, frame), lambda: Flow.NEXT], frame)
+    return machine.execute(node.body, frame)
+
+
+def _while(machine: Machine, node: ast.While, frame: Frame) -> Flow:
+    for _ in range(_MOST_WHILE):
+        known = truth(machine.evaluate(node.test, frame))
+        if known is False:
+            return Flow.NEXT
+        endless = known is None or isinstance(node.test, ast.Constant)
+        machine.repeating += endless
+        try:
+            flow = machine.execute(node.body, frame)
+        finally:
+            machine.repeating -= endless
+        if flow is Flow.BREAK or (endless and flow is not Flow.RETURN):
+            return Flow.NEXT
+        if flow is Flow.RETURN:
+            return flow
+    return Flow.NEXT
+
+
+def _try(machine: Machine, node: ast.Try, frame: Frame) -> Flow:
+    try:
+        flow = machine.execute(node.body, frame)
+        if flow is Flow.NEXT:
+            flow = machine.execute(node.orelse, frame)
+    except Raised:
+        if not node.handlers:
+            machine.execute(node.finalbody, frame)
+            raise
+        flow = machine.execute(node.handlers[0].body, frame)
+    last = machine.execute(node.finalbody, frame)
+    return last or flow
+
+
+def _with(machine: Machine, node: ast.With | ast.AsyncWith, frame: Frame) -> Flow:
+    quiet = 0
+    for item in node.items:
+        manager = machine.evaluate(item.context_expr, frame)
+        if isinstance(manager, External) and manager.name in ("torch.no_grad", "torch.inference_mode"):
+            quiet += 1
+        if item.optional_vars is not None:
+            assign(machine, item.optional_vars, UNKNOWN if isinstance(manager, External) else manager, frame)
+    machine.no_grad += quiet
+    try:
+        return machine.execute(node.body, frame)
+    finally:
+        machine.no_grad -= quiet
+
+
+def _raise(machine: Machine, node: ast.Raise, frame: Frame) -> Flow:
+    raise Raised
+
+
+def _assert(machine: Machine, node: ast.Assert, frame: Frame) -> Flow:
+    if truth(machine.evaluate(node.test, frame)) is False and machine.branching:
+        raise Raised
+    return Flow.NEXT
+
+
+def _function(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> Flow:
+    machine.touch(frame.scope)
+    scope = frame.elsewhere.get(node.name, frame.scope)
+    scope.data[node.name] = decorated(machine, node, make_function(machine, node, frame), frame)
+    return Flow.NEXT
+
+
+def _class(machine: Machine, node: ast.ClassDef, frame: Frame) -> Flow:
+    made = bind_class(machine, node, frame)
+    machine.touch(frame.scope)
+    frame.scope.data[node.name] = made
+    return Flow.NEXT
+
+
+def _delete(machine: Machine, node: ast.Delete, frame: Frame) -> Flow:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            machine.touch(frame.scope)
+            frame.scope.data.pop(target.id, None)
+        elif isinstance(target, ast.Attribute):
+            delete_attribute(machine, machine.evaluate(target.value, frame), target.attr)
+    return Flow.NEXT
+
+
+def _import(machine: Machine, node: ast.Import, frame: Frame) -> Flow:
+    import_names(machine, node, frame)
+    return Flow.NEXT
+
+
+def _import_from(machine: Machine, node: ast.ImportFrom, frame: Frame) -> Flow:
+    import_from(machine, node, frame)
+    return Flow.NEXT
+
+
+def _global(machine: Machine, node: ast.Global, frame: Frame) -> Flow:
+    module = _module_scope(frame.scope)
+    frame.elsewhere.update(dict.fromkeys(node.names, module))
+    return Flow.NEXT
+
+
+def _module_scope(scope: Scope) -> Scope:
+    while scope.parent is not None:
+        scope = scope.parent
+    return scope
+
+
+def _nonlocal(machine: Machine, node: ast.Nonlocal, frame: Frame) -> Flow:
+    for name in node.names:
+        scope = frame.scope.parent
+        while scope is not None and name not in scope.data:
+            scope = scope.parent
+        if scope is not None:
+            frame.elsewhere[name] = scope
+    return Flow.NEXT
+
+
+def _match(machine: Machine, node: ast.Match, frame: Frame) -> Flow:
+    subject = machine.evaluate(node.subject, frame)
+    tried: list[Callable[[], Flow]] = []
+    for case in node.cases:
+        verdict = _matches(machine, case.pattern, subject, frame)
+        if verdict is False or (case.guard is not None and truth(machine.evaluate(case.guard, frame)) is False):
+            continue
+        tried.append(partial(machine.execute, case.body, frame))
+        if verdict and case.guard is None:
+            break
+    else:
+        tried.append(lambda: Flow.NEXT)
+    return tried[0]() if len(tried) == 1 else machine.fork(tried, frame)
+
+
+def _matches(machine: Machine, pattern: ast.pattern, subject: object, frame: Frame) -> bool | None:
+    if isinstance(pattern, ast.MatchValue):
+        from initlint.source.operators import compare
+
+        return truth(compare(machine, ast.Eq, subject, machine.evaluate(pattern.value, frame), pattern, frame))
+    if isinstance(pattern, ast.MatchSingleton):
+        return None if subject is UNKNOWN or isinstance(subject, (ParamV, TensorV)) else subject is pattern.value
+    if isinstance(pattern, ast.MatchOr):
+        verdicts = [_matches(machine, each, subject, frame) for each in pattern.patterns]
+        return True if True in verdicts else None if None in verdicts else False
+    if isinstance(pattern, ast.MatchAs):
+        if pattern.pattern is None:
+            if pattern.name:
+                assign(machine, ast.Name(pattern.name), subject, frame)
+            return True
+        return _matches(machine, pattern.pattern, subject, frame)
+    return None
+
+
+
+
+STATEMENTS: dict[type[ast.stmt], Callable[..., Flow]] = {
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Expr: _expression,
+    ast.Return: _return,
+    ast.If: _if,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.While: _while,
+    ast.Try: _try,
+    ast.TryStar: _try,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Raise: _raise,
+    ast.Assert: _assert,
+    ast.FunctionDef: _function,
+    ast.AsyncFunctionDef: _function,
+    ast.ClassDef: _class,
+    ast.Delete: _delete,
+    ast.Import: _import,
+    ast.ImportFrom: _import_from,
+    ast.Global: _global,
+    ast.Nonlocal: _nonlocal,
+    ast.Match: _match,
+    ast.Break: lambda machine, node, frame: Flow.BREAK,
+    ast.Continue: lambda machine, node, frame: Flow.CONTINUE,
+}
