@@ -1,0 +1,328 @@
+"""Attributes and items: reading, writing and deleting them on abstract values."""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import TYPE_CHECKING
+
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Builtin,
+    Choice,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    Method,
+    ModuleRef,
+    ParamV,
+    Partial,
+    SuperV,
+    Sym,
+    TensorV,
+    View,
+    Write,
+)
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Frame, Machine
+
+_EXTERNAL_CONSTANTS = {
+    "math.pi": math.pi,
+    "math.e": math.e,
+    "math.inf": math.inf,
+    "numpy.pi": math.pi,
+    "torch.pi": math.pi,
+    "typing.TYPE_CHECKING": False,
+}
+_LONG_PATHS = ("torch.nn.modules.", "torch.nn.parameter.")
+_WHOLE_VIEWS = frozenset({"data", "T", "mT", "H"})
+_TENSOR_VIEWS = frozenset({"data", "T", "mT", "H", "real"})
+_TENSOR_PROPERTIES = frozenset(
+    {"shape", "device", "dtype", "ndim", "layout", "grad", "grad_fn", "is_sparse", "is_quantized", "names", "itemsize", "nbytes"}
+)
+
+
+def external(name: str) -> object:
+    """The value of a dotted name outside the project, long torch paths shortened to the public ones."""
+    for prefix in _LONG_PATHS:
+        if name.startswith(prefix):
+            last = name.rpartition(".")[2]
+            return External(f"torch.nn.{last}") if last[:1].isupper() else External(name)
+    return _EXTERNAL_CONSTANTS.get(name, External(name))
+
+
+def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
+    """``value.name``."""
+    if isinstance(value, Instance):
+        return _instance_attribute(machine, value, name, node, frame)
+    if isinstance(value, External):
+        return external(f"{value.name}.{name}")
+    if isinstance(value, ModuleRef):
+        from initlint.source.imports import member
+
+        return member(machine, value.file, name, frame.file)
+    if isinstance(value, TensorV):
+        return _tensor_attribute(value, name)
+    if isinstance(value, (ParamV, View)):
+        return _parameter_attribute(value, name)
+    if isinstance(value, (ListV, DictV, str, tuple, float, int)) and value is not True and value is not False:
+        return value if name in ("value", "real") and isinstance(value, (str, int, float)) else Method(value, name)
+    if isinstance(value, ClassV):
+        return _class_attribute(machine, value, name)
+    if isinstance(value, SuperV):
+        return _super_attribute(machine, value, name, node, frame)
+    if isinstance(value, Choice):
+        present = [each for each in value.alternatives if each is not ABSENT]
+        return machine.join([get_attribute(machine, each, name, node, frame) for each in present])
+    if isinstance(value, Sym):
+        return Sym.named(f"{value.name}.{name}") if value.name else UNKNOWN
+    if isinstance(value, Bound) and name == "__self__":
+        return value.receiver
+    if isinstance(value, (FunctionV, Bound)) and name == "__name__":
+        return value.name if isinstance(value, FunctionV) else value.function.name
+    if isinstance(value, Partial) and name == "func":
+        return value.function
+    if isinstance(value, Builtin):
+        return External(f"builtins.{value.name}.{name}") if name != "__name__" else value.name
+    return UNKNOWN
+
+
+def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.AST, frame: Frame) -> object:
+    found = value.data.get(name, ABSENT)
+    if found is not ABSENT:
+        return found
+    if name == "__class__":
+        return value.cls
+    if isinstance(value.cls, ClassV):
+        held = value.cls.lookup(name)
+        if isinstance(held, FunctionV):
+            return _from_class(machine, held, value, value.cls, node, frame)
+        if held is not ABSENT:
+            return held
+    if value.torch_class:
+        from initlint.source.torch_modules import torch_attribute
+
+        attribute = torch_attribute(value, name)
+        if attribute is not ABSENT:
+            return attribute
+    if name == "__dict__":
+        return DictV({key: each for key, each in value.data.items()})
+    if isinstance(value.cls, ClassV):
+        fallback = value.cls.lookup("__getattr__")
+        if isinstance(fallback, FunctionV) and not value.torch_class:
+            return machine.call(Bound(fallback, value), Arguments([name]), node, frame)
+    return Method(value, name) if value.torch_class else UNKNOWN
+
+
+def _from_class(machine: Machine, held: FunctionV, receiver: object, cls: ClassV, node: ast.AST, frame: Frame) -> object:
+    """A function found in a class, as attribute access turns it into a method, a property's value or itself."""
+    if held.role == "property":
+        return machine.call(held, Arguments([receiver]), node, frame)
+    if held.role == "static":
+        return held
+    if held.role == "class":
+        return Bound(held, cls)
+    return Bound(held, receiver) if receiver is not cls else held
+
+
+def _class_attribute(machine: Machine, value: ClassV, name: str) -> object:
+    if name in ("__name__", "__qualname__"):
+        return value.name
+    held = value.lookup(name)
+    if isinstance(held, FunctionV):
+        return held if held.role in ("function", "static", "property") else Bound(held, value)
+    if held is not ABSENT:
+        return held
+    bases = [base for base in value.external_bases if isinstance(base, External)]
+    if name == "__members__" or not bases:
+        return UNKNOWN
+    return Method(value, name)
+
+
+def _super_attribute(machine: Machine, value: SuperV, name: str, node: ast.AST, frame: Frame) -> object:
+    receiver = value.receiver
+    cls = receiver if isinstance(receiver, ClassV) else getattr(receiver, "cls", None)
+    if not isinstance(cls, ClassV):
+        return UNKNOWN
+    held = cls.lookup(name, after=value.cls)
+    if isinstance(held, FunctionV):
+        return _from_class(machine, held, receiver, cls, node, frame)
+    return Method(value, name) if held is ABSENT else held
+
+
+def _tensor_attribute(value: TensorV, name: str) -> object:
+    if name in _TENSOR_VIEWS:
+        return value
+    if name == "shape" and value.shape is not None:
+        return value.shape
+    if name in _TENSOR_PROPERTIES:
+        return UNKNOWN
+    if name in ("is_cuda", "is_nested"):
+        return False
+    if name == "requires_grad":
+        return UNKNOWN
+    return Method(value, name)
+
+
+def _parameter_attribute(value: ParamV | View, name: str) -> object:
+    param = value.param if isinstance(value, View) else value
+    if name in _WHOLE_VIEWS:
+        return value if isinstance(value, View) else View(value, whole=True)
+    if name == "shape":
+        return UNKNOWN if param.shape is None or isinstance(value, View) and not value.whole else param.shape
+    if name == "ndim":
+        return UNKNOWN if param.shape is None else len(param.shape)
+    if name == "requires_grad":
+        return not param.frozen
+    if name in _TENSOR_PROPERTIES:
+        return UNKNOWN
+    return Method(value, name)
+
+
+def set_attribute(machine: Machine, target: object, name: str, value: object, node: ast.AST, frame: Frame) -> None:
+    """``target.name = value``."""
+    if isinstance(target, Instance):
+        machine.touch(target)
+        if target.torch_class:
+            from initlint.source.torch_modules import adopt
+
+            value = adopt(machine, target, name, value, machine.place(node, frame))
+        target.data[name] = value
+    elif isinstance(target, ClassV):
+        machine.touch(target)
+        target.data[name] = value
+    elif isinstance(target, (ParamV, View)):
+        _set_parameter_attribute(machine, target, name, value, node, frame)
+    elif isinstance(target, Choice):
+        for each in target.alternatives:
+            set_attribute(machine, each, name, value, node, frame)
+
+
+def _set_parameter_attribute(
+    machine: Machine, target: ParamV | View, name: str, value: object, node: ast.AST, frame: Frame
+) -> None:
+    param = target.param if isinstance(target, View) else target
+    if name == "requires_grad" and value is False:
+        param.frozen = True
+    elif name == "data":
+        from initlint.source.initialization import assigned_write
+
+        machine.write(target, assigned_write(machine, value, machine.place(node, frame)))
+
+
+def delete_attribute(machine: Machine, target: object, name: str) -> None:
+    """``del target.name``."""
+    if isinstance(target, Instance) and name in target.data:
+        machine.touch(target)
+        del target.data[name]
+
+
+def get_item(machine: Machine, value: object, key: object, node: ast.AST, frame: Frame) -> object:
+    """``value[key]``."""
+    if isinstance(value, (tuple, ListV, str)):
+        return _sequence_item(machine, value, key)
+    if isinstance(value, DictV):
+        return _mapping_item(value, key)
+    if isinstance(value, Instance):
+        return _instance_item(machine, value, key, node, frame)
+    if isinstance(value, TensorV):
+        from initlint.source.tensors import index_tensor
+
+        return index_tensor(machine, value, node, frame)
+    if isinstance(value, (ParamV, View)):
+        whole = key == slice(None) or key is Ellipsis
+        return View(value.param if isinstance(value, View) else value, whole=whole)
+    if isinstance(value, (External, ClassV, Builtin)):
+        return value
+    if isinstance(value, Choice):
+        present = [each for each in value.alternatives if each is not ABSENT]
+        return machine.join([get_item(machine, each, key, node, frame) for each in present])
+    if isinstance(value, Sym) and value.name and isinstance(key, (int, str)):
+        return Sym.named(f"{value.name}[{key}]")
+    return UNKNOWN
+
+
+def _sequence_item(machine: Machine, value: tuple[object, ...] | ListV | str, key: object) -> object:
+    items = value.data if isinstance(value, ListV) else value
+    repeats = isinstance(value, ListV) and value.repeats
+    if isinstance(key, slice):
+        try:
+            part = items[key]
+        except (TypeError, ValueError):
+            return UNKNOWN
+        return ListV(list(part), repeats=repeats) if isinstance(value, ListV) else part
+    if isinstance(key, Choice):
+        return machine.join([_sequence_item(machine, value, each) for each in key.alternatives])
+    if isinstance(key, int) and not repeats:
+        return items[key] if -len(items) <= key < len(items) else UNKNOWN
+    if repeats and items and isinstance(key, int):
+        return machine.join([each for each in items if each is not ABSENT] or [UNKNOWN])
+    return UNKNOWN
+
+
+def _mapping_item(value: DictV, key: object) -> object:
+    from initlint.source.expressions import is_key
+
+    return value.data.get(key, UNKNOWN) if is_key(key) else UNKNOWN
+
+
+def _instance_item(machine: Machine, value: Instance, key: object, node: ast.AST, frame: Frame) -> object:
+    if isinstance(value.cls, ClassV):
+        method = value.cls.lookup("__getitem__")
+        if isinstance(method, FunctionV):
+            return machine.call(Bound(method, value), Arguments([key]), node, frame)
+    if value.torch_class:
+        from initlint.source.torch_modules import container_item
+
+        return container_item(machine, value, key)
+    return UNKNOWN
+
+
+def set_item(machine: Machine, container: object, key: object, value: object, node: ast.AST, frame: Frame) -> None:
+    """``container[key] = value``."""
+    from initlint.source.expressions import is_key
+
+    if isinstance(container, DictV):
+        machine.touch(container)
+        if is_key(key):
+            container.data[key] = value
+        else:
+            container.open = True
+    elif isinstance(container, ListV):
+        machine.touch(container)
+        if isinstance(key, int) and -len(container.data) <= key < len(container.data):
+            container.data[key] = value
+        else:
+            container.data = [UNKNOWN]
+            container.repeats = True
+    elif isinstance(container, Instance):
+        _set_instance_item(machine, container, key, value, node, frame)
+    elif isinstance(container, (ParamV, View)):
+        place = machine.place(node, frame)
+        constant = (("val", value),) if isinstance(value, (int, float)) else ()
+        whole = key == slice(None) or key is Ellipsis
+        machine.write(container, Write("constant_" if constant else "assignment", constant, place, partial=not whole))
+
+
+def _set_instance_item(machine: Machine, container: Instance, key: object, value: object, node: ast.AST, frame: Frame) -> None:
+    if isinstance(container.cls, ClassV):
+        method = container.cls.lookup("__setitem__")
+        if isinstance(method, FunctionV):
+            machine.call(Bound(method, container), Arguments([key, value]), node, frame)
+            return
+    if not container.torch_class or not isinstance(key, (int, str)):
+        return
+    machine.touch(container)
+    names = [name for name, each in container.data.items() if isinstance(each, Instance)]
+    if isinstance(key, int) and not isinstance(key, bool):
+        if -len(names) <= key < len(names):
+            container.data[names[key]] = value
+    else:
+        container.data[str(key)] = value

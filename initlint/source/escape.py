@@ -1,0 +1,93 @@
+"""What happens to modules and parameters that are handed to code nobody can see: their initialization is unknown from there on."""
+
+from __future__ import annotations
+
+import ast
+
+from initlint.source.machine import Frame, Machine
+from initlint.source.values import (
+    UNKNOWN,
+    Arguments,
+    Choice,
+    DictV,
+    External,
+    Instance,
+    ListV,
+    ParamV,
+    TensorV,
+    View,
+    Write,
+)
+
+_TOUCHES_WEIGHTS = ("init", "load", "weight", "reset", "fill", "pretrain", "checkpoint", "restore", "resume", "quant", "wrap", "convert")
+_NEVER_TOUCHES = frozenset(
+    {"print", "len", "isinstance", "repr", "str", "id", "logging", "warnings", "time", "os", "sys", "json", "wandb", "tqdm", "torchinfo"}
+)
+_MOST_NESTING = 3
+
+
+def escape(machine: Machine, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """The result of a call that cannot be followed; tensors go into it and an opaque tensor comes out."""
+    values = [*arguments.positional, *arguments.keywords.values()]
+    if may_initialize(function):
+        write = Write("", (), machine.place(node, frame), source="unknown", trail=tuple(machine.calls[-3:]))
+        for param in reachable_params(values):
+            machine.write(param, write)
+    ops = [each.op for each in _tensors(values)]
+    if ops:
+        return TensorV(machine.graph.add("opaque", _called(function), tuple(ops), place=machine.place(node, frame)))
+    return UNKNOWN
+
+
+def may_initialize(function: object) -> bool:
+    """Whether this callee, by all that can be seen of it, may write to the weights it is given."""
+    if not isinstance(function, External):
+        return True
+    if function.name.partition(".")[0] in _NEVER_TOUCHES:
+        return False
+    if function.name.startswith("torch."):
+        return "load" in function.name or "distributed" in function.name and "fsdp" in function.name
+    lowered = function.name.lower()
+    return any(word in lowered for word in _TOUCHES_WEIGHTS)
+
+
+def _called(function: object) -> str:
+    return function.name.rpartition(".")[2] if isinstance(function, External) else "call"
+
+
+def reachable_params(values: list[object], depth: int = 0) -> list[ParamV]:
+    """The parameters of all modules among `values`, and those handed over themselves."""
+    found: list[ParamV] = []
+    for value in values:
+        if isinstance(value, (ParamV, View)):
+            found.append(value.param if isinstance(value, View) else value)
+        elif isinstance(value, Instance):
+            from initlint.source.torch_modules import all_parameters, plain_contents
+
+            if value.torch_class:
+                found += all_parameters(value)
+            elif depth < _MOST_NESTING:
+                found += reachable_params(plain_contents(value), depth + 1)
+        elif isinstance(value, (ListV, tuple, DictV, Choice)) and depth < _MOST_NESTING:
+            found += reachable_params(_contents(value), depth + 1)
+    return list(dict.fromkeys(found))
+
+
+def _contents(value: ListV | DictV | Choice | tuple[object, ...]) -> list[object]:
+    if isinstance(value, ListV):
+        return value.data
+    if isinstance(value, DictV):
+        return list(value.data.values())
+    if isinstance(value, Choice):
+        return list(value.alternatives)
+    return list(value)
+
+
+def _tensors(values: list[object], depth: int = 0) -> list[TensorV]:
+    found: list[TensorV] = []
+    for value in values:
+        if isinstance(value, TensorV):
+            found.append(value)
+        elif isinstance(value, (ListV, tuple, DictV, Choice)) and depth < _MOST_NESTING:
+            found += _tensors(_contents(value), depth + 1)
+    return found

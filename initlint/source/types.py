@@ -1,0 +1,144 @@
+"""Classes of values: `type`, `isinstance` and `issubclass` without running anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initlint.source.values import (
+    UNKNOWN,
+    Bound,
+    Builtin,
+    Choice,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    ParamV,
+    Sym,
+    TensorV,
+    View,
+)
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Machine
+
+_PYTHON_TYPES: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str", bytes: "bytes", tuple: "tuple"}
+_INHERITS = {"bool": ("bool", "int"), "OrderedDict": ("OrderedDict", "dict")}
+_NUMBERS = frozenset({"int", "float", "complex"})
+_ABSTRACT = {
+    "Iterable": ("list", "tuple", "set", "dict", "str"),
+    "Sequence": ("list", "tuple", "str"),
+    "Mapping": ("dict",),
+    "MutableMapping": ("dict",),
+    "Number": ("int", "float", "bool"),
+    "Integral": ("int", "bool"),
+    "Real": ("int", "float", "bool"),
+    "Collection": ("list", "tuple", "set", "dict", "str"),
+    "Sized": ("list", "tuple", "set", "dict", "str"),
+    "Hashable": ("int", "float", "str", "tuple", "bool"),
+}
+_TENSOR_TYPES = frozenset({"torch.Tensor", "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.autograd.Variable"})
+
+
+def type_of(value: object) -> object:
+    """``type(value)``."""
+    if isinstance(value, Instance):
+        return value.cls
+    name = python_type(value)
+    if name is not None:
+        return External("collections.OrderedDict") if name == "OrderedDict" else Builtin(name)
+    if isinstance(value, (ParamV, View)):
+        return External("torch.nn.Parameter")
+    if isinstance(value, TensorV):
+        return External("torch.Tensor")
+    if isinstance(value, Choice):
+        kinds = {type_of(each) for each in value.alternatives}
+        return kinds.pop() if len(kinds) == 1 else UNKNOWN
+    return UNKNOWN
+
+
+def python_type(value: object) -> str | None:
+    """The name of the built-in type of `value`, None for anything else."""
+    if value is None:
+        return "NoneType"
+    if isinstance(value, ListV):
+        return value.kind
+    if isinstance(value, DictV):
+        return value.kind
+    return _PYTHON_TYPES.get(type(value))
+
+
+def is_instance(machine: Machine, value: object, cls: object) -> bool | None:
+    """``isinstance(value, cls)``, None if that is not known."""
+    if isinstance(cls, tuple | ListV):
+        members = cls if isinstance(cls, tuple) else cls.data
+        verdicts = [is_instance(machine, value, each) for each in members]
+        return True if True in verdicts else None if None in verdicts else False
+    if isinstance(value, Instance):
+        return _instance_of(machine, value, cls)
+    if value is UNKNOWN or isinstance(value, (Sym, Choice)):
+        return None
+    if isinstance(value, (TensorV, ParamV, View)):
+        if isinstance(cls, External):
+            if cls.name in ("torch.nn.Parameter", "torch.nn.parameter.Parameter"):
+                return isinstance(value, ParamV) and not value.buffer
+            return cls.name in _TENSOR_TYPES or "Tensor" in cls.name
+        return False if isinstance(cls, (ClassV, Builtin)) else None
+    name = python_type(value)
+    if name is None:
+        if isinstance(cls, External) and isinstance(value, (FunctionV, Bound)):
+            return cls.name.endswith("Callable") or None
+        return False if isinstance(cls, (Builtin, External)) and not isinstance(value, External) else None
+    if isinstance(cls, Builtin):
+        return cls.name in _INHERITS.get(name, (name,)) or cls.name == "object"
+    if isinstance(cls, External):
+        last = cls.name.rpartition(".")[2]
+        return last == name or name in _ABSTRACT.get(last, ())
+    return False if isinstance(cls, ClassV) else None
+
+
+def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
+    if isinstance(cls, ClassV):
+        if isinstance(value.cls, ClassV) and cls in value.cls.mro:
+            return True
+        return None if value.uncertain else False
+    if isinstance(cls, Builtin):
+        return cls.name == "object"
+    if not isinstance(cls, External):
+        return None
+    if value.torch_class:
+        verdict = torch_subclass(machine, value.torch_class, cls.name)
+        if verdict:
+            return True
+        if isinstance(value.cls, ClassV) and any(isinstance(base, External) and base.name == cls.name for base in value.cls.external_bases):
+            return True
+        if cls.name.startswith("torch."):
+            return None if value.uncertain and cls.name != "torch.nn.Module" else False
+        return None if value.uncertain else False
+    if isinstance(value.cls, ClassV) and value.cls.external_bases:
+        return True if cls in value.cls.external_bases else None
+    return False
+
+
+def torch_subclass(machine: Machine, name: str, ancestor: str) -> bool:
+    """Whether the torch.nn class `name` is `ancestor` or inherits from it."""
+    if name == ancestor or ancestor == "torch.nn.Module":
+        return True
+    fact = machine.knowledge.layers.get(name)
+    return fact is not None and any(base == ancestor or base.rpartition(".")[2] == ancestor.rpartition(".")[2] for base in fact.bases)
+
+
+def is_subclass(machine: Machine, cls: object, ancestor: object) -> bool | None:
+    """``issubclass(cls, ancestor)``, None if that is not known."""
+    if isinstance(ancestor, tuple):
+        verdicts = [is_subclass(machine, cls, each) for each in ancestor]
+        return True if True in verdicts else None if None in verdicts else False
+    if isinstance(cls, ClassV) and isinstance(ancestor, ClassV):
+        return ancestor in cls.mro or (None if UNKNOWN in cls.external_bases else False)
+    if isinstance(cls, External) and isinstance(ancestor, External):
+        return True if torch_subclass(machine, cls.name, ancestor.name) and cls.name.startswith("torch.nn") else None
+    if isinstance(cls, ClassV) and isinstance(ancestor, External):
+        return ancestor in cls.external_bases or None
+    return None
