@@ -74,7 +74,9 @@ def parse(line: str) -> Pattern | None:
 
 def _translate(glob: str) -> str:
     """The regular expression of a git glob: ``*`` stays within a part of a path, ``**`` crosses them."""
-    tokens = re.compile(r"(?P<lead>^\*\*/)|(?P<mid>/\*\*/)|(?P<tail>/\*\*$)|(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[[^\]]+\])")
+    tokens = re.compile(
+        r"(?P<lead>^\*\*/)|(?P<mid>/\*\*/)|(?P<tail>/\*\*$)|(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[[^\]]+\])"
+    )
     out, position = [], 0
     for match in tokens.finditer(glob):
         out.append(_literal(glob[position : match.start()]))
