@@ -156,7 +156,7 @@ def _common_folder(paths: Sequence[Path]) -> Path:
 
 
 def _nearest(word: str, words: Sequence[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+    from difflib import get_close_matches
 
     near = get_close_matches(word, words, n=1, cutoff=0.0)
     return f"the nearest is `{near[0]}`; all of them: {', '.join(words)}"

@@ -17,7 +17,7 @@ ALL = "ALL"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one place (a configuration file, the command line) says about rules; a `select` replaces what came before."""
+    """What one place (a configuration file, the command line) says about rules; `select` replaces what came before."""
 
     select: tuple[str, ...] | None = None
     extend_select: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ def require_rule(selector: str, rules: Mapping[str, Rule]) -> None:
     """Raise InitlintError, naming the nearest rule, if `selector` stands for no rule."""
     if any(covers(selector, rule) for rule in rules.values()):
         return
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+    from difflib import get_close_matches
 
     known = [*rules, *(rule.name for rule in rules.values())]
     wanted = selector.upper() if selector.upper().startswith("INI") else selector

@@ -75,8 +75,8 @@ def suppress(
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """The findings that no comment silences, and an INI901 for every comment of initlint's own that silences none.
 
-    `findings` are those of all rules, selected or not: a comment is of use if any rule needs it. `texts` are the files by
-    absolute path.
+    `findings` are those of all rules, selected or not: a comment is of use if any rule needs it. `texts` are the
+    files by absolute path.
     """
     with_findings = {finding.site.file for finding in findings}
     read = {

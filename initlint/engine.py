@@ -1,0 +1,225 @@
+"""From files to findings, and from findings to repaired texts: what joins the parts and is none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from initlint.config import Settings, load_settings
+from initlint.files import find_files
+from initlint.knowledge import Rule, load_knowledge, load_rules
+from initlint.model import Finding, Judgement, Model, Severity, Site
+from initlint.selection import SYNTAX_ERROR, UNUSED_SUPPRESSION
+from initlint.sourcefile import SourceFile, UnreadableError, decode, read
+from initlint.suppress import suppress
+
+if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
+    from initlint.source import SyntaxProblem
+
+STDIN_NAME = "<stdin>"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The files of a run by absolute path, and a finding for each that could not be read."""
+
+    files: Mapping[str, SourceFile]
+    unreadable: tuple[Finding, ...] = ()
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text of every file by absolute path."""
+        return {path: file.text for path, file in self.files.items()}
+
+    def with_texts(self, texts: Mapping[str, str]) -> Sources:
+        """The same files after their text was rewritten."""
+        changed = {path: replace(self.files[path], text=text) for path, text in texts.items()}
+        return Sources({**self.files, **changed}, self.unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the scanner and the judgement made of the files."""
+
+    models: tuple[Model, ...]
+    judgements: tuple[Judgement, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The findings of a run that are to be reported, in order, and the texts they point into."""
+
+    findings: tuple[Finding, ...]
+    sources: Sources
+    stale: int = 0
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding, None if there is none."""
+        return max((finding.severity for finding in self.findings), default=None)
+
+
+def read_sources(files: Iterable[Path], *, stdin: SourceFile | None = None) -> Sources:
+    """The texts of `files`; one that cannot be read becomes a finding, and the run goes on."""
+    found: dict[str, SourceFile] = {} if stdin is None else {str(stdin.path): stdin}
+    unreadable = []
+    for path in files:
+        try:
+            found[str(path)] = read(path)
+        except UnreadableError as error:
+            unreadable.append(
+                _syntax_finding(Site(str(path), 1, 1, 1, 1), str(error), "save it as UTF-8, or exclude it")
+            )
+    return Sources(found, tuple(unreadable))
+
+
+def understand(texts: Mapping[str, str], *, with_findings: bool = True) -> Reading:
+    """Scan, judge and check the files in `texts` (by absolute path); every rule speaks, nothing is suppressed."""
+    from initlint.source import scan
+
+    if not texts:
+        return Reading((), (), ())
+    knowledge = load_knowledge()
+    scanned = scan([Path(path) for path in texts], knowledge=knowledge, sources=texts)
+    errors = tuple(_problem_finding(problem) for problem in scanned.errors if problem.file in texts)
+    if not scanned.models:
+        return Reading((), (), errors)
+    judgements = _judge(scanned.models, knowledge)
+    if not with_findings:
+        return Reading(scanned.models, judgements, errors)
+    from initlint import checks
+
+    found = checks.run(judgements, scanned.models, knowledge)
+    requested = tuple(finding for finding in found if finding.site.file in texts)
+    return Reading(scanned.models, judgements, _in_order((*errors, *requested)))
+
+
+def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> Outcome:
+    """What is to be reported of `sources`: selected, not suppressed, severe enough, not in the baseline, with fixes."""
+    texts = sources.texts
+    found = (*sources.unreadable, *understand(texts).findings)
+    findings = _reported(found, texts, settings)
+    stale = 0
+    if settings.baseline is not None:
+        from initlint.baseline import read_baseline, subtract
+
+        known = read_baseline(settings.baseline)
+        findings, stale = subtract(findings, known, texts, settings.baseline.parent)
+    if with_fixes and findings:
+        findings = _attach(findings, texts, settings)
+    return Outcome(findings, sources, stale)
+
+
+def check_paths(paths: Iterable[str | Path], *, settings: Settings | None = None) -> tuple[Finding, ...]:
+    """The findings in files and folders, by the settings that the command line would find for them.
+
+    Raises InitlintError for a path that does not exist and for a configuration that is wrong.
+    """
+    named = [Path(path) for path in paths]
+    chosen = settings if settings is not None else load_settings(named)
+    return check(read_sources(find_files(named, chosen.excludes)), chosen).findings
+
+
+def check_source(text: str, *, filename: str = STDIN_NAME, settings: Settings | None = None) -> tuple[Finding, ...]:
+    """The findings in one piece of source text; `filename` is what it would be called and need not exist."""
+    return check(text_source(text, filename), settings if settings is not None else Settings()).findings
+
+
+def text_source(text: str, filename: str) -> Sources:
+    """One text as if it had been read from `filename`."""
+    path = Path(filename).absolute()
+    return Sources({str(path): SourceFile(path, text, "utf-8", bom=False, data=text.encode())})
+
+
+def bytes_source(data: bytes, filename: str) -> Sources:
+    """Standard input as if it had been read from `filename`."""
+    path = Path(filename).absolute()
+    try:
+        return Sources({str(path): decode(path, data)})
+    except UnreadableError as error:
+        return Sources({}, (_syntax_finding(Site(str(path), 1, 1, 1, 1), str(error), "save it as UTF-8"),))
+
+
+def _judge(models: Iterable[Model], knowledge: Knowledge) -> tuple[Judgement, ...]:
+    from initlint.analysis import judge, merge
+
+    return merge(tuple(judgement for model in models for judgement in judge(model, knowledge)))
+
+
+def _reported(found: Sequence[Finding], texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
+    """The findings that the selection, the comments and the least severity let through, in order."""
+    selection = settings.selection
+    if not found and not selection.selectors and not any("initlint:" in text.lower() for text in texts.values()):
+        return ()
+    rules = load_rules()
+    enabled = selection.enabled(rules)
+    kept, unused = suppress(found, texts, rules)
+    ignored = {file: selection.ignored_in(file, rules) for file in {f.site.file for f in (*kept, *unused)}}
+    findings = (
+        finding
+        for finding in (*kept, *unused)
+        if finding.code in enabled
+        and finding.code not in ignored[finding.site.file]
+        and finding.severity >= settings.min_severity
+    )
+    return _in_order(findings)
+
+
+def _attach(findings: tuple[Finding, ...], texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
+    """The findings with the fixes that can be written into `texts`."""
+    rules = load_rules()
+    repairable = tuple(f for f in findings if _may_be_fixed(f, rules))
+    if not repairable:
+        return findings
+    from initlint import fix
+    from initlint.fix import FixOptions
+
+    options = FixOptions(
+        style=settings.fix_style, bias=settings.fix_bias, distribution=settings.distribution, mode=settings.mode
+    )
+    fixed = fix.attach(repairable, texts, options, _rescan)
+    writable = tuple(f if _lies_within(f, texts) else replace(f, fix=None) for f in fixed)
+    return _in_order((*writable, *(f for f in findings if not _may_be_fixed(f, rules))))
+
+
+def _rescan(texts: Mapping[str, str]) -> tuple[Finding, ...]:
+    return understand(texts).findings
+
+
+def _may_be_fixed(finding: Finding, rules: Mapping[str, Rule]) -> bool:
+    rule = rules.get(finding.code)
+    about_the_run = finding.code in {SYNTAX_ERROR, UNUSED_SUPPRESSION}
+    return not about_the_run and (rule is None or rule.fix != "none")
+
+
+def _lies_within(finding: Finding, texts: Mapping[str, str]) -> bool:
+    """Whether a fix writes only into files that the user named."""
+    return finding.fix is None or all(edit.file in texts for edit in finding.fix.edits)
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    unique = dict.fromkeys(findings)
+    return tuple(
+        sorted(unique, key=lambda f: (f.site.file, f.site.line, f.site.column, f.code, f.layer or "", f.message))
+    )
+
+
+def _problem_finding(problem: SyntaxProblem) -> Finding:
+    site = Site(problem.file, problem.line, problem.column, problem.line, problem.column + 1)
+    return _syntax_finding(site, as_clause(problem.message), "mend the syntax; the rest of the run is not affected")
+
+
+def _syntax_finding(site: Site, message: str, remedy: str) -> Finding:
+    return Finding(
+        code=SYNTAX_ERROR, name="syntax-error", message=message, severity=Severity.ERROR, site=site, help=remedy
+    )
+
+
+def as_clause(message: str) -> str:
+    """Python's own wording of a syntax error as one lower-case clause without a full stop."""
+    text = message.strip().rstrip(".").replace(". ", "; ")
+    return text[:1].lower() + text[1:] or "invalid syntax"
