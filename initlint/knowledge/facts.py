@@ -54,8 +54,8 @@ class LayerFact:
     Parameters of layers inside are dotted (``out_proj.weight``); a recurrent layer gives those of its first layer (``weight_ih_l0``).
 
     `fans` is the family of the true fan formula. `default` maps a parameter to its default initializer: `function` (a canonical name) and its arguments,
-    where text is an expression over the constructor's names and `fan_in`, the fan torch computes. For weights `gain` is std * sqrt(fan_in) and `effective_gain`, where it
-    differs, std * sqrt(true fan_in). The parameter ``*`` stands for every one of two or more dimensions.
+    where text is an expression over the constructor's names and `fan_in`, the fan torch computes, and for weights `effective_gain`, std * sqrt(true
+    fan_in). The parameter ``*`` stands for every one of two or more dimensions.
 
     `bases` are the torch classes that an isinstance test may name, nearest first. `lazy`: parameters come to be in the first forward.
     `role`: what it does to a signal in the judgement: ``weight`` (judged), ``embedding``, ``recurrent``, ``attention``, ``norm``,

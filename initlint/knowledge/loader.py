@@ -24,7 +24,7 @@ from initlint.knowledge.facts import (
     OperationFact,
     Target,
 )
-from initlint.knowledge.table import Signature, Table, expand, read_table
+from initlint.knowledge.table import Signature, Table, constant, expand, read_table
 
 if TYPE_CHECKING:
     from initlint.errors import InitlintError
@@ -32,6 +32,23 @@ if TYPE_CHECKING:
 Fact = TypeVar("Fact")
 
 _EVERYTHING = ((0.0, float("inf")),)
+_INITIALIZER_COLUMNS = ("formula", "distribution", "canonical", "fixed", "bias", "call")
+_FORMULAS = (
+    "kaiming",
+    "xavier",
+    "normal",
+    "uniform",
+    "trunc_normal",
+    "trunc_normal_tf",
+    "constant",
+    "orthogonal",
+    "identity",
+    "sparse",
+    "variance_scaling",
+    "scale",
+    "copy",
+    "opaque",
+)
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -162,28 +179,30 @@ def _layers(file: Table) -> dict[str, LayerFact]:
 
 
 def _layer(table: Table) -> LayerFact:
-    shape = table.texts("shape")
-    default = table.table("default")
+    rows = tuple(table.rows("parameters", ("parameter", "shape", "filled by", "effective gain", "exists if")))
     return LayerFact(
         name="",
         role=table.choice("role", get_args(LayerRole)),
         signature=table.signature("signature"),
-        shape=MappingProxyType({name: tuple(part.strip() for part in text.split(",")) for name, text in shape.items()}),
-        optional=table.texts("optional"),
+        shape=MappingProxyType({row[0]: tuple(part.strip() for part in row[1].split(",")) for row in rows if row[1]}),
+        optional=MappingProxyType({row[0]: row[4] for row in rows if row[4]}),
         fans=table.choice("fans", get_args(Fans), "none"),
         dimensions=0,
         lazy=table.flag("deferred"),
-        default=MappingProxyType(dict(_defaults(default))) if default else MappingProxyType({}),
+        default=MappingProxyType({row[0]: _default(row[2], row[3]) for row in rows if row[2]}),
         bases=(*_names(table, "bases"), "torch.nn.Module"),
     )
 
 
-def _defaults(table: Table) -> Iterator[tuple[str, Mapping[str, object]]]:
-    for name in table.keys():
-        call = table.mapping(name)
-        if call is None or not isinstance(call.get("function"), str):
-            raise table.error(name, "lacks the function that fills it", 'write { function = "zeros_" }')
-        yield name, call
+def _default(call: str, effective_gain: str) -> Mapping[str, object]:
+    function, _, arguments = call.removesuffix(")").partition("(")
+    default: dict[str, object] = {"function": function}
+    for argument in arguments.split(", ") if arguments else ():
+        name, _, value = argument.partition("=")
+        default[name] = constant(value)
+    if effective_gain:
+        default["effective_gain"] = constant(effective_gain)
+    return MappingProxyType(default)
 
 
 def _lazy(fact: LayerFact, inferred: str) -> LayerFact:
@@ -201,29 +220,36 @@ def _initializers(file: Table) -> tuple[dict[str, InitializerFact], dict[str, fl
     gains = _gains(file)
     found: dict[str, InitializerFact] = {}
     for key, table in file.tables():
-        names, deprecated = tuple(_names(table, "names")), tuple(_names(table, "deprecated"))
-        shared = _initializer(key, table)
+        for fact in _initializer_rows(table):
+            _add(found, fact.name, fact, file, key)
+        for old in _names(table, "deprecated"):
+            if f"{old}_" not in found:
+                raise table.error("deprecated", f"{old} has no successor {old}_ above")
+            _add(found, old, dataclasses.replace(found[f"{old}_"], name=old, deprecated=True), file, key)
         table.end()
-        for name in (*names, *deprecated):
-            fact = dataclasses.replace(shared, name=name, deprecated=name in deprecated)
-            _add(found, name, fact, file, key)
     file.end()
     return found, gains
 
 
-def _initializer(key: str, table: Table) -> InitializerFact:
-    return InitializerFact(
-        name="",
-        canonical=table.text("canonical", key),
-        signature=table.signature("signature"),
-        formula=table.text("formula"),
-        distribution=table.text("distribution", ""),
-        fixed=table.mapping("fixed") or _EMPTY,
-        deprecated=False,
-        target=table.choice("target", get_args(Target), "tensor"),
-        minimum_dimensions=int(table.number("minimum_dimensions", 0)),
-        bias=table.text("bias", "") or None,
-    )
+def _initializer_rows(table: Table) -> Iterator[InitializerFact]:
+    target = cast("Target", table.choice("target", get_args(Target), "tensor"))
+    minimum_dimensions = int(table.number("minimum_dimensions", 0))
+    for formula, distribution, canonical, fixed, bias, call in table.rows("calls", _INITIALIZER_COLUMNS):
+        if formula not in _FORMULAS:
+            raise table.error("calls", f"{call} has no formula that is known: {formula!r}", f"one of {', '.join(_FORMULAS)}")
+        for name, signature in _expanded(table, call):
+            yield InitializerFact(
+                name=name,
+                canonical=canonical or name.rpartition(".")[2],
+                signature=signature,
+                formula=formula,
+                distribution=distribution,
+                fixed=MappingProxyType(dict(table.parameters("calls", fixed))),
+                deprecated=False,
+                target=target,
+                minimum_dimensions=minimum_dimensions,
+                bias=bias or None,
+            )
 
 
 def _gains(file: Table) -> dict[str, float | None]:
@@ -251,14 +277,15 @@ def _operations(file: Table) -> dict[str, OperationFact]:
 def _calls(table: Table) -> Iterator[tuple[str, Signature]]:
     """The calls of a table: ``torch.nn.Dropout(p=0.5)`` a line, or bare names, several a line, where arguments do not matter."""
     for line in table.lines("calls"):
-        if line.endswith(")"):
-            names, _, parameters = line[:-1].partition("(")
-            signature = table.parameters("calls", parameters)
-        else:
-            names, signature = line, ()
-        for name in names.split():
-            for one in expand(name):
-                yield one, signature
+        yield from _expanded(table, line)
+
+
+def _expanded(table: Table, call: str) -> Iterator[tuple[str, Signature]]:
+    names, bracket, parameters = call.removesuffix(")").partition("(")
+    signature = table.parameters("calls", parameters) if bracket else ()
+    for name in names.split():
+        for one in expand(name):
+            yield one, signature
 
 
 def _shared(table: Table) -> Iterator[tuple[str, Signature]]:

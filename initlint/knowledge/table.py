@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +15,7 @@ from initlint.errors import InitlintError
 Signature = tuple[tuple[str, object], ...]
 T = TypeVar("T")
 
+_ROOT = re.compile(r"(?:([\d.]+) / )?sqrt\(([\d.]+)\)")
 _WORDS: Mapping[str, object] = MappingProxyType({"None": None, "True": True, "False": False})
 
 
@@ -129,6 +132,21 @@ class Table:
             if stripped:
                 yield stripped
 
+    def rows(self, key: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        """The rows of a string that holds a table: columns apart by ``|``, the first line names them; an absent one is empty."""
+        lines = self.lines(key)
+        head = [name.strip() for name in next(lines, columns[0]).split("|")]
+        for name in head:
+            if name not in columns:
+                raise self.error(key, f"has no column {name!r}", f"its columns: {', '.join(columns)}")
+        places = [head.index(name) if name in head else None for name in columns]
+        for line in lines:
+            cells = [cell.strip() for cell in line.split("|")]
+            if len(cells) > len(head):
+                raise self.error(key, f"{line!r} has {len(cells)} cells for {len(head)} columns")
+            cells.extend([""] * (len(head) - len(cells)))
+            yield tuple("" if place is None else cells[place] for place in places)
+
     def intervals(self, key: str) -> tuple[tuple[float, float], ...] | None:
         """A list of [low, high] pairs with low < high, or None."""
         value = self.take(key)
@@ -216,6 +234,18 @@ class Table:
         if value is None:
             return self.error(key, "is missing", f"add it: {wanted}")
         return self.error(key, f"{value!r} is not {wanted}")
+
+
+def constant(text: str) -> str | float:
+    """The number that `text` is (``0.5``, ``sqrt(5)``, ``1 / sqrt(3)``), or `text` where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        root = _ROOT.fullmatch(text)
+    if root is None:
+        return text
+    value = math.sqrt(float(root[2]))
+    return float(root[1]) / value if root[1] else value
 
 
 def read_table(path: Path, shown: str) -> Table:
