@@ -1,0 +1,22 @@
+"""The judgement that both front ends share: what follows a layer, which chain it lies on, and what its gain costs there."""
+
+from __future__ import annotations
+
+from initlint.analysis.ideals import contains, ideal_gain, matching_bands
+from initlint.analysis.judgement import gain_of, judge, role_of
+from initlint.analysis.merging import merge
+from initlint.analysis.severity import is_neutral, local_factor, severity_of, severity_of_signal
+
+__all__ = [
+    "contains",
+    "gain_of",
+    "ideal_gain",
+    "is_neutral",
+    "judge",
+    "local_factor",
+    "matching_bands",
+    "merge",
+    "role_of",
+    "severity_of",
+    "severity_of_signal",
+]

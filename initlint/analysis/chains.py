@@ -1,0 +1,133 @@
+"""Maximal un-normalised paths: which weight layers a signal meets between two things that reset its scale."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from initlint.analysis.signal import Propagation, Step
+from initlint.analysis.wiring import Wiring
+from initlint.model import Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The steps of one chain, and whether the last of them is an output head."""
+
+    steps: tuple[Step, ...]
+    headed: bool
+
+    @property
+    def hidden(self) -> tuple[Step, ...]:
+        """The steps that J counts: all but the head."""
+        return self.steps[:-1] if self.headed and len(self.steps) > 1 else self.steps
+
+
+def find_chains(wiring: Wiring, now: Propagation, repaired: Propagation | None = None) -> Mapping[int, Chain]:
+    """The chain of every weight layer by id; of a layer that is applied several times, its longest.
+
+    Where a path forks the longest way on is followed, so that a trunk belongs to one chain and each further head to a
+    chain of its own. `repaired` is the signal with mismatches mended: it gives `fixed_signal`.
+    """
+    paths = _paths(wiring, now)
+    branches = _residual_chains(now)
+    chains: dict[int, Chain] = {}
+    for position, step in now.steps.items():
+        chain = branches.get(position)
+        if chain is None:
+            path = paths[position]
+            chain = Chain(
+                length=len(path.steps),
+                position=step.depth,
+                signal=path_signal(path, now),
+                fixed_signal=None if repaired is None else path_signal(path, repaired),
+                layers=tuple(member.layer for member in path.steps),
+                pools=path.steps[-1].pools - path.steps[0].pools,
+            )
+        known = chains.get(step.layer)
+        if known is None or chain.length > known.length:
+            chains[step.layer] = chain
+    return chains
+
+
+def path_signal(path: Path, propagation: Propagation) -> float | None:
+    """J: the derivative of the last hidden pre-activation by the first, None if a gain on the way is not known."""
+    hidden = path.hidden
+    if len(hidden) == 1:
+        return 1.0
+    first = propagation.steps[hidden[0].position].carry
+    last = propagation.steps[hidden[-1].position].carry
+    return None if not first or last is None else last / first
+
+
+def _paths(wiring: Wiring, propagation: Propagation) -> Mapping[int, Path]:
+    """The path through the step at each position; steps of one path share one object."""
+    last: dict[int, Step] = {}
+    for step in sorted(propagation.steps.values(), key=lambda step: -step.position):
+        end = last.setdefault(step.position, step)
+        if step.before is not None:
+            rival = last.get(step.before.position)
+            if rival is None or end.depth >= rival.depth:
+                last[step.before.position] = end
+    whole: dict[int, Path] = {}
+    for end in last.values():
+        if end.position not in whole:
+            whole[end.position] = Path(_walk_back(end), headed=wiring.reaches_output[end.position])
+    return {position: whole[end.position] for position, end in last.items()}
+
+
+def _walk_back(end: Step) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    step: Step | None = end
+    while step is not None:
+        steps.append(step)
+        step = step.before
+    return tuple(reversed(steps))
+
+
+def _residual_chains(propagation: Propagation) -> Mapping[int, Chain]:
+    """For the steps inside un-normalised residual branches: all branches along one trunk, and how far the trunk grows."""
+    runs: dict[int, list[int]] = {}
+    for index, found in enumerate(propagation.sums):
+        runs.setdefault(found.source, []).append(index)
+    chains: dict[int, Chain] = {}
+    for indices in runs.values():
+        sums = [propagation.sums[index] for index in indices]
+        steps = sorted(
+            {step.position: step for found in sums for step in found.branches}.values(), key=lambda s: s.position
+        )
+        before, after = sums[0].before, sums[-1].after
+        for place, step in enumerate(steps, start=1):
+            chains[step.position] = Chain(
+                length=len(steps),
+                position=place,
+                signal=None if not before or after is None else after / before,
+                layers=tuple(member.layer for member in steps),
+                residual=True,
+            )
+    return chains
+
+
+def find_erased(wiring: Wiring, weights: Container[int]) -> frozenset[int]:
+    """The layers, by id, whose scale a later normalization removes again on every way on.
+
+    A sum stops this: beside another summand the scale still says how much of the total a layer contributes. So does
+    a layer that is not in `weights`: a recurrent one saturates.
+    """
+    erased = [False] * len(wiring.ops)
+    for position in range(len(wiring.ops) - 1, -1, -1):
+        consumers = wiring.consumers[position]
+        erased[position] = bool(consumers) and all(_erases(wiring, consumer, erased, weights) for consumer in consumers)
+    return frozenset(
+        layer for layer, positions in wiring.uses.items() if all(erased[position] for position in positions)
+    )
+
+
+def _erases(wiring: Wiring, consumer: int, erased: list[bool], weights: Container[int]) -> bool:
+    op = wiring.ops[consumer]
+    if op.kind == "layer":
+        return op.layer in weights and erased[consumer]
+    return op.kind == "norm" or (op.kind in _PASSING and erased[consumer])
+
+
+_PASSING = frozenset({"activation", "transparent", "scale", "concat", "join", "gate"})

@@ -1,0 +1,83 @@
+"""One judgement per layer of the text, from the judgements of every context that builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from initlint.analysis.ideals import contains
+from initlint.analysis.judgement import gain_of
+from initlint.analysis.severity import severity_of
+from initlint.model import Follower, Judgement, Layer
+
+
+def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
+    """Merge what several models say of the same (site, owner, path), in order of first appearance.
+
+    Silence wins: a layer is a mismatch only where every context in which something judges it says so, and no context
+    loads it, initializes it in a band that would match, or fills it with what is not known. Among mismatches the most severe context speaks
+    (then the longest chain, then the first), with the followers of all of them.
+    """
+    groups: dict[tuple[object, ...], list[Judgement]] = {}
+    for judgement in judgements:
+        layer = judgement.layer
+        groups.setdefault((layer.site, layer.owner, layer.path), []).append(judgement)
+    return tuple(_speaker(group) if len(group) == 1 else _merged(group) for group in groups.values())
+
+
+def _merged(group: list[Judgement]) -> Judgement:
+    return replace(_speaker(group), followers=tuple(_followers(group)))
+
+
+def _followers(group: list[Judgement]) -> Iterable[Follower]:
+    kept: dict[Follower, Follower] = {}
+    for judgement in group:
+        for follower in judgement.followers:
+            kept.setdefault(replace(follower, site=None), follower)
+    return kept.values()
+
+
+def _speaker(group: list[Judgement]) -> Judgement:
+    """The judgement that stands for its group."""
+    mismatches = [found for found in group if found.verdict == "mismatch"]
+    if not mismatches:
+        return min(group, key=lambda found: _QUIET[found.verdict])
+    for silent in (_is_unreadable, _is_match, _is_loaded):
+        if (found := next(filter(silent, group), None)) is not None:
+            return found
+    bands = tuple(band for found in mismatches for band in found.bands)
+    for found in group:
+        gain = gain_of(found.layer)
+        if (
+            found.verdict == "exempt"
+            and found.layer.weight.source == "explicit"
+            and gain is not None
+            and contains(bands, gain)
+        ):
+            return replace(found, verdict="match", bands=bands, reason="")
+    return max(mismatches, key=_weight)
+
+
+_QUIET = {"match": 0, "mismatch": 1, "exempt": 2, "unknown": 3}
+
+
+def _is_match(judgement: Judgement) -> bool:
+    return judgement.verdict == "match"
+
+
+def _is_loaded(judgement: Judgement) -> bool:
+    return judgement.layer.weight.source == "loaded"
+
+
+def _is_unreadable(judgement: Judgement) -> bool:
+    """Whether an initializer ran here that nothing is known of."""
+    return judgement.verdict == "unknown" and _fills_unknown(judgement.layer)
+
+
+def _fills_unknown(layer: Layer) -> bool:
+    return layer.weight.source == "unknown" or gain_of(layer) is None
+
+
+def _weight(judgement: Judgement) -> tuple[int, int]:
+    length = 0 if judgement.chain is None else judgement.chain.length
+    return (int(severity_of(judgement)), length)

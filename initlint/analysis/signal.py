@@ -1,0 +1,303 @@
+"""The signal as it travels: mean squares and the derivative with respect to where an un-normalised path began.
+
+For a pre-activation x ~ N(0, q) a layer gives q' = g^2 E[f(x)^2] + s^2 (s^2 the variance of its bias) and multiplies the
+derivative by g sqrt(E[f'(x)^2]) (Poole et al. 2016; Schoenholz et al. 2017), with what pools and dropout do in between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from initlint.analysis.moments import moments
+from initlint.knowledge import Activation, Knowledge
+from initlint.model import Initializer, Layer, Model, Op
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a layer does to a signal: `gain` std(W) sqrt(fan_in), `bias` the variance of its bias; None is not known."""
+
+    gain: float | None
+    bias: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One application of a weight layer, at op `position`; `before` is the step before it on its un-normalised path.
+
+    `source` is the op where the path began, `carry` the rms derivative of this pre-activation by that tensor, `square` the
+    mean square of the pre-activation, `pools` the max-pools passed since the source.
+    """
+
+    position: int
+    layer: int
+    before: Step | None
+    depth: int
+    source: int
+    carry: float | None
+    square: float | None
+    pools: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor on its way: the path it lies on (`step` is None where that has only begun), and its scale.
+
+    `activated` says that it comes out of an activation and is no Gaussian any more.
+    """
+
+    source: int
+    square: float | None
+    carry: float | None
+    step: Step | None = None
+    pools: int = 0
+    activated: bool = False
+
+    @property
+    def depth(self) -> int:
+        """The weight layers since the source."""
+        return 0 if self.step is None else self.step.depth
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A sum that adds un-normalised branches to the earlier tensor that they began in.
+
+    `branches` are the steps inside the branches, `before` and `after` the derivative of the trunk by its source.
+    """
+
+    source: int
+    branches: tuple[Step, ...]
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Propagation:
+    """One pass of the signal through a model; `route` is the input that each op with a choice went on with."""
+
+    steps: Mapping[int, Step]
+    sums: tuple[Sum, ...]
+    route: Mapping[int, int]
+
+
+def nominal_weights(layer: Layer) -> Weights:
+    """What is known of a layer as it is initialized now.
+
+    A constant weight carries no random signal, and a parametrization other than weight normalization rescales what was written: unknown.
+    """
+    weight = layer.weight
+    gain = weight.gain if weight.effective_gain is None else weight.effective_gain
+    if (
+        weight.is_constant
+        or weight.source in ("loaded", "unknown")
+        or layer.parametrization not in (None, "weight_norm")
+    ):
+        gain = None
+    return Weights(gain, _variance(layer.bias))
+
+
+def _variance(bias: Initializer | None) -> float:
+    return bias.std**2 if bias is not None and bias.std is not None else 0.0
+
+
+def propagate(
+    model: Model,
+    weights: Mapping[int, Weights],
+    knowledge: Knowledge,
+    route: Mapping[int, int] | None = None,
+) -> Propagation:
+    """Send a unit Gaussian through `model`, with the layers in `weights` and every other layer beginning a new path.
+
+    `route`, from an earlier pass, keeps that pass's choices among concatenated, summed and alternative tensors.
+    """
+    pass_ = _Pass(model, weights, knowledge, dict(route or {}))
+    for position, op in enumerate(model.ops):
+        pass_.tensors.append(pass_.tensor(position, op))
+    return Propagation(pass_.steps, tuple(pass_.sums), pass_.route)
+
+
+class _Pass:
+    """The state of one pass: a tensor per op so far."""
+
+    def __init__(
+        self, model: Model, weights: Mapping[int, Weights], knowledge: Knowledge, route: dict[int, int]
+    ) -> None:
+        self.model = model
+        self.weights = weights
+        self.activations = knowledge.activations
+        self.route = route
+        self.tensors: list[Tensor] = []
+        self.steps: dict[int, Step] = {}
+        self.sums: list[Sum] = []
+
+    def tensor(self, position: int, op: Op) -> Tensor:
+        """The tensor that the op at `position` makes."""
+        inputs = tuple(self.tensors[source] for source in op.inputs)
+        if not inputs:
+            return _fresh(position)
+        match op.kind:
+            case "layer":
+                return self._layer(position, op, inputs[0])
+            case "activation":
+                return _activated(inputs[0], op, self.activations.get(op.name))
+            case "transparent":
+                return _scaled(inputs[0], op.param("factor", 1.0), pools=int("max_pool" in op.name))
+            case "scale":
+                return _scaled(inputs[0], op.param("factor"))
+            case "add":
+                return self._add(position, inputs)
+            case "gate":
+                return self._gate(position, inputs)
+            case "concat":
+                return self._concat(position, inputs)
+            case "join":
+                return self._join(position, inputs)
+            case "output":
+                return inputs[0]
+            case _:
+                return _fresh(position)
+
+    def _layer(self, position: int, op: Op, entering: Tensor) -> Tensor:
+        if op.layer is None or op.layer not in self.weights:
+            return _fresh(position)
+        weights = self.weights[op.layer]
+        step = Step(
+            position=position,
+            layer=op.layer,
+            before=entering.step,
+            depth=entering.depth + 1,
+            source=entering.source,
+            carry=_product(entering.carry, weights.gain),
+            square=_plus(_product(entering.square, _product(weights.gain, weights.gain)), weights.bias),
+            pools=entering.pools,
+        )
+        self.steps[position] = step
+        return Tensor(step.source, step.square, step.carry, step, step.pools)
+
+    def _add(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+        """A sum: what began at one source adds up, and the path goes on along the shortest of them, the identity."""
+        chosen = self._choose(position, inputs, _best_carried)
+        kin = [tensor for tensor in inputs if tensor.source == inputs[chosen].source]
+        trunk = min(kin, key=lambda tensor: tensor.depth)
+        carry = _root_of_sum([_product(tensor.carry, tensor.carry) for tensor in kin])
+        branches = [step for tensor in kin if tensor.depth > trunk.depth for step in _since_fork(tensor, trunk)]
+        if branches:
+            self.sums.append(Sum(trunk.source, tuple(branches), trunk.carry, carry))
+        square = _sum([tensor.square for tensor in inputs])
+        return replace(trunk, square=square, carry=carry, activated=all(tensor.activated for tensor in inputs))
+
+    def _gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+        """A product of independent tensors: d(ab) = b da + a db."""
+        chosen = inputs[self._choose(position, inputs, _best_carried)]
+        terms: list[float | None] = []
+        for index, tensor in enumerate(inputs):
+            if tensor.source == chosen.source:
+                others: float | None = 1.0
+                for other in (*inputs[:index], *inputs[index + 1 :]):
+                    others = _product(others, other.square)
+                terms.append(_product(_product(tensor.carry, tensor.carry), others))
+        square: float | None = 1.0
+        for tensor in inputs:
+            square = _product(square, tensor.square)
+        return replace(chosen, square=square, carry=_root_of_sum(terms), activated=False)
+
+    def _concat(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Channels side by side: one fresh operand begins a new path, else the best carried one leads."""
+        total = _sum([tensor.square for tensor in inputs])
+        mean = None if total is None else total / len(inputs)
+        if len(inputs) > 1 and any(tensor.step is None for tensor in inputs):
+            return Tensor(position, mean, 1.0)
+        chosen = inputs[self._choose(position, inputs, _best_carried)]
+        return replace(chosen, square=mean, activated=all(tensor.activated for tensor in inputs))
+
+    def _join(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+        """One of several arrives, unknown which: the mildest is assumed."""
+        return inputs[self._choose(position, inputs, _mildest)]
+
+    def _choose(
+        self, position: int, inputs: tuple[Tensor, ...], rank: Callable[[Tensor], tuple[float, float, int]]
+    ) -> int:
+        if position not in self.route:
+            self.route[position] = max(range(len(inputs)), key=lambda index: rank(inputs[index]))
+        return self.route[position]
+
+
+def _best_carried(tensor: Tensor) -> tuple[float, float, int]:
+    """How eligible a tensor is to carry the path on: a fresh one first, then the strongest, then the shortest."""
+    return (float(tensor.step is None), _log(tensor.carry), -tensor.depth)
+
+
+def _mildest(tensor: Tensor) -> tuple[float, float, int]:
+    """How little a tensor accuses: a fresh one nothing, an unknown one less than any measure."""
+    leniency = 2.0 if tensor.step is None else float(tensor.carry is None)
+    return (leniency, -abs(_log(tensor.carry)), -tensor.depth)
+
+
+def _log(carry: float | None) -> float:
+    return math.log(carry) if carry else -math.inf
+
+
+def _since_fork(branch: Tensor, trunk: Tensor) -> list[Step]:
+    """The steps of `branch` after it left the path of `trunk`."""
+    found: list[Step] = []
+    step, other = branch.step, trunk.step
+    while step is not None and step is not other:
+        if other is not None and other.depth >= step.depth:
+            other = other.before
+            continue
+        found.append(step)
+        step = step.before
+    return found
+
+
+def _fresh(position: int) -> Tensor:
+    return Tensor(position, 1.0, 1.0)
+
+
+def _activated(entering: Tensor, op: Op, activation: Activation | None) -> Tensor:
+    if entering.activated and activation is not None and activation.family == "rectifier":
+        return entering  # what is positive already stays as it is
+    known = None
+    if activation is not None and entering.square is not None:
+        known = moments(
+            activation.name, tuple({**dict(activation.parameters), **dict(op.params)}.items()), entering.square
+        )
+    if known is None:
+        return replace(entering, square=None, carry=None, activated=True)
+    carry = _product(entering.carry, math.sqrt(known.slope))
+    return replace(entering, square=known.square, carry=carry, activated=True)
+
+
+def _scaled(entering: Tensor, factor: float | None, pools: int = 0) -> Tensor:
+    magnitude = None if factor is None else abs(factor)
+    return replace(
+        entering,
+        square=_product(entering.square, _product(magnitude, magnitude)),
+        carry=_product(entering.carry, magnitude),
+        pools=entering.pools + pools,
+    )
+
+
+def _product(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first * second
+
+
+def _plus(first: float | None, second: float) -> float | None:
+    return None if first is None else first + second
+
+
+def _sum(numbers: list[float | None]) -> float | None:
+    total = 0.0
+    for number in numbers:
+        if number is None:
+            return None
+        total += number
+    return total
+
+
+def _root_of_sum(squares: list[float | None]) -> float | None:
+    total = _sum(squares)
+    return None if total is None else math.sqrt(total)
