@@ -1,0 +1,190 @@
+"""Repairs become changes: wrong calls are rewritten where they stand, the rest is written once for each place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from initlint.fix.changes import Change, Insertion, Replacement
+from initlint.fix.options import FixOptions
+from initlint.fix.place import Place
+from initlint.fix.recommend import Refusal
+from initlint.fix.spelling import Source, bound_names, spell
+from initlint.fix.statements import Wanted, by_place, write_statements
+from initlint.fix.workshop import Identity, Repair, Workshop, identity
+from initlint.model import Edit, Layer, Site
+
+_INLINE_STATEMENTS = 3
+_METHOD_NAMES = ("init_weights", "initialize_weights", "reset_weights")
+
+
+def draft(repairs: Sequence[Repair], workshop: Workshop) -> tuple[Edit, ...] | Refusal:
+    """The edits that make all repairs together, one insertion for each place."""
+    changes: dict[str, list[Change]] = {}
+    rewritten = _rewritten(repairs, workshop)
+    for site, repair in rewritten.items():
+        source = workshop.source(site.file)
+        change = None if source is None else _replacement(source, site, repair)
+        if change is None:
+            return Refusal("its initializer is spelled in a way that cannot be rewritten")
+        changes.setdefault(site.file, []).append(change)
+    inserted = [repair.inserted() for repair in repairs if repair.rewritable not in rewritten]
+    wanted = [one for one in inserted if one is not None]
+    if len(wanted) < len(inserted):
+        return Refusal("its initializer also writes layers that are right")
+    for members in by_place(wanted).values():
+        added = _insertions(members, workshop.census, workshop.options)
+        if isinstance(added, Refusal):
+            return added
+        changes.setdefault(members[0].place.source.file, []).extend(added)
+    return _edits(changes, workshop)
+
+
+def _edits(changes: dict[str, list[Change]], workshop: Workshop) -> tuple[Edit, ...] | Refusal:
+    from initlint.fix.rewrite import rewrite  # libcst is heavy, and a run without fixes never needs it
+
+    edits: list[Edit] = []
+    for file, wanted in changes.items():
+        source = workshop.source(file)
+        if source is None:
+            raise AssertionError("changes are made only to files that were read")
+        written = rewrite(source, [*_imports(source, wanted), *wanted])
+        if written is None:
+            return Refusal("libcst cannot rewrite a statement of its file")
+        edits += written
+    return tuple(edits)
+
+
+def _rewritten(repairs: Iterable[Repair], workshop: Workshop) -> dict[Site, Repair]:
+    """The calls to rewrite: those whose every layer is to get the same other call."""
+    calls: dict[Site, dict[Identity, Repair]] = {}
+    for repair in repairs:
+        if repair.rewritable is not None:
+            calls.setdefault(repair.rewritable, {})[identity(repair.layer)] = repair
+    chosen: dict[Site, Repair] = {}
+    for site, members in calls.items():
+        first = next(iter(members.values()))
+        if any(repair.call != first.call for repair in members.values()):
+            continue
+        others = [layer for layer in workshop.written_by(site) if identity(layer) not in members]
+        alone = len(members) == 1 and _names_only(site, first.layer, workshop)
+        if not others and (alone or workshop.written_by(site)):
+            chosen[site] = first
+    return chosen
+
+
+def _names_only(site: Site, layer: Layer, workshop: Workshop) -> bool:
+    """Whether a call's target is one layer by name, so that it writes no other."""
+    source = workshop.source(site.file)
+    call = None if source is None else source.call_at(site)
+    if source is None or call is None or layer.access is None:
+        return False
+    target = _method_target(source, call) or (source.snippet(call.args[0]) if call.args else "")
+    return target == f"{layer.access}.weight"
+
+
+def _replacement(source: Source, site: Site, repair: Repair) -> Replacement | None:
+    """The call at a site rewritten: its author's prefix and target stay."""
+    call = source.call_at(site)
+    if call is None:
+        return None
+    spelling = spell(source)
+    function = spelling.function(repair.call.function)
+    target = _method_target(source, call)
+    if target is None:
+        if not source.dotted(call.func).startswith("torch.nn.init.") or not (call.args or call.keywords):
+            return None
+        if isinstance(call.func, ast.Attribute):
+            function = f"{source.snippet(call.func.value)}.{repair.call.function}"
+    arguments = tuple(spelling.arguments(repair.call))
+    return Replacement(source.start(call), source.end(call), function, arguments, target)
+
+
+def _method_target(source: Source, call: ast.Call) -> str | None:
+    """The tensor that a method such as ``m.weight.data.normal_`` is called on, None for a function."""
+    if not isinstance(call.func, ast.Attribute) or source.dotted(call.func).startswith("torch."):
+        return None
+    tensor = call.func.value
+    while True:
+        match tensor:
+            case (
+                ast.Attribute(value=inner, attr="data")
+                | ast.Call(func=ast.Attribute(value=inner, attr="detach"), args=[])
+            ):
+                tensor = inner
+            case _:
+                return source.snippet(tensor)
+
+
+def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: FixOptions) -> list[Insertion] | Refusal:
+    """What is written at one place: the calls themselves, or a method with them and its call."""
+    place = members[0].place
+    taken = frozenset[str]() if place.function is None else bound_names(place.function)
+    margin = place.source.start(place.anchor)[1] - 1
+    statements = write_statements(members, census, spell(place.source, taken), taken, margin)
+    if isinstance(statements, Refusal):
+        return statements
+    anchor = place.source.start(place.anchor)
+    name = _method_name(place, len(statements), options)
+    if name is None or place.function is None:
+        return [Insertion(anchor, "\n".join(statements), before=place.before)]
+    body = write_statements(members, census, spell(place.source), frozenset(), margin)
+    if isinstance(body, Refusal):
+        return body
+    method = _method(place, name, body)
+    return [
+        Insertion(anchor, f"self.{name}()", before=place.before),
+        Insertion(place.source.start(place.function), method, spaced=True),
+    ]
+
+
+def _method_name(place: Place, statements: int, options: FixOptions) -> str | None:
+    """The name of the method to write the calls into, None to write them where they are."""
+    if place.extends or place.nested or place.definition is None or options.style == "inline":
+        return None
+    if options.style == "auto" and statements <= _INLINE_STATEMENTS:
+        return None
+    bases = [place.source.dotted(base) for base in place.definition.bases]
+    if any(base != "torch.nn.Module" for base in bases):
+        return None
+    attributes = {node.attr for node in ast.walk(place.definition) if isinstance(node, ast.Attribute)}
+    methods = {one.name for one in place.definition.body if isinstance(one, ast.FunctionDef)}
+    return next((name for name in _METHOD_NAMES if name not in attributes | methods), None)
+
+
+def _method(place: Place, name: str, statements: Sequence[str]) -> str:
+    """An init method in the manner of its class: annotated and documented if `__init__` is."""
+    step = place.source.indent
+    function = place.function
+    annotated = function is not None and function.returns is not None
+    lines = [f"def {name}(self){' -> None' if annotated else ''}:"]
+    if function is not None and ast.get_docstring(function) is not None:
+        lines.append(f'{step}"""Scale every weight for the activation that follows it."""')
+    lines += [f"{step}{line}" for statement in statements for line in statement.split("\n")]
+    return "\n".join(lines)
+
+
+def _imports(source: Source, changes: Iterable[Change]) -> list[Insertion]:
+    """The import that the new code needs and the file lacks, where isort would put it."""
+    code = "\n".join(one.code if isinstance(one, Insertion) else f"{one.function}({one.arguments})" for one in changes)
+    needed = spell(source).required_import(code)
+    if needed is None:
+        return []
+    body = source.tree.body
+    deeper = next(
+        (one for one in body if isinstance(one, ast.ImportFrom) and (one.module or "").startswith("torch.")), None
+    )
+    if deeper is not None:
+        return [Insertion(source.start(deeper), needed, before=True)]
+    first = next((index for index, one in enumerate(body) if _is_import(one)), None)
+    if first is None:
+        documented = ast.get_docstring(source.tree, clean=False) is not None
+        return [Insertion(source.start(body[0]), needed, before=not documented)]
+    last = first
+    while last + 1 < len(body) and _is_import(body[last + 1]):
+        last += 1
+    return [Insertion(source.start(body[last]), needed)]
+
+
+def _is_import(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Import | ast.ImportFrom)

@@ -1,0 +1,340 @@
+"""Where calls go: the end of `__init__`, an init method that it calls, or right after a variable's assignment."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from initlint.fix.recommend import Refusal
+from initlint.fix.spelling import Source
+from initlint.model import Layer, Site
+
+_INIT_METHOD = re.compile(r"init|reset|weight|param")
+_WALKERS = frozenset(
+    {"apply", "modules", "named_modules", "children", "named_children", "parameters", "named_parameters"}
+)
+_LOADERS = re.compile(r"load|from_pretrained|deepcopy")
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An expression that names a layer, taken apart: ``self.features[0]`` is root ``features`` and trail ``(0,)``.
+
+    `owner` says that it starts at ``self``; `root` is None for ``self[0]``, in a class that is itself a container.
+    """
+
+    text: str
+    owner: bool
+    root: str | None
+    trail: tuple[str | int, ...]
+
+    @property
+    def root_text(self) -> str:
+        """The expression of the attribute or variable that holds the layer."""
+        if not self.owner:
+            return str(self.root)
+        return "self" if self.root is None else f"self.{self.root}"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The statement that binds a layer's root, the block it stands in, and what it binds there."""
+
+    statement: ast.stmt
+    block: tuple[ast.stmt, ...]
+    value: ast.expr
+    conditions: tuple[ast.stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Next to which statement code is inserted, and for which layer that was found out.
+
+    `value` is what the root was bound to, `function` and `definition` are around the anchor;
+    `extends` says that the function is an init method of the author's, `nested` that the anchor stands in an inner block.
+    """
+
+    source: Source
+    anchor: ast.stmt
+    before: bool
+    access: Access
+    value: ast.expr
+    function: _Function | None = None
+    definition: ast.ClassDef | None = None
+    extends: bool = False
+    nested: bool = False
+
+    @property
+    def key(self) -> tuple[str, int, int, bool]:
+        """What two layers share whose calls are written together."""
+        return self.source.file, self.anchor.lineno, self.anchor.col_offset, self.before
+
+
+def find_place(layer: Layer, sources: Callable[[str], Source | None]) -> Place | Refusal:
+    """Where the calls for one layer are written, or why nowhere."""
+    access = read_access(layer.access) if layer.access is not None else None
+    if access is None:
+        return Refusal("no expression names the layer where it could be initialized")
+    if not access.owner:
+        source = sources(layer.site.file)
+        return Refusal("its file cannot be read") if source is None else _beside_variable(layer, access, source)
+    homes = list(_homes(layer, sources))
+    if not homes:
+        return Refusal("the class that holds it is in no file that can be rewritten")
+    for source, definition in homes:
+        constructor = _method(definition, "__init__")
+        if constructor is None or not _is_method(constructor):
+            continue
+        bindings = list(_class_bindings(definition, constructor, access))
+        if bindings:
+            return _in_class(layer, access, source, definition, constructor, bindings)
+    return Refusal("the class that holds it does not build it in __init__")
+
+
+def read_access(text: str) -> Access | None:
+    """An access expression taken apart; None if it is anything but names, attributes and constant subscripts."""
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None
+    steps: list[str | int] = []
+    attributes: list[bool] = []
+    while not isinstance(node, ast.Name):
+        match node:
+            case ast.Attribute(value=inner, attr=name):
+                steps.append(name)
+                attributes.append(True)
+            case ast.Subscript(value=inner, slice=ast.Constant(value=str() | int() as step)):
+                steps.append(step)
+                attributes.append(False)
+            case _:
+                return None
+        node = inner
+    steps.reverse()
+    attributes.reverse()
+    if node.id != "self":
+        return Access(text, owner=False, root=node.id, trail=tuple(steps))
+    if steps and attributes[0]:
+        return Access(text, owner=True, root=str(steps[0]), trail=tuple(steps[1:]))
+    return Access(text, owner=True, root=None, trail=tuple(steps))
+
+
+def _homes(layer: Layer, sources: Callable[[str], Source | None]) -> Iterator[tuple[Source, ast.ClassDef]]:
+    """The classes a call may be written into: the layer's owner, then the class whose text builds it."""
+    if layer.owner_site is not None:
+        source = sources(layer.owner_site.file)
+        definition = None if source is None else _class_at(source, layer.owner_site)
+        if source is not None and definition is not None:
+            yield source, definition
+    source = sources(layer.site.file)
+    if source is not None:
+        around = [
+            node
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.ClassDef) and source.contains(node, layer.site)
+        ]
+        if around:
+            yield source, around[-1]
+
+
+def _class_at(source: Source, site: Site) -> ast.ClassDef | None:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ClassDef):
+            first = min((decorator.lineno for decorator in node.decorator_list), default=node.lineno)
+            if first <= site.line < max(node.body[0].lineno, node.lineno + 1):
+                return node
+    return None
+
+
+def _method(definition: ast.ClassDef, name: str) -> _Function | None:
+    return next((one for one in definition.body if isinstance(one, ast.FunctionDef) and one.name == name), None)
+
+
+def _is_method(function: _Function) -> bool:
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    return bool(arguments) and arguments[0].arg == "self"
+
+
+def blocks(
+    body: list[ast.stmt], around: tuple[ast.stmt, ...] = ()
+) -> Iterator[tuple[list[ast.stmt], tuple[ast.stmt, ...]]]:
+    """Every block of a function or module with the compound statements around it; not those of inner definitions."""
+    yield body, around
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        inner: list[list[ast.stmt]] = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
+        inner += [part.body for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]]
+        for block in inner:
+            if block:
+                yield from blocks(block, (*around, statement))
+
+
+def _class_bindings(definition: ast.ClassDef, constructor: _Function, access: Access) -> Iterator[Binding]:
+    """Where `__init__`, or a method it calls, binds the root of an access."""
+    found = False
+    for binding in _bindings(constructor.body, access):
+        found = True
+        yield binding
+    if found:
+        return
+    for statement in constructor.body:
+        method = _called_method(definition, statement)
+        if method is not None:
+            for binding in _bindings(method.body, access):
+                yield Binding(statement, tuple(constructor.body), binding.value, binding.conditions)
+
+
+def _bindings(body: list[ast.stmt], access: Access) -> Iterator[Binding]:
+    for block, around in blocks(body):
+        for statement in block:
+            value = _bound_value(statement, access)
+            if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
+                yield Binding(statement, tuple(block), value, around)
+
+
+def _bound_value(statement: ast.stmt, access: Access) -> ast.expr | None:
+    """What a statement binds to the root of an access, None if it binds something else."""
+    match statement:
+        case ast.Assign(targets=targets, value=value) if any(_is_root(target, access) for target in targets):
+            return value
+        case ast.AnnAssign(target=target, value=ast.expr() as value) if _is_root(target, access):
+            return value
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(attr="add_module" | "register_module"), args=[ast.Constant(value=name), value]
+            )
+        ):
+            return value if access.owner and name == access.root else None
+        case ast.Expr(
+            value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__")) as call
+        ):
+            return call if access.owner and access.root is None else None
+        case _:
+            return None
+
+
+def _is_root(target: ast.expr, access: Access) -> bool:
+    match target:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            return access.owner and name == access.root
+        case ast.Name(id=name):
+            return not access.owner and name == access.root
+        case _:
+            return False
+
+
+def _called_method(definition: ast.ClassDef, statement: ast.stmt) -> _Function | None:
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))):
+            return _method(definition, name)
+        case _:
+            return None
+
+
+def _in_class(
+    layer: Layer,
+    access: Access,
+    source: Source,
+    definition: ast.ClassDef,
+    constructor: _Function,
+    bindings: list[Binding],
+) -> Place | Refusal:
+    binding = _the_binding(layer, source, bindings)
+    if binding is None:
+        return Refusal("it is built in several places")
+    if isinstance(binding.value, ast.IfExp | ast.BoolOp):
+        return Refusal("it is built only under a condition")
+    conditions = [one for one in binding.conditions if not isinstance(one, ast.With)]
+    if any(not isinstance(one, ast.If) for one in conditions):
+        return Refusal("it is built in a loop")
+    if conditions and binding.statement in constructor.body:
+        return Refusal("it is built only under a condition, in another method")
+    body = list(binding.block) if conditions else constructor.body
+    start = _last_index(body, source, binding, layer.weight.site)
+    barrier = next((index for index, one in enumerate(body) if index >= start and _calls(one, _LOADERS)), len(body))
+    if barrier == start and barrier < len(body):
+        return Refusal("it is loaded or copied where it is built")
+    if not conditions:
+        extended = _init_method(source, definition, constructor, start, barrier)
+        if extended is not None:
+            anchor, before = _end_of(extended.body, len(extended.body))
+            return Place(source, anchor, before, access, binding.value, extended, definition, extends=True)
+    anchor, before = _end_of(body, barrier)
+    return Place(source, anchor, before, access, binding.value, constructor, definition, nested=bool(conditions))
+
+
+def _the_binding(layer: Layer, source: Source, bindings: list[Binding]) -> Binding | None:
+    if len(bindings) > 1:
+        bindings = [binding for binding in bindings if source.contains(binding.statement, layer.site)]
+    return bindings[0] if len(bindings) == 1 else None
+
+
+def _last_index(body: list[ast.stmt], source: Source, binding: Binding, written: Site | None) -> int:
+    """The index of the last statement that builds the layer or writes its weight."""
+    built = [index for index, one in enumerate(body) if one is binding.statement or binding.statement in ast.walk(one)]
+    wrote = [index for index, one in enumerate(body) if written is not None and source.contains(one, written)]
+    return max([*built, *wrote], default=0)
+
+
+def _end_of(body: list[ast.stmt], stop: int) -> tuple[ast.stmt, bool]:
+    """The anchor for code that runs last among `body[:stop]`, and whether it goes before the anchor."""
+    if stop < len(body):
+        return body[stop], True
+    return body[-1], isinstance(body[-1], ast.Return)
+
+
+def _init_method(
+    source: Source, definition: ast.ClassDef, constructor: _Function, start: int, stop: int
+) -> _Function | None:
+    """The author's own init method, if `__init__` calls it after the layer is built and nothing is written later."""
+    for statement in reversed(constructor.body[start + 1 : stop]):
+        called = statement.body[0] if isinstance(statement, ast.If) and not statement.orelse else statement
+        method = _called_method(definition, called)
+        if method is not None and _INIT_METHOD.search(method.name) and _is_method(method) and _writes(method):
+            returns = [node for node in ast.walk(method) if isinstance(node, ast.Return | ast.Yield)]
+            outermost = source.start(method)[1] < source.start(method.body[0])[1]
+            return method if not returns and outermost else None
+        if _writes(statement):
+            return None
+    return None
+
+
+def _writes(node: ast.AST) -> bool:
+    """Whether code visits modules or parameters, or calls something in place."""
+    names = [
+        one.func.attr for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)
+    ]
+    names += [one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
+    return any(name in _WALKERS or (name.endswith("_") and not name.endswith("__")) for name in names)
+
+
+def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:
+    """Whether code calls a function whose name matches."""
+    for call in ast.walk(node):
+        match call:
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if pattern.search(name):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _beside_variable(layer: Layer, access: Access, source: Source) -> Place | Refusal:
+    """Right after the assignment to a variable, or after the later statement of its block that wrote the weight."""
+    scopes: list[ast.Module | _Function] = [source.tree]
+    scopes += [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    found = [(scope, binding) for scope in scopes for binding in _bindings(scope.body, access)]
+    if len(found) > 1:
+        found = [(scope, binding) for scope, binding in found if source.contains(binding.statement, layer.site)]
+    if len(found) != 1:
+        return Refusal("it is built in several places" if found else "the statement that builds it was not found")
+    scope, binding = found[0]
+    if isinstance(binding.value, ast.IfExp | ast.BoolOp):
+        return Refusal("it is built only under a condition")
+    anchor = binding.block[_last_index(list(binding.block), source, binding, layer.weight.site)]
+    function = None if isinstance(scope, ast.Module) else scope
+    return Place(source, anchor, before=False, access=access, value=binding.value, function=function, nested=True)

@@ -1,0 +1,134 @@
+"""Which findings one fix repairs together, and whether it is safe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from initlint.fix.recommend import Refusal
+from initlint.fix.workshop import REPAIRABLE, Repair, Workshop, identity
+from initlint.model import Applicability, Chain, Finding, Judgement
+
+_SAFE_SIGNAL = (0.3, 3.0)  # Where no cell of the training grid lost accuracy: SCIENCE section 4, rule 7.
+_NAMED_LAYERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Repairs that belong together, the findings that they answer, and how sure they are."""
+
+    findings: tuple[int, ...]
+    repairs: tuple[Repair, ...]
+    applicability: Applicability
+    title: str
+
+
+def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tuple[Proposal, ...] | Refusal]:
+    """For each finding (by position) the fixes to try, best first; all mismatched layers of a chain go together."""
+    proposals: dict[int, tuple[Proposal, ...] | Refusal] = {}
+    repairs: dict[int, tuple[Repair, ...]] = {}
+    repairable = [index for index, finding in enumerate(findings) if finding.code in REPAIRABLE]
+    for index in repairable:
+        found = workshop.repairs(findings[index])
+        if isinstance(found, Refusal):
+            proposals[index] = found
+        else:
+            repairs[index] = found
+    for group in _chained(findings, repairable):
+        able = [index for index in group if index in repairs]
+        for index in able:
+            tried = [_proposal(one, group, findings, repairs) for one in _variants(index, able, repairs)]
+            proposals[index] = tuple(one for position, one in enumerate(tried) if _is_useful(one, position, tried))
+    return proposals
+
+
+def _variants(index: int, able: Sequence[int], repairs: Mapping[int, tuple[Repair, ...]]) -> list[tuple[int, ...]]:
+    """Which findings to repair with one: those that override nothing either, then all of the chain, then it alone."""
+    modest = tuple(one for one in able if not any(repair.overrides for repair in repairs[one]))
+    variants = [modest] if index in modest else []
+    variants += [tuple(able), (index,)]
+    return list(dict.fromkeys(variants))
+
+
+def _is_useful(proposal: Proposal, position: int, tried: Sequence[Proposal]) -> bool:
+    """A part of the chain is preferred to the whole only where it is safe and the whole is not."""
+    return (
+        position > 0
+        or len(tried) == 1
+        or proposal.applicability == "safe"
+        or len(tried[1].findings) <= len(proposal.findings)
+    )
+
+
+def _chained(findings: Sequence[Finding], indexes: Sequence[int]) -> list[list[int]]:
+    """Findings grouped by the chains that connect their layers."""
+    groups: list[tuple[set[tuple[str, int]], list[int]]] = []
+    for index in indexes:
+        nodes = {node for judgement in findings[index].judgements for node in _nodes(judgement)}
+        members = [index]
+        apart = []
+        for other, others in groups:
+            if other & nodes:
+                nodes |= other
+                members = [*others, *members]
+            else:
+                apart.append((other, others))
+        groups = [*apart, (nodes, members)]
+    return [sorted(members) for _, members in groups]
+
+
+def _nodes(judgement: Judgement) -> Iterator[tuple[str, int]]:
+    yield judgement.model, judgement.layer.id
+    if judgement.chain is not None:
+        yield from ((judgement.model, layer) for layer in judgement.chain.layers)
+
+
+def _proposal(
+    chosen: tuple[int, ...],
+    group: Sequence[int],
+    findings: Sequence[Finding],
+    repairs: Mapping[int, tuple[Repair, ...]],
+) -> Proposal:
+    made = list({identity(repair.layer): repair for index in chosen for repair in repairs[index]}.values())
+    left = [judgement for index in group if index not in chosen for judgement in findings[index].judgements]
+    safe = not any(repair.overrides for repair in made) and all(
+        _is_calm(repair.judgement.chain, repair.judgement.model, left) for repair in made
+    )
+    return Proposal(chosen, tuple(made), "safe" if safe else "unsafe", title(made))
+
+
+def _is_calm(chain: Chain | None, model: str, left: Sequence[Judgement]) -> bool:
+    """Whether the chain's J after the fix is predicted to lie where every net trained, whatever stays unrepaired."""
+    if chain is None or chain.fixed_signal is None:
+        return False
+    signal = chain.fixed_signal
+    for judgement in left:
+        if judgement.model != model or judgement.layer.id not in chain.layers or _is_head(judgement):
+            continue
+        gain = judgement.layer.weight.gain
+        if gain is None or not judgement.ideal:
+            return False
+        signal *= gain / judgement.ideal
+    return _SAFE_SIGNAL[0] <= signal <= _SAFE_SIGNAL[1] or math.isclose(signal, _SAFE_SIGNAL[0])
+
+
+def _is_head(judgement: Judgement) -> bool:
+    return judgement.chain is not None and judgement.chain.position == judgement.chain.length
+
+
+def title(repairs: Sequence[Repair]) -> str:
+    """A verb phrase that names the layers, or how many there are."""
+    functions: dict[str, list[str]] = {}
+    for repair in sorted(repairs, key=lambda repair: repair.layer.id):
+        functions.setdefault(repair.call.function, []).append(repair.layer.path or repair.layer.owner)
+    if len(repairs) > _NAMED_LAYERS:
+        owners = sorted({repair.layer.owner for repair in repairs if repair.layer.owner})
+        where = f" of {_enumerate(owners)}" if owners else ""
+        return f"Initialize {len(repairs)} layers{where} with {_enumerate(list(functions))}"
+    parts = [f"{_enumerate(paths)} with {function}" for function, paths in functions.items()]
+    return f"Initialize {_enumerate(parts)}"
+
+
+def _enumerate(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

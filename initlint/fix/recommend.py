@@ -1,0 +1,219 @@
+"""The initializer to write follows from the layer, the activation that decided, and what the class already uses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from initlint.fix.options import FixOptions
+from initlint.knowledge import Activation
+from initlint.model import Follower, Judgement, Layer
+
+Distribution = Literal["normal", "uniform"]
+Mode = Literal["fan_in", "fan_out"]
+
+_GAIN_TOLERANCE = 0.01
+_DENSE = frozenset({"Linear", "Conv1d", "Conv2d", "Conv3d"})
+_TRANSPOSED = frozenset({"ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"})
+
+
+@dataclass(frozen=True, slots=True)
+class CalculatedGain:
+    """``nn.init.calculate_gain(nonlinearity, parameter)``, written out as an author would."""
+
+    nonlinearity: str
+    parameter: float | None = None
+
+
+Argument = str | float | CalculatedGain
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One initializer call without its target: a function of torch.nn.init, its keyword arguments, its gain."""
+
+    function: str
+    arguments: tuple[tuple[str, Argument], ...]
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a layer is not repaired, as a clause that can follow "not repaired:"."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """What the surrounding code already uses, None where it uses neither or both."""
+
+    distribution: Distribution | None = None
+    mode: Mode | None = None
+
+
+def recommend(
+    judgement: Judgement,
+    activations: Mapping[str, Activation],
+    habit: Habit,
+    options: FixOptions,
+    *,
+    stride: int | None = None,
+) -> Call | Refusal:
+    """The call to write for one mismatched layer, or why there is none.
+
+    `stride` is that of a transposed convolution, where it is known: torch swaps the fans of its weight, so Kaiming
+    with mode="fan_out" is exact for stride 1 and nothing in torch.nn.init is for any other (SCIENCE: facts/layers.csv).
+    """
+    follower = judgement.decisive
+    if follower is None:
+        return Refusal("no activation decides")
+    refusal = _refuse(judgement, follower)
+    if refusal is not None:
+        return Refusal(refusal)
+    activation = activations.get(follower.activation)
+    if activation is None or "function" not in _recommended(follower, activation):
+        return Refusal(f"there is no initializer to recommend before {follower.activation}")
+    if _disagree(judgement, activations):
+        return Refusal("its followers ask for different gains")
+    if kind_of(judgement.layer) in _TRANSPOSED and (stride != 1 or judgement.layer.groups != 1):
+        return Refusal("torch swaps the fans of a transposed convolution")
+    return _call(judgement, follower, activation, habit, options)
+
+
+def _refuse(judgement: Judgement, follower: Follower) -> str | None:
+    """Why nothing certain can be written for this layer, whatever the activation."""
+    layer = judgement.layer
+    chain = judgement.chain
+    reasons = (
+        (judgement.verdict != "mismatch", "it is not a mismatch"),
+        (kind_of(layer) not in _DENSE | _TRANSPOSED, f"{layer.kind} has no initializer that is right for it"),
+        (layer.lazy, "a lazy layer has no weight yet"),
+        (layer.parametrization is not None, f"{layer.parametrization} rebuilds the weight"),
+        (layer.frozen, "the weight is frozen"),
+        (layer.weight.source in ("loaded", "unknown"), "what fills the weight is not known"),
+        (layer.weight.conditional, "the weight is initialized only under a condition"),
+        (follower.residual or (chain is not None and chain.residual), "it lies in a residual branch"),
+        (follower.gated, "the activation is a gate"),
+        (follower.alternative, "only one of several branches has this activation"),
+        (
+            follower.scaled is None or not math.isclose(follower.scaled, 1.0, rel_tol=0.02),
+            "its output is rescaled first",
+        ),
+    )
+    return next((reason for holds, reason in reasons if holds), None)
+
+
+def kind_of(layer: Layer) -> str:
+    """The class of a layer without its module: ``Conv2d``."""
+    return layer.kind.rpartition(".")[2]
+
+
+def _disagree(judgement: Judgement, activations: Mapping[str, Activation]) -> bool:
+    """Whether another activation that has an opinion runs into the same output and is not the one that decided."""
+    decisive = judgement.decisive
+    opinions = {
+        (one.activation, one.params, one.output)
+        for one in judgement.followers
+        if not (one.normalized or one.gated)
+        and one.activation in activations
+        and not activations[one.activation].exempt
+    }
+    return decisive is not None and bool(opinions - {(decisive.activation, decisive.params, decisive.output)})
+
+
+def _recommended(follower: Follower, activation: Activation) -> Mapping[str, str | float]:
+    if follower.output and activation.output_recommended is not None:
+        return activation.output_recommended
+    return activation.recommended
+
+
+def _call(
+    judgement: Judgement, follower: Follower, activation: Activation, habit: Habit, options: FixOptions
+) -> Call | Refusal:
+    layer = judgement.layer
+    recommended = _recommended(follower, activation)
+    family = str(recommended["function"])
+    distribution = _distribution(layer, family, habit, options)
+    gain = judgement.ideal if judgement.ideal is not None else activation.gain
+    if layer.weight.function == "orthogonal_":
+        return Call("orthogonal_", _gain(gain, recommended, follower, activation), gain)
+    if family.startswith("kaiming"):
+        return _kaiming(layer, follower, activation, distribution, _mode(layer, habit, options))
+    if layer.groups == 1 and not layer.transposed:
+        return Call(f"xavier_{distribution}_", _gain(gain, recommended, follower, activation), gain)
+    return _fan_in_equivalent(layer, gain, recommended, distribution)
+
+
+def _kaiming(layer: Layer, follower: Follower, activation: Activation, distribution: Distribution, mode: Mode) -> Call:
+    nonlinearity = str(_recommended(follower, activation).get("nonlinearity", "relu"))
+    arguments: list[tuple[str, Argument]] = []
+    gain = 1.0 if nonlinearity == "linear" else math.sqrt(2.0)
+    if nonlinearity == "leaky_relu":
+        slope = _slope(follower, activation)
+        arguments.append(("a", slope))
+        gain = math.sqrt(2.0 / (1.0 + slope * slope))
+    if mode == "fan_out":
+        arguments.append(("mode", mode))
+    arguments.append(("nonlinearity", nonlinearity))
+    return Call(f"kaiming_{distribution}_", tuple(arguments), gain)
+
+
+def _fan_in_equivalent(
+    layer: Layer, gain: float, recommended: Mapping[str, str | float], distribution: Distribution
+) -> Call | Refusal:
+    """Xavier's gain by Kaiming, which scales by the one fan that torch counts rightly for such a weight."""
+    mode: tuple[tuple[str, Argument], ...] = (("mode", "fan_out"),) if layer.transposed else ()
+    nonlinearity = recommended.get("calculate_gain")
+    if nonlinearity is None and math.isclose(gain, 1.0, rel_tol=_GAIN_TOLERANCE):
+        nonlinearity = "linear"
+    if nonlinearity is None:
+        return Refusal("torch computes Xavier's fans wrongly for grouped and transposed convolutions")
+    return Call(f"kaiming_{distribution}_", (*mode, ("nonlinearity", nonlinearity)), gain)
+
+
+def _gain(
+    gain: float, recommended: Mapping[str, str | float], follower: Follower, activation: Activation
+) -> tuple[tuple[str, Argument], ...]:
+    """The `gain` argument: absent for 1, torch's name for the gains that torch can name, else the number."""
+    if math.isclose(gain, 1.0, rel_tol=_GAIN_TOLERANCE):
+        return ()
+    if "calculate_gain" in recommended:
+        return (("gain", CalculatedGain(str(recommended["calculate_gain"]))),)
+    if recommended.get("nonlinearity") == "leaky_relu":
+        return (("gain", CalculatedGain("leaky_relu", _slope(follower, activation))),)
+    if recommended.get("nonlinearity") == "relu":
+        return (("gain", CalculatedGain("relu")),)
+    return (("gain", round(gain, 4)),)
+
+
+def _slope(follower: Follower, activation: Activation) -> float:
+    """The negative slope of this use of a leaky rectifier."""
+    written = activation.recommended.get("a", 0.0)
+    if isinstance(written, float | int) or activation.slope_parameter is None:
+        return float(written)
+    return {**dict(activation.parameters), **dict(follower.params)}[activation.slope_parameter]
+
+
+def _distribution(layer: Layer, family: str, habit: Habit, options: FixOptions) -> Distribution:
+    """Options first, then the call that is overridden, then what the class uses, then what is recommended."""
+    if options.distribution != "auto":
+        return options.distribution
+    if layer.weight.source == "explicit" and layer.weight.function is not None:
+        return "uniform" if "uniform" in layer.weight.function else "normal"
+    return habit.distribution or ("uniform" if "uniform" in family else "normal")
+
+
+def _mode(layer: Layer, habit: Habit, options: FixOptions) -> Mode:
+    """The fan to scale by; fan_in wherever torch counts the other one wrongly, fan_out where it swaps the two."""
+    if layer.transposed:
+        return "fan_out"
+    if layer.groups != 1:
+        return "fan_in"
+    if options.mode != "auto":
+        return options.mode
+    if layer.weight.function is not None and layer.weight.function.startswith("kaiming"):
+        return "fan_out" if dict(layer.weight.arguments).get("mode") == "fan_out" else "fan_in"
+    return habit.mode or "fan_in"

@@ -1,0 +1,159 @@
+"""libcst is the pen: it parses only the top-level statements that change, and what it returns is reduced to edits."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import cast
+
+import libcst as cst
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+
+from initlint.fix.changes import Change, Insertion, Position, Replacement
+from initlint.fix.edits import difference
+from initlint.fix.spelling import Source
+from initlint.model import Edit
+
+
+def rewrite(source: Source, changes: Sequence[Change]) -> tuple[Edit, ...] | None:
+    """The edits that make all changes to one file; None where libcst cannot read or find a statement."""
+    text = source.text
+    for first, last in reversed(_regions(source.tree)):
+        inside = [change for change in changes if first <= _line(change) <= last]
+        if not inside:
+            continue
+        start = source.lines.offset(first, 1)
+        end = source.lines.offset(last + 1, 1) if last < source.lines.count else len(source.text)
+        region = _transform(source, source.text[start:end], first, inside)
+        if region is None:
+            return None
+        text = text[:start] + region + text[end:]
+    return difference(source.file, source.text, text)
+
+
+def _line(change: Change) -> int:
+    return change.anchor[0] if isinstance(change, Insertion) else change.start[0]
+
+
+def _regions(tree: ast.Module) -> list[tuple[int, int]]:
+    """First and last line of every top-level statement, those that share a line together."""
+    regions: list[tuple[int, int]] = []
+    for statement in tree.body:
+        decorators = [one.lineno for one in getattr(statement, "decorator_list", [])]
+        first = min([statement.lineno, *decorators])
+        last = statement.end_lineno or statement.lineno
+        if regions and first <= regions[-1][1]:
+            regions[-1] = (regions[-1][0], max(last, regions[-1][1]))
+        else:
+            regions.append((first, last))
+    return regions
+
+
+def _transform(source: Source, text: str, first: int, changes: Sequence[Change]) -> str | None:
+    """The text of one region with its changes made."""
+    try:
+        module = cst.parse_module(text)
+    except cst.ParserSyntaxError:
+        return None
+    if module.code != text:  # libcst does not keep lone carriage returns
+        return None
+    as_file = module.with_changes(default_newline=source.newline, default_indent=source.indent)
+    wrapper = MetadataWrapper(as_file if as_file.code == text else module, unsafe_skip_copy=True)
+    pen = _Pen(cast("dict[cst.CSTNode, CodeRange]", wrapper.resolve(PositionProvider)), first, changes)
+    code = wrapper.module.visit(pen).code
+    return code if pen.written == len(changes) else None
+
+
+class _Pen(cst.CSTTransformer):
+    """Makes changes at the statements and calls whose positions they name; `written` counts those made."""
+
+    def __init__(self, ranges: dict[cst.CSTNode, CodeRange], first: int, changes: Sequence[Change]) -> None:
+        super().__init__()
+        self._ranges = ranges
+        self._first = first
+        self._insertions = [change for change in changes if isinstance(change, Insertion)]
+        self._replacements = {(one.start, one.end): one for one in changes if isinstance(one, Replacement)}
+        self.written = 0
+
+    def on_leave(
+        self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT
+    ) -> cst.CSTNodeT | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNodeT]:
+        """Rewrite a call, a suite on one line or the surroundings of a statement."""
+        node: object = super().on_leave(original_node, updated_node)
+        if isinstance(node, cst.Call):
+            node = self._call(original_node, node)
+        elif isinstance(node, cst.SimpleStatementSuite):
+            node = self._suite(original_node, node)
+        elif isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
+            node = self._statement(original_node, node)
+        return cast("cst.CSTNodeT | cst.FlattenSentinel[cst.CSTNodeT]", node)
+
+    def _start(self, node: cst.CSTNode) -> Position:
+        start = self._ranges[node].start
+        return start.line + self._first - 1, start.column + 1
+
+    def _end(self, node: cst.CSTNode) -> Position:
+        end = self._ranges[node].end
+        return end.line + self._first - 1, end.column + 1
+
+    def _around(self, original: cst.CSTNode) -> tuple[list[cst.BaseStatement], list[cst.BaseStatement]]:
+        """The new statements before and after one that starts where `original` does."""
+        start, end = self._start(original), self._end(original)
+        before: list[cst.BaseStatement] = []
+        after: list[cst.BaseStatement] = []
+        for change in self._insertions:
+            if change.anchor == start or (_is_simple(original) and start <= change.anchor < end):
+                self.written += 1
+                (before if change.before else after).extend(_parse(change))
+        return before, after
+
+    def _statement(self, original: cst.CSTNode, node: cst.BaseStatement) -> object:
+        before, after = self._around(original)
+        return cst.FlattenSentinel([*before, node, *after]) if before or after else node
+
+    def _suite(self, original: cst.CSTNode, node: cst.SimpleStatementSuite) -> cst.BaseSuite:
+        """``def f(self): a; b`` made a block, if something is written into it."""
+        before, after = self._around(original)
+        if not before and not after:
+            return node
+        statements = [
+            cst.SimpleStatementLine([one.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)]) for one in node.body
+        ]
+        return cst.IndentedBlock([*before, *statements, *after], header=node.trailing_whitespace)
+
+    def _call(self, original: cst.CSTNode, node: cst.Call) -> cst.Call:
+        change = self._replacements.get((self._start(original), self._end(original)))
+        if change is None:
+            return node
+        self.written += 1
+        target = node.args[0] if change.target is None else cst.Arg(cst.parse_expression(change.target))
+        if change.target is None:
+            target = next((one for one in node.args if one.keyword and one.keyword.value == "tensor"), target)
+        return node.with_changes(
+            func=cst.parse_expression(change.function), args=_arguments(target, change.arguments, node.args)
+        )
+
+
+def _is_simple(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.SimpleStatementLine | cst.SimpleStatementSuite)
+
+
+def _parse(change: Insertion) -> list[cst.BaseStatement]:
+    statements = [cast("cst.BaseStatement", one) for one in cst.parse_module(change.code + "\n").body]
+    if change.spaced:
+        statements[0] = statements[0].with_changes(leading_lines=[cst.EmptyLine(indent=False)])
+    return statements
+
+
+def _arguments(target: cst.Arg, arguments: Sequence[str], written: Sequence[cst.Arg]) -> list[cst.Arg]:
+    """The target and the new arguments, with the commas and line breaks of the old call."""
+    inner = next((one.comma for one in written if isinstance(one.comma, cst.Comma)), None)
+    between = inner if len(written) > 1 and inner is not None else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    last = written[-1]
+    new = [cast("cst.Call", cst.parse_expression(f"f({argument})")).args[0] for argument in arguments]
+    all_arguments = [target.with_changes(whitespace_after_arg=cst.SimpleWhitespace("")), *new]
+    spread = [one.with_changes(comma=between) for one in all_arguments[:-1]]
+    return [
+        *spread,
+        all_arguments[-1].with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg),
+    ]

@@ -1,0 +1,240 @@
+"""How one file spells things: its names for torch, its quotes, its indentation, its line length."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from initlint.fix.edits import BYTE_ORDER_MARK, LineMap
+from initlint.fix.recommend import Argument, CalculatedGain, Call, Distribution, Habit, Mode
+from initlint.model import Site
+
+_INIT = "torch.nn.init"
+_NN = "torch.nn"
+_SHORTEST_LINE, _LONGEST_LINE = 79, 120
+_SCALED = re.compile(r"(kaiming|xavier)_(normal|uniform)_?$")
+_STRING_QUOTE = re.compile(r"^[A-Za-z]*(['\"])(?!\1\1)")
+
+
+class Source:
+    """The text of one file with its syntax tree; SyntaxError where it has none."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self.lines = LineMap(text)
+        self.tree = ast.parse(text.removeprefix(BYTE_ORDER_MARK))
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """The names bound by module-level imports, each with the dotted name it stands for."""
+        return dict(_imports(self.tree.body))
+
+    @cached_property
+    def newline(self) -> str:
+        """The newline that most lines end in."""
+        found = Counter(re.findall(r"\r\n|\r|\n", self.text))
+        return found.most_common(1)[0][0] if found else "\n"
+
+    @cached_property
+    def indent(self) -> str:
+        """One step of indentation: that of the first indented block."""
+        for node in ast.walk(self.tree):
+            body = getattr(node, "body", None)
+            if isinstance(node, ast.stmt) and isinstance(body, list) and body[0].lineno > node.lineno:
+                outer = self._margin(node)
+                inner = self._margin(body[0])
+                if inner.startswith(outer) and inner != outer:
+                    return inner.removeprefix(outer)
+        return "    "
+
+    @cached_property
+    def quote(self) -> str:
+        """The quote that most one-line strings of the file open with."""
+        found: Counter[str] = Counter()
+        for token in tokenize.generate_tokens(io.StringIO(self.text.removeprefix(BYTE_ORDER_MARK)).readline):
+            match = _STRING_QUOTE.match(token.string) if token.type == tokenize.STRING else None
+            if match is not None:
+                found[match[1]] += 1
+        return "'" if found["'"] > found['"'] else '"'
+
+    @cached_property
+    def width(self) -> int:
+        """The line length the author keeps to, as far as the file shows it."""
+        longest = max((len(line.expandtabs(8)) for line in self.text.splitlines()), default=0)
+        return min(max(longest, _SHORTEST_LINE), _LONGEST_LINE)
+
+    def start(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+        """Line and column, both from 1 and in characters, where a node starts."""
+        return node.lineno, self._column(node.lineno, node.col_offset)
+
+    def end(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+        """Line and column one past the last character of a node."""
+        if node.end_lineno is None or node.end_col_offset is None:
+            raise AssertionError("ast.parse gives every node an end")
+        return node.end_lineno, self._column(node.end_lineno, node.end_col_offset)
+
+    def contains(self, node: ast.stmt | ast.expr, site: Site) -> bool:
+        """Whether a site lies within a node of this file."""
+        return site.file == self.file and self.start(node) <= (site.line, site.column) < self.end(node)
+
+    def snippet(self, node: ast.stmt | ast.expr) -> str:
+        """The text of a node."""
+        return self.text[self.lines.offset(*self.start(node)) : self.lines.offset(*self.end(node))]
+
+    def dotted(self, node: ast.expr) -> str:
+        """The dotted name that names and attributes stand for, imports resolved; empty for any other expression."""
+        match node:
+            case ast.Name(id=name):
+                return self.imports.get(name, name)
+            case ast.Attribute(value=inner, attr=name):
+                outer = self.dotted(inner)
+                return f"{outer}.{name}" if outer else ""
+            case _:
+                return ""
+
+    def call_at(self, site: Site) -> ast.Call | None:
+        """The call that starts and ends where `site` does."""
+        for node in ast.walk(self.tree):
+            if (
+                isinstance(node, ast.Call)
+                and self.start(node) == (site.line, site.column)
+                and self.end(node) == (site.end_line, site.end_column)
+            ):
+                return node
+        return None
+
+    def _margin(self, statement: ast.stmt) -> str:
+        line, column = self.start(statement)
+        return self.lines.line(line)[: column - 1].lstrip("\f")
+
+    def _column(self, line: int, byte: int) -> int:
+        return len(self.lines.line(line).encode()[:byte].decode()) + 1
+
+
+def _imports(body: Iterable[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Every (local name, dotted name) that importing the module binds; those only for type checkers it does not."""
+    for statement in body:
+        match statement:
+            case ast.Import(names):
+                for alias in names:
+                    yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
+                    if not alias.asname and "." in alias.name:
+                        yield alias.name, alias.name
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                for alias in names:
+                    yield alias.asname or alias.name, f"{module}.{alias.name}"
+            case ast.Try(body=inner, handlers=handlers, orelse=orelse):
+                yield from _imports([*inner, *orelse])
+                for handler in handlers:
+                    yield from ((name, full) for name, full in _imports(handler.body))
+            case ast.If(test, inner, orelse) if "TYPE_CHECKING" not in ast.unparse(test):
+                yield from _imports([*inner, *orelse])
+            case _:
+                pass
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """The names that new code in one scope uses; `missing` is the import that binds them, None where they are bound."""
+
+    source: Source
+    init: str
+    nn: str
+    missing: str | None = None
+
+    def function(self, name: str) -> str:
+        """A function of torch.nn.init, as this file would write it."""
+        return name if self.source.imports.get(name) == f"{_INIT}.{name}" else f"{self.init}.{name}"
+
+    def module_class(self, kind: str) -> str:
+        """A class of torch.nn, as this file would write it."""
+        return kind if self.source.imports.get(kind) == f"{_NN}.{kind}" else f"{self.nn}.{kind}"
+
+    def call(self, call: Call, target: str) -> str:
+        """One initializer call on one target, on one line."""
+        return f"{self.function(call.function)}({', '.join([target, *self.arguments(call)])})"
+
+    def arguments(self, call: Call) -> list[str]:
+        """The keyword arguments of a call as text."""
+        return [f"{name}={self.argument(value)}" for name, value in call.arguments]
+
+    def argument(self, value: Argument) -> str:
+        """One argument's value as text."""
+        if isinstance(value, CalculatedGain):
+            rest = "" if value.parameter is None else f", {value.parameter!r}"
+            return f"{self.function('calculate_gain')}({self.argument(value.nonlinearity)}{rest})"
+        if isinstance(value, str):
+            return f"{self.source.quote}{value}{self.source.quote}"
+        return repr(value)
+
+    def required_import(self, code: str) -> str | None:
+        """The import that `code` needs and the file lacks."""
+        return self.missing if self.missing is not None and re.search(rf"(?<![\w.]){self.nn}\.", code) else None
+
+
+def spell(source: Source, taken: frozenset[str] = frozenset()) -> Spelling:
+    """How to spell torch.nn.init in a scope where the names in `taken` mean something else."""
+    names = {full: name for name, full in source.imports.items() if name.partition(".")[0] not in taken}
+    nn = names.get(_NN) or (f"{names['torch']}.nn" if "torch" in names else None)
+    init = names.get(_INIT)
+    if nn is not None:
+        return Spelling(source, init or f"{nn}.init", nn)
+    if "nn" not in taken | source.imports.keys() | bound_names(source.tree):
+        return Spelling(source, init or "nn.init", "nn", "from torch import nn")
+    return Spelling(source, init or "torch.nn.init", "torch.nn", "import torch")
+
+
+def bound_names(scope: ast.AST) -> frozenset[str]:
+    """The names that a function or module binds by itself: arguments, assignments, loops, definitions."""
+    names: set[str] = set()
+    for node in ast.walk(scope):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if node is not scope:
+                names.add(name)
+            case _:
+                pass
+    return frozenset(names)
+
+
+def habit(scope: ast.AST, fallback: ast.AST) -> Habit:
+    """Which distribution and fan the initializers of a class use, or where it has none those of its file."""
+    for tree in (scope, fallback):
+        names = [(node, _last_name(node.func)) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        scaled = [(node, name) for node, name in names if _SCALED.match(name)]
+        if scaled:
+            return Habit(_distribution([name for _, name in scaled]), _mode([node for node, _ in scaled]))
+    return Habit()
+
+
+def _distribution(names: list[str]) -> Distribution | None:
+    uniform = sum("uniform" in name for name in names)
+    if uniform * 2 == len(names):
+        return None
+    return "uniform" if uniform * 2 > len(names) else "normal"
+
+
+def _mode(calls: list[ast.Call]) -> Mode | None:
+    modes = {
+        keyword.value.value
+        for call in calls
+        for keyword in call.keywords
+        if keyword.arg == "mode" and isinstance(keyword.value, ast.Constant)
+    }
+    return "fan_out" if modes == {"fan_out"} else None
+
+
+def _last_name(function: ast.expr) -> str:
+    match function:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""

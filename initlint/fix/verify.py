@@ -1,0 +1,63 @@
+"""A rewritten text is scanned again before it counts: the findings are gone, and nothing new is there."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from initlint.fix.edits import BYTE_ORDER_MARK
+from initlint.model import Finding
+
+Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
+"""Scans the project with some texts replaced and returns what would be reported, before any suppression."""
+
+_Key = tuple[str, str, str | None]
+
+
+class Verifier:
+    """Compares a file's findings before and after; what was found before is scanned once for every set of files."""
+
+    def __init__(self, texts: Mapping[str, str], rescan: Rescan) -> None:
+        self._texts = texts
+        self._rescan = rescan
+        self._before: dict[tuple[str, ...], Counter[_Key]] = {}
+
+    def objection(self, rewritten: Mapping[str, str], repaired: Iterable[Finding]) -> str | None:
+        """Why the rewritten texts may not be written, None if they may."""
+        for file, text in rewritten.items():
+            try:
+                ast.parse(text.removeprefix(BYTE_ORDER_MARK))
+            except SyntaxError:
+                return "the repaired text would not parse"
+            if _comments(text) != _comments(self._texts[file]):
+                return "a comment would be lost"
+        gone = Counter(_key(finding) for finding in repaired)
+        surplus = _census(self._rescan(rewritten)) - (self._known(tuple(sorted(rewritten))) - gone)
+        if not surplus:
+            return None
+        if any(key in gone for key in surplus):
+            return "the repair would not last: something initializes the layer later"
+        code, _, layer = min(surplus, key=str)
+        return f"the repair would bring {code}" + (f" at {layer}" if layer is not None else "")
+
+    def _known(self, files: tuple[str, ...]) -> Counter[_Key]:
+        if files not in self._before:
+            self._before[files] = _census(self._rescan({file: self._texts[file] for file in files}))
+        return self._before[files]
+
+
+def _key(finding: Finding) -> _Key:
+    """What stays of a finding when lines shift."""
+    return finding.code, finding.site.file, finding.layer
+
+
+def _census(findings: Iterable[Finding]) -> Counter[_Key]:
+    return Counter(_key(finding) for finding in findings)
+
+
+def _comments(text: str) -> Counter[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(text.removeprefix(BYTE_ORDER_MARK)).readline)
+    return Counter(token.string for token in tokens if token.type == tokenize.COMMENT)

@@ -1,0 +1,131 @@
+"""What a repair may look at: the texts, what is known of activations, the user's choices, every judged layer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from initlint.fix.options import FixOptions
+from initlint.fix.place import Place, find_place
+from initlint.fix.recommend import Call, Habit, Refusal, recommend
+from initlint.fix.spelling import Source, habit
+from initlint.fix.statements import Wanted
+from initlint.knowledge import Activation
+from initlint.model import Finding, Judgement, Layer, Site
+
+REPAIRABLE = frozenset({"INI101", "INI102", "INI103", "INI104", "INI105", "INI106", "INI107"})
+"""The rules whose findings say that a layer's gain does not fit what follows."""
+
+Identity = tuple[str, str, Site, Site | None]
+
+
+def identity(layer: Layer) -> Identity:
+    """What makes two layers, perhaps of different models, one layer of the text."""
+    return layer.owner, layer.path, layer.site, layer.owner_site
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One layer that can be repaired, and how; `place` is None where only the call that wrote it can be rewritten."""
+
+    judgement: Judgement
+    call: Call
+    place: Place | None
+    zero_bias: bool
+
+    @property
+    def layer(self) -> Layer:
+        """The layer."""
+        return self.judgement.layer
+
+    @property
+    def overrides(self) -> bool:
+        """Whether an author's explicit choice is replaced."""
+        return self.layer.weight.source != "default"
+
+    @property
+    def rewritable(self) -> Site | None:
+        """The call that wrote the weight, if its arguments may be rewritten."""
+        weight = self.layer.weight
+        return weight.site if weight.editable and weight.source == "explicit" else None
+
+    def inserted(self) -> Wanted | None:
+        """The repair as new statements, None where there is no place for any."""
+        return None if self.place is None else Wanted(self.layer, self.call, self.place, self.zero_bias)
+
+
+class Workshop:
+    """The bench on which repairs are made; it reads each file at most once and changes nothing."""
+
+    def __init__(
+        self,
+        texts: Mapping[str, str],
+        activations: Mapping[str, Activation],
+        options: FixOptions,
+        judgements: Iterable[Judgement],
+    ) -> None:
+        self.options = options
+        self.census: tuple[Layer, ...] = tuple({identity(one.layer): one.layer for one in judgements}.values())
+        self._texts = texts
+        self._activations = activations
+        self._sources: dict[str, Source | None] = {}
+
+    def source(self, file: str) -> Source | None:
+        """A file with its syntax tree, None if its text is not at hand or does not parse."""
+        if file not in self._sources:
+            try:
+                self._sources[file] = Source(file, self._texts[file]) if file in self._texts else None
+            except SyntaxError:
+                self._sources[file] = None
+        return self._sources[file]
+
+    def written_by(self, site: Site) -> tuple[Layer, ...]:
+        """All known layers whose weight one call last wrote, or wrote before another call did."""
+        return tuple(
+            layer
+            for layer in self.census
+            if layer.weight.site == site or any(written.site == site for written in layer.history)
+        )
+
+    def repairs(self, finding: Finding) -> tuple[Repair, ...] | Refusal:
+        """The repairs of all layers that a finding rests on, or why it cannot be repaired."""
+        if finding.site.cell is not None:
+            return Refusal("its position is in a notebook cell")
+        repairs: dict[Identity, Repair] = {}
+        for judgement in finding.judgements:
+            repair = self._repair(judgement)
+            if isinstance(repair, Refusal):
+                return repair
+            known = repairs.setdefault(identity(repair.layer), repair)
+            if known.call != repair.call:
+                return Refusal("it is used before different activations")
+        return tuple(repairs.values()) or Refusal("it names no layer")
+
+    def _repair(self, judgement: Judgement) -> Repair | Refusal:
+        layer = judgement.layer
+        place = find_place(layer, self.source)
+        usual = Habit()
+        if isinstance(place, Place):
+            usual = habit(place.definition or place.function or place.source.tree, place.source.tree)
+        call = recommend(judgement, self._activations, usual, self.options, stride=self._stride(layer))
+        if isinstance(call, Refusal):
+            return call
+        zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
+        repair = Repair(judgement, call, place if isinstance(place, Place) else None, zero_bias)
+        return place if isinstance(place, Refusal) and repair.rewritable is None else repair
+
+    def _stride(self, layer: Layer) -> int | None:
+        """The stride that a convolution is built with: torch's default or a number, None where it is computed."""
+        source = self.source(layer.site.file) if layer.transposed else None
+        call = None if source is None else source.call_at(layer.site)
+        if call is None or any(isinstance(one, ast.Starred) for one in call.args):
+            return None
+        if any(keyword.arg is None for keyword in call.keywords):
+            return None
+        written = next((keyword.value for keyword in call.keywords if keyword.arg == "stride"), None)
+        if written is None and len(call.args) > 3:
+            written = call.args[3]
+        if written is None:
+            return 1
+        return written.value if isinstance(written, ast.Constant) and isinstance(written.value, int) else None
