@@ -1,4 +1,4 @@
-"""The judgement that both front ends share: what follows a layer, which chain it lies on, and what its gain costs there."""
+"""The judgement that both front ends share: what follows a layer, its chain, and what its gain costs there."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _walk_back(end: Step) -> tuple[Step, ...]:
 
 
 def _residual_chains(propagation: Propagation) -> Mapping[int, Chain]:
-    """For the steps inside un-normalised residual branches: all branches along one trunk, and how far the trunk grows."""
+    """The chains of steps inside un-normalised residual branches: all along one trunk, and how far that grows."""
     runs: dict[int, list[int]] = {}
     for index, found in enumerate(propagation.sums):
         runs.setdefault(found.source, []).append(index)

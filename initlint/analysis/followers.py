@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from initlint.analysis.wiring import Wiring
 from initlint.knowledge import Activation
-from initlint.model import Follower, Op
+from initlint.model import Follower, Op, OpKind
 
 MOST_ADDS = 1
 """Sums that may lie between a layer and an activation that still judges it: beyond, the other summands decide."""
@@ -17,7 +18,7 @@ _HARMLESS = frozenset({"transparent", "scale", "join"})
 
 
 def find_followers(wiring: Wiring, activations: Mapping[str, Activation]) -> Mapping[int, tuple[Follower, ...]]:
-    """The followers of every layer by id, in forward order; a layer that is applied several times has those of all uses.
+    """The followers of every layer by id, in forward order; a layer with several uses has those of all of them.
 
     One backward pass: what a tensor runs into is the union of what its consumers make of it. Followers that differ
     only in their place are one.
@@ -44,30 +45,33 @@ def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
 def _entering(wiring: Wiring, position: int, leaving: tuple[Follower, ...], gates: _Gates) -> tuple[Follower, ...]:
     """What a tensor that enters the op at `position` runs into, given what the op's result runs into."""
     op = wiring.ops[position]
-    match op.kind:
-        case "activation":
-            return (_follower(wiring, position, gates),)
-        case "transparent" | "concat":
-            return leaving
-        case "norm":
-            return _distinct(replace(found, normalized=True) for found in leaving)
-        case "scale":
-            return tuple(replace(found, scaled=_times(found.scaled, op)) for found in leaving)
-        case "gate":
-            return _distinct(replace(found, gated=True) for found in leaving)
-        case "join":
-            return _distinct(replace(found, alternative=True) for found in leaving)
-        case "add":
-            return tuple(
-                replace(found, residual=True, adds=found.adds + 1) for found in leaving if found.adds < MOST_ADDS
-            )
-        case _:
-            return ()
+    if op.kind == "activation":
+        return (_follower(wiring, position, gates),)
+    passed = _PASSAGES.get(op.kind)
+    return () if passed is None else _distinct(met for found in leaving if (met := passed(found, op)) is not None)
 
 
-def _times(scaled: float | None, op: Op) -> float | None:
+def _added(found: Follower, _: Op) -> Follower | None:
+    return replace(found, residual=True, adds=found.adds + 1) if found.adds < MOST_ADDS else None
+
+
+def _rescaled(found: Follower, op: Op) -> Follower:
     factor = op.param("factor")
-    return None if scaled is None or factor is None else scaled * factor
+    return replace(found, scaled=None if found.scaled is None or factor is None else found.scaled * factor)
+
+
+_PASSAGES: Mapping[OpKind, Callable[[Follower, Op], Follower | None]] = MappingProxyType(
+    {
+        "transparent": lambda found, _: found,
+        "concat": lambda found, _: found,
+        "norm": lambda found, _: replace(found, normalized=True),
+        "scale": _rescaled,
+        "gate": lambda found, _: replace(found, gated=True),
+        "join": lambda found, _: replace(found, alternative=True),
+        "add": _added,
+    }
+)
+"""What lies on the way to a follower, by kind of op; whatever is not here ends the way."""
 
 
 def _follower(wiring: Wiring, position: int, gates: _Gates) -> Follower:

@@ -1,4 +1,4 @@
-"""The verdict on every layer of one model: does the gain it starts with suit what it runs into?"""
+"""The verdict on every layer of one model: whether the gain it starts with suits what it runs into."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from initlint.knowledge import Knowledge
 from initlint.model import Chain, Follower, Judgement, Layer, Model
 
 _STARVED = 0.03
-"""Below this J a gain that is only taught, not one that carries a signal, no longer matches (Xavier before sigmoids)."""
+"""Below this J a gain that is taught but carries no signal no longer matches (Xavier before hidden sigmoids)."""
 
 
 def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
@@ -68,31 +68,38 @@ def _set_aside(layer: Layer, scene: _Scene) -> Judgement:
 def _judge(layer: Layer, scene: _Scene) -> Judgement:
     """The verdict of one weight layer, its chain left out."""
     followers = scene.followers.get(layer.id, ())
-    base = Judgement(layer, "exempt", followers)
-    if layer.weight.source == "unknown":
-        return replace(base, verdict="unknown", reason="what fills the weight is not known")
-    if (reason := _exemption(layer)) is not None:
-        return replace(base, reason=reason)
-    if layer.id not in scene.used:
-        return replace(base, verdict="unknown", reason="where it is applied was not seen")
     relevant = _relevant(followers, scene.knowledge)
-    if not relevant:
-        return replace(base, reason=_why_nobody_judges(followers))
     gain = gain_of(layer)
+    if (set_aside := _unjudged(layer, followers, scene)) is not None:
+        return set_aside
+    if not relevant:
+        return Judgement(layer, "exempt", followers, reason=_why_nobody_judges(followers))
     if gain is None:
-        return replace(base, verdict="unknown", reason="the gain of its initializer is not known")
-    decisive = next((found for found in relevant if contains(_bands(found, scene), gain)), None)
-    verdict = replace(
-        base,
-        decisive=decisive or relevant[0],
-        ideal=ideal_gain(decisive or relevant[0], scene.knowledge.activations),
-        bands=_bands(decisive or relevant[0], scene),
+        return Judgement(layer, "unknown", followers, reason="the gain of its initializer is not known")
+    suited = next((found for found in relevant if contains(_bands(found, scene), gain)), None)
+    decisive = suited or relevant[0]
+    bands = _bands(decisive, scene)
+    pardon = _pardon(layer, gain, bands, scene) if suited is None else ""
+    return Judgement(
+        layer,
+        "match" if suited is not None else "exempt" if pardon else "mismatch",
+        followers,
+        decisive=decisive,
+        ideal=ideal_gain(decisive, scene.knowledge.activations),
+        bands=bands,
+        reason=pardon,
     )
-    if decisive is not None:
-        return replace(verdict, verdict="match")
-    if (reason := _pardon(layer, gain, verdict.bands, scene)) is not None:
-        return replace(verdict, reason=reason)
-    return replace(verdict, verdict="mismatch")
+
+
+def _unjudged(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> Judgement | None:
+    """The verdict where no comparison of gains could say anything."""
+    if layer.weight.source == "unknown":
+        return Judgement(layer, "unknown", followers, reason="what fills the weight is not known")
+    if (reason := _exemption(layer)) is not None:
+        return Judgement(layer, "exempt", followers, reason=reason)
+    if layer.id not in scene.used:
+        return Judgement(layer, "unknown", followers, reason="where it is applied was not seen")
+    return None
 
 
 def _bands(follower: Follower, scene: _Scene) -> tuple[tuple[float, float], ...]:
@@ -141,14 +148,14 @@ def _why_nobody_judges(followers: tuple[Follower, ...]) -> str:
     )
 
 
-def _pardon(layer: Layer, gain: float, bands: tuple[tuple[float, float], ...], scene: _Scene) -> str | None:
-    """Why a gain outside the bands costs nothing here."""
+def _pardon(layer: Layer, gain: float, bands: tuple[tuple[float, float], ...], scene: _Scene) -> str:
+    """Why a gain outside the bands costs nothing here, empty where it does."""
     chain = scene.chains.get(layer.id)
     if layer.id in scene.erased:
         return "a later normalization erases its scale"
     if chain is not None and chain.residual and gain < max(high for _, high in bands):
         return "it lies in a residual branch, where small is harmless"
-    return None
+    return ""
 
 
 def _starve(judgements: list[Judgement], chains: Mapping[int, Chain]) -> list[Judgement]:

@@ -15,8 +15,8 @@ def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
     """Merge what several models say of the same (site, owner, path), in order of first appearance.
 
     Silence wins: a layer is a mismatch only where every context in which something judges it says so, and no context
-    loads it, initializes it in a band that would match, or fills it with what is not known. Among mismatches the most severe context speaks
-    (then the longest chain, then the first), with the followers of all of them.
+    loads it, initializes it in a band that would match, or fills it with what is not known. Among mismatches the most
+    severe context speaks (then the longest chain, then the first), with the followers of all of them.
     """
     groups: dict[tuple[object, ...], list[Judgement]] = {}
     for judgement in judgements:
@@ -42,7 +42,7 @@ def _speaker(group: list[Judgement]) -> Judgement:
     mismatches = [found for found in group if found.verdict == "mismatch"]
     if not mismatches:
         return min(group, key=lambda found: _QUIET[found.verdict])
-    for silent in (_is_unreadable, _is_match, _is_loaded):
+    for silent in (_is_unreadable, _is_match, _is_loaded, _is_pardoned):
         if (found := next(filter(silent, group), None)) is not None:
             return found
     bands = tuple(band for found in mismatches for band in found.bands)
@@ -67,6 +67,11 @@ def _is_match(judgement: Judgement) -> bool:
 
 def _is_loaded(judgement: Judgement) -> bool:
     return judgement.layer.weight.source == "loaded"
+
+
+def _is_pardoned(judgement: Judgement) -> bool:
+    """Whether an activation judges the layer here and yet its gain costs nothing."""
+    return judgement.verdict == "exempt" and judgement.decisive is not None
 
 
 def _is_unreadable(judgement: Judgement) -> bool:

@@ -1,4 +1,4 @@
-"""What an activation does to a Gaussian pre-activation: E[f(x)^2] and E[f'(x)^2] for x ~ N(0, q), integrated in plain Python."""
+"""What an activation does to a Gaussian pre-activation x ~ N(0, q): E[f(x)^2] and E[f'(x)^2], integrated here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The signal as it travels: mean squares and the derivative with respect to where an un-normalised path began.
 
-For a pre-activation x ~ N(0, q) a layer gives q' = g^2 E[f(x)^2] + s^2 (s^2 the variance of its bias) and multiplies the
-derivative by g sqrt(E[f'(x)^2]) (Poole et al. 2016; Schoenholz et al. 2017), with what pools and dropout do in between.
+For a pre-activation x ~ N(0, q) a layer gives q' = g^2 E[f(x)^2] + s^2 (s^2 the variance of its bias) and multiplies
+the derivative by g sqrt(E[f'(x)^2]) (Poole et al. 2016; Schoenholz et al. 2017); pools and dropout scale both.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from initlint.analysis.moments import moments
 from initlint.knowledge import Activation, Knowledge
-from initlint.model import Initializer, Layer, Model, Op
+from initlint.model import Initializer, Layer, Model, Op, OpKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Weights:
 class Step:
     """One application of a weight layer, at op `position`; `before` is the step before it on its un-normalised path.
 
-    `source` is the op where the path began, `carry` the rms derivative of this pre-activation by that tensor, `square` the
-    mean square of the pre-activation, `pools` the max-pools passed since the source.
+    `source` is the op where the path began, `carry` the rms derivative of this pre-activation by that tensor, `square`
+    the mean square of the pre-activation, `pools` the max-pools passed since the source.
     """
 
     position: int
@@ -61,6 +62,10 @@ class Tensor:
         return 0 if self.step is None else self.step.depth
 
 
+Rank = Callable[[Tensor], tuple[float, float, int]]
+"""How eligible a tensor is to go on with; larger is better."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sum:
     """A sum that adds un-normalised branches to the earlier tensor that they began in.
@@ -86,7 +91,8 @@ class Propagation:
 def nominal_weights(layer: Layer) -> Weights:
     """What is known of a layer as it is initialized now.
 
-    A constant weight carries no random signal, and a parametrization other than weight normalization rescales what was written: unknown.
+    A constant weight carries no random signal, and a parametrization other than weight normalization rescales what was
+    written: unknown.
     """
     weight = layer.weight
     gain = weight.gain if weight.effective_gain is None else weight.effective_gain
@@ -136,31 +142,13 @@ class _Pass:
     def tensor(self, position: int, op: Op) -> Tensor:
         """The tensor that the op at `position` makes."""
         inputs = tuple(self.tensors[source] for source in op.inputs)
-        if not inputs:
+        effect = _EFFECTS.get(op.kind)
+        if not inputs or effect is None:
             return _fresh(position)
-        match op.kind:
-            case "layer":
-                return self._layer(position, op, inputs[0])
-            case "activation":
-                return _activated(inputs[0], op, self.activations.get(op.name))
-            case "transparent":
-                return _scaled(inputs[0], op.param("factor", 1.0), pools=int("max_pool" in op.name))
-            case "scale":
-                return _scaled(inputs[0], op.param("factor"))
-            case "add":
-                return self._add(position, inputs)
-            case "gate":
-                return self._gate(position, inputs)
-            case "concat":
-                return self._concat(position, inputs)
-            case "join":
-                return self._join(position, inputs)
-            case "output":
-                return inputs[0]
-            case _:
-                return _fresh(position)
+        return effect(self, position, op, inputs)
 
-    def _layer(self, position: int, op: Op, entering: Tensor) -> Tensor:
+    def apply_layer(self, position: int, op: Op, entering: Tensor) -> Tensor:
+        """A weight layer is one more step; any other layer begins a path."""
         if op.layer is None or op.layer not in self.weights:
             return _fresh(position)
         weights = self.weights[op.layer]
@@ -177,7 +165,7 @@ class _Pass:
         self.steps[position] = step
         return Tensor(step.source, step.square, step.carry, step, step.pools)
 
-    def _add(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+    def add(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """A sum: what began at one source adds up, and the path goes on along the shortest of them, the identity."""
         chosen = self._choose(position, inputs, _best_carried)
         kin = [tensor for tensor in inputs if tensor.source == inputs[chosen].source]
@@ -189,7 +177,7 @@ class _Pass:
         square = _sum([tensor.square for tensor in inputs])
         return replace(trunk, square=square, carry=carry, activated=all(tensor.activated for tensor in inputs))
 
-    def _gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+    def gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """A product of independent tensors: d(ab) = b da + a db."""
         chosen = inputs[self._choose(position, inputs, _best_carried)]
         terms: list[float | None] = []
@@ -204,7 +192,7 @@ class _Pass:
             square = _product(square, tensor.square)
         return replace(chosen, square=square, carry=_root_of_sum(terms), activated=False)
 
-    def _concat(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+    def concat(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """Channels side by side: one fresh operand begins a new path, else the best carried one leads."""
         total = _sum([tensor.square for tensor in inputs])
         mean = None if total is None else total / len(inputs)
@@ -213,7 +201,7 @@ class _Pass:
         chosen = inputs[self._choose(position, inputs, _best_carried)]
         return replace(chosen, square=mean, activated=all(tensor.activated for tensor in inputs))
 
-    def _join(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
+    def join(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """One of several arrives, unknown which: the mildest is assumed."""
         return inputs[self._choose(position, inputs, _mildest)]
 
@@ -279,6 +267,24 @@ def _scaled(entering: Tensor, factor: float | None, pools: int = 0) -> Tensor:
         carry=_product(entering.carry, magnitude),
         pools=entering.pools + pools,
     )
+
+
+_EFFECTS: Mapping[OpKind, Callable[[_Pass, int, Op, tuple[Tensor, ...]], Tensor]] = MappingProxyType(
+    {
+        "layer": lambda going, position, op, inputs: going.apply_layer(position, op, inputs[0]),
+        "activation": lambda going, _, op, inputs: _activated(inputs[0], op, going.activations.get(op.name)),
+        "transparent": lambda _, __, op, inputs: _scaled(
+            inputs[0], op.param("factor", 1.0), int("max_pool" in op.name)
+        ),
+        "scale": lambda _, __, op, inputs: _scaled(inputs[0], op.param("factor")),
+        "add": lambda going, position, _, inputs: going.add(position, inputs),
+        "gate": lambda going, position, _, inputs: going.gate(position, inputs),
+        "concat": lambda going, position, _, inputs: going.concat(position, inputs),
+        "join": lambda going, position, _, inputs: going.join(position, inputs),
+        "output": lambda _, __, ___, inputs: inputs[0],
+    }
+)
+"""What each kind of op does to its tensors; whatever is not here (norm, matmul, softmax, opaque) begins a path."""
 
 
 def _product(first: float | None, second: float | None) -> float | None:

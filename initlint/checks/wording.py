@@ -1,0 +1,150 @@
+"""How findings speak: the user's own names, the measure, and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from initlint.analysis import gain_of, local_factor
+from initlint.analysis.ideals import parameters_of
+from initlint.knowledge import Activation, Knowledge
+from initlint.model import Follower, Initializer, Judgement, Layer
+
+_RETUNE = 10.0
+"""A repair that moves J by more than this moves a tuned learning rate (4 ReLU layers at SGD 0.1 lose what they had)."""
+
+
+def name_of(layer: Layer) -> str:
+    """What a user calls the layer: ``Net.features.0``, or the path alone outside a class."""
+    return f"{layer.owner}.{layer.path}" if layer.owner else layer.path
+
+
+def name_layers(layers: Sequence[Layer]) -> str:
+    """One name for several layers of one place: ``Net.layers.0..7`` for a run, else the first and how many more."""
+    names = list(dict.fromkeys(map(name_of, layers)))
+    if len(names) == 1:
+        return f"`{names[0]}`"
+    numbers = [re.split(r"(\d+)", name) for name in names]
+    differing = [
+        place for place in range(len(numbers[0])) if len({tuple(parts[place : place + 1]) for parts in numbers}) > 1
+    ]
+    if len(differing) == 1 and all(
+        len(parts) == len(numbers[0]) and parts[differing[0]].isdigit() for parts in numbers
+    ):
+        place = differing[0]
+        indices = sorted(int(parts[place]) for parts in numbers)
+        first = numbers[0]
+        return f"`{''.join(first[:place])}{indices[0]}..{indices[-1]}{''.join(first[place + 1 :])}`"
+    return f"`{names[0]}` and {len(names) - 1} more"
+
+
+def initializer_text(initializer: Initializer) -> str:
+    """The initializer in effect as a report shows it: ``default``, ``kaiming_normal_(mode='fan_out')``."""
+    if initializer.source != "explicit" or initializer.function is None:
+        return initializer.source
+    arguments = ", ".join(f"{name}={_value(value)}" for name, value in initializer.arguments)
+    return f"{initializer.function}({arguments})"
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else repr(value)
+
+
+def measure(judgement: Judgement, knowledge: Knowledge) -> str:
+    """The clause that says what the gain does here and over the chain; empty where neither is known."""
+    here = local_factor(judgement, knowledge.activations)
+    chain = judgement.chain
+    over = None if chain is None or chain.length < 3 or chain.residual else chain.signal
+    if here is None:
+        return ""
+    text = f", which scales the signal by {number(here)} here"
+    if chain is None or over is None:
+        return text
+    return f"{text} and by {number(over)} over this {chain.length}-layer chain"
+
+
+def number(value: float) -> str:
+    """Two significant digits, as a reader compares them: 0.58, 1.4, 0.0019, 66, 1500, 2.6e-08."""
+    if value >= 1e5 or 0.0 < value < 1e-4:
+        return f"{value:.1e}"
+    if value >= 10.0:
+        return str(int(float(f"{value:.2g}")))
+    return f"{value:#.2g}"
+
+
+def gain_text(gain: float) -> str:
+    """A gain with two decimals."""
+    return f"{gain:.2f}"
+
+
+def advice(judgements: Sequence[Judgement], knowledge: Knowledge) -> str | None:
+    """What to write instead, and that a learning rate may have to follow."""
+    worst = judgements[0]
+    follower = worst.decisive
+    activation = None if follower is None else knowledge.activations.get(follower.activation)
+    if follower is None or activation is None:
+        return None
+    target = "layer.weight" if len(judgements) > 1 else f"{worst.layer.access or worst.layer.path}.weight"
+    if worst.layer.kind == "Parameter":
+        target = target.removesuffix(".weight")
+    text = _recommendation(worst, follower, activation, target)
+    if text is None:
+        return None
+    if len(judgements) > 1:
+        text += " for each of them"
+    if activation.family == "saturating" and len(activation.bands) > 1 and not follower.output:
+        text += ", or use tanh or ReLU"
+    return text + _retune(worst)
+
+
+def _retune(judgement: Judgement) -> str:
+    chain = judgement.chain
+    if chain is None or chain.residual or not chain.signal or not chain.fixed_signal:
+        return ""
+    moved = chain.fixed_signal / chain.signal
+    if 1.0 / _RETUNE <= moved <= _RETUNE:
+        return ""
+    return f", and tune the learning rate again: the gradient of the first layers changes {number(moved)}-fold"
+
+
+def _recommendation(judgement: Judgement, follower: Follower, activation: Activation, target: str) -> str | None:
+    call = activation.recommended
+    if follower.output and activation.output_recommended is not None:
+        call = activation.output_recommended
+    if "function" not in call or judgement.ideal is None:
+        return None
+    if judgement.layer.transposed:
+        return (
+            f"draw it by hand with gain {gain_text(judgement.ideal)}: torch swaps the fans of transposed convolutions"
+        )
+    arguments = [target, *_arguments(call, follower, activation)]
+    return f"write `nn.init.{call['function']}({', '.join(arguments)})`"
+
+
+def _arguments(call: Mapping[str, str | float], follower: Follower, activation: Activation) -> list[str]:
+    written = []
+    for name, value in call.items():
+        if name == "function" or (name, value) == ("mode", "fan_in"):
+            continue
+        if name == "calculate_gain":
+            written.append(f"gain=nn.init.calculate_gain('{value}')")
+        elif value == "slope" and activation.slope_parameter is not None:
+            slope = dict(parameters_of(follower, activation))[activation.slope_parameter]
+            written.append(f"{name}={slope:.4g}")
+        else:
+            written.append(f"{name}={_value(value)}")
+    return written
+
+
+def gain_phrase(judgement: Judgement) -> str:
+    """`before relu (wants 1.41)`."""
+    follower = judgement.decisive
+    before = "" if follower is None else f" before {follower.activation}"
+    wants = "" if judgement.ideal is None else f" (wants {gain_text(judgement.ideal)})"
+    return before + wants
+
+
+def started(judgement: Judgement) -> str:
+    """How the layer starts: its gain, in brackets, as a message quotes it."""
+    gain = gain_of(judgement.layer)
+    return "" if gain is None else f" (gain {gain_text(gain)})"
