@@ -16,6 +16,7 @@ from initlint.sourcefile import SourceFile, UnreadableError, decode, read
 from initlint.suppress import suppress
 
 if TYPE_CHECKING:
+    from initlint.fix import FixOptions
     from initlint.knowledge import Knowledge
     from initlint.source import SyntaxProblem
 
@@ -55,6 +56,7 @@ class Outcome:
 
     findings: tuple[Finding, ...]
     sources: Sources
+    reading: Reading
     stale: int = 0
 
     @property
@@ -101,8 +103,8 @@ def understand(texts: Mapping[str, str], *, with_findings: bool = True) -> Readi
 def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> Outcome:
     """What is to be reported of `sources`: selected, not suppressed, severe enough, not in the baseline, with fixes."""
     texts = sources.texts
-    found = (*sources.unreadable, *understand(texts).findings)
-    findings = _reported(found, texts, settings)
+    reading = understand(texts)
+    findings = reported((*sources.unreadable, *reading.findings), texts, settings)
     stale = 0
     if settings.baseline is not None:
         from initlint.baseline import read_baseline, subtract
@@ -110,8 +112,36 @@ def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> O
         known = read_baseline(settings.baseline)
         findings, stale = subtract(findings, known, texts, settings.baseline.parent)
     if with_fixes and findings:
-        findings = _attach(findings, texts, settings)
-    return Outcome(findings, sources, stale)
+        findings = _attach(findings, texts, settings, reading.judgements)
+    return Outcome(findings, sources, reading, stale)
+
+
+def reported(found: Sequence[Finding], texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
+    """The findings that the selection, the comments and the least severity let through, in order."""
+    selection = settings.selection
+    if not found and not selection.selectors and not any("initlint:" in text.lower() for text in texts.values()):
+        return ()
+    rules = load_rules()
+    enabled = selection.enabled(rules)
+    kept, unused = suppress(found, texts, rules)
+    ignored = {file: selection.ignored_in(file, rules) for file in {f.site.file for f in (*kept, *unused)}}
+    findings = (
+        finding
+        for finding in (*kept, *unused)
+        if finding.code in enabled
+        and finding.code not in ignored[finding.site.file]
+        and finding.severity >= settings.min_severity
+    )
+    return _in_order(findings)
+
+
+def fix_options(settings: Settings) -> FixOptions:
+    """What the settings say about the code that a fix writes."""
+    from initlint.fix import FixOptions
+
+    return FixOptions(
+        style=settings.fix_style, bias=settings.fix_bias, distribution=settings.distribution, mode=settings.mode
+    )
 
 
 def check_paths(paths: Iterable[str | Path], *, settings: Settings | None = None) -> tuple[Finding, ...]:
@@ -150,38 +180,17 @@ def _judge(models: Iterable[Model], knowledge: Knowledge) -> tuple[Judgement, ..
     return merge(tuple(judgement for model in models for judgement in judge(model, knowledge)))
 
 
-def _reported(found: Sequence[Finding], texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
-    """The findings that the selection, the comments and the least severity let through, in order."""
-    selection = settings.selection
-    if not found and not selection.selectors and not any("initlint:" in text.lower() for text in texts.values()):
-        return ()
-    rules = load_rules()
-    enabled = selection.enabled(rules)
-    kept, unused = suppress(found, texts, rules)
-    ignored = {file: selection.ignored_in(file, rules) for file in {f.site.file for f in (*kept, *unused)}}
-    findings = (
-        finding
-        for finding in (*kept, *unused)
-        if finding.code in enabled
-        and finding.code not in ignored[finding.site.file]
-        and finding.severity >= settings.min_severity
-    )
-    return _in_order(findings)
-
-
-def _attach(findings: tuple[Finding, ...], texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
+def _attach(
+    findings: tuple[Finding, ...], texts: Mapping[str, str], settings: Settings, judgements: Iterable[Judgement]
+) -> tuple[Finding, ...]:
     """The findings with the fixes that can be written into `texts`."""
     rules = load_rules()
     repairable = tuple(f for f in findings if _may_be_fixed(f, rules))
     if not repairable:
         return findings
     from initlint import fix
-    from initlint.fix import FixOptions
 
-    options = FixOptions(
-        style=settings.fix_style, bias=settings.fix_bias, distribution=settings.distribution, mode=settings.mode
-    )
-    fixed = fix.attach(repairable, texts, options, _rescan)
+    fixed = fix.attach(repairable, texts, fix_options(settings), _rescan, judgements=judgements)
     writable = tuple(f if _lies_within(f, texts) else replace(f, fix=None) for f in fixed)
     return _in_order((*writable, *(f for f in findings if not _may_be_fixed(f, rules))))
 

@@ -1,21 +1,22 @@
-"""Fixes are made in rounds until none is left: those that overlap wait for the next one."""
+"""Fixes are made in memory, in rounds, until a check of the result offers nothing more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from initlint.config import Settings
-from initlint.engine import Outcome, Sources, check
+from initlint.engine import Outcome, Sources, check, fix_options, reported, understand
 from initlint.errors import InitlintError
 from initlint.model import Edit, Finding
+from initlint.selection import UNUSED_SUPPRESSION
 
-_MOST_ROUNDS = 20
+_MOST_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What fixing did: the findings it repaired, the new text of every file that changed, and what is left."""
+    """What fixing did: the findings it answered, the new text of every file that changed, and what is left."""
 
     fixed: tuple[Finding, ...]
     texts: Mapping[str, str]
@@ -23,20 +24,18 @@ class Repair:
 
 
 def repair(outcome: Outcome, settings: Settings) -> Repair:
-    """Apply the fixes of `outcome` in memory and check again, until a check offers nothing more.
+    """Make the fixes of `outcome` and check again, until a check offers nothing more.
 
-    Raises InitlintError if fixes still undo each other after many rounds; nothing is written here in any case.
+    Nothing is written. Raises InitlintError if the fixes keep undoing each other.
     """
-    fixed: list[Finding] = []
-    changed: dict[str, str] = {}
     original = outcome.sources
+    fixed: list[Finding] = []
     for _ in range(_MOST_ROUNDS):
-        chosen = _compatible(f for f in outcome.findings if is_applicable(f, settings))
-        if not chosen:
-            return Repair(tuple(fixed), _differing(original, changed), outcome)
-        changed |= _apply(chosen, outcome.sources)
-        fixed += chosen
-        outcome = check(outcome.sources.with_texts(changed), settings)
+        answered, texts = _round(outcome, settings)
+        if not texts:
+            return Repair(tuple(fixed), _differing(original, outcome.sources), outcome)
+        fixed += answered
+        outcome = check(outcome.sources.with_texts(texts), settings)
     names = ", ".join(sorted({finding.code for finding in fixed}))
     raise InitlintError(f"the fixes of {names} undo each other; nothing was written", hint="please report this")
 
@@ -46,38 +45,55 @@ def is_applicable(finding: Finding, settings: Settings) -> bool:
     return finding.fix is not None and (finding.fix.applicability == "safe" or settings.unsafe_fixes)
 
 
-def _compatible(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, in order, whose edits touch none of an earlier one's; the same fix on several findings is one."""
-    chosen: list[Finding] = []
-    edits: set[Edit] = set()
-    for finding in findings:
-        wanted = set(finding.fix.edits if finding.fix else ())
-        if not wanted <= edits and any(_touch(new, old) for new in wanted for old in edits):
-            continue
-        edits |= wanted
-        chosen.append(finding)
-    return chosen
+def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Mapping[str, str]]:
+    """The findings answered by one round and the texts it changes: the layers first, then the comments."""
+    wanted = [finding for finding in outcome.findings if is_applicable(finding, settings)]
+    layers = [finding for finding in wanted if finding.code != UNUSED_SUPPRESSION]
+    if layers:
+        from initlint.fix import plan
+
+        planned = plan(
+            layers,
+            outcome.sources.texts,
+            fix_options(settings),
+            lambda texts: _reported_in(texts, settings),
+            unsafe=settings.unsafe_fixes,
+            judgements=outcome.reading.judgements,
+        )
+        if planned.texts:
+            return planned.fixed, planned.texts
+    comments = _apart([finding for finding in wanted if finding.code == UNUSED_SUPPRESSION])
+    return comments, _without(comments, outcome.sources) if comments else {}
 
 
-def _touch(one: Edit, other: Edit) -> bool:
-    """Whether two edits overlap or meet."""
-    if one.file != other.file:
-        return False
-    return (one.line, one.column) <= (other.end_line, other.end_column) and (other.line, other.column) <= (
-        one.end_line,
-        one.end_column,
+def _reported_in(texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
+    """What a run would report of layers in some rewritten texts: a later round must not rewrite a suppressed line."""
+    return tuple(
+        finding
+        for finding in reported(understand(texts).findings, texts, settings)
+        if finding.code != UNUSED_SUPPRESSION
     )
 
 
-def _apply(findings: Iterable[Finding], sources: Sources) -> dict[str, str]:
+def _apart(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings whose single edit starts on a line of its own."""
+    by_line = {(edit.file, edit.line): finding for finding in findings for edit in _edits(finding)}
+    return list(by_line.values())
+
+
+def _without(findings: Sequence[Finding], sources: Sources) -> dict[str, str]:
     from initlint.fix.edits import apply
 
-    edits = dict.fromkeys(edit for finding in findings if finding.fix for edit in finding.fix.edits)
     by_file: dict[str, list[Edit]] = {}
-    for edit in edits:
-        by_file.setdefault(edit.file, []).append(edit)
-    return {file: apply(sources.files[file].text, chosen) for file, chosen in by_file.items()}
+    for finding in findings:
+        for edit in _edits(finding):
+            by_file.setdefault(edit.file, []).append(edit)
+    return {file: apply(sources.files[file].text, edits) for file, edits in by_file.items()}
 
 
-def _differing(original: Sources, changed: Mapping[str, str]) -> dict[str, str]:
-    return {file: text for file, text in changed.items() if original.files[file].text != text}
+def _edits(finding: Finding) -> tuple[Edit, ...]:
+    return finding.fix.edits if finding.fix else ()
+
+
+def _differing(original: Sources, final: Sources) -> dict[str, str]:
+    return {path: file.text for path, file in final.files.items() if file.text != original.files[path].text}

@@ -1,0 +1,136 @@
+"""What the scanner understood of every layer, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from initlint.fingerprint import shown_path
+from initlint.model import Chain, Follower, Initializer, Judgement, Severity
+from initlint.report.style import Style
+from initlint.report.view import count, number
+
+_VERSION = 1
+
+
+def document(judgements: Iterable[Judgement], root: Path) -> str:
+    """The layers as one JSON object; paths are relative to `root`."""
+    layers = [_layer(judgement, root) for judgement in _in_order(judgements)]
+    return json.dumps({"version": _VERSION, "layers": layers}, indent=2, ensure_ascii=False) + "\n"
+
+
+def table(judgements: Iterable[Judgement], root: Path, *, color: bool = False) -> str:
+    """The layers below their file and class: where, what, how initialized, what follows, and the verdict."""
+    style = Style(color)
+    ordered = _in_order(judgements)
+    if not ordered:
+        return "No layers found.\n"
+    out: list[str] = []
+    for file in dict.fromkeys(judgement.layer.site.file for judgement in ordered):
+        out.append(f"{style.bold(shown_path(file, root))}\n")
+        inside = [judgement for judgement in ordered if judgement.layer.site.file == file]
+        for owner in dict.fromkeys(judgement.layer.owner for judgement in inside):
+            out.append(f"  {owner or '(module level)'}\n")
+            out += _rows([judgement for judgement in inside if judgement.layer.owner == owner], style)
+        out.append("\n")
+    mismatches = sum(judgement.verdict == "mismatch" for judgement in ordered)
+    return "".join(out) + f"{count(len(ordered), 'layer')}, {mismatches} mismatched.\n"
+
+
+def _rows(judgements: Sequence[Judgement], style: Style) -> list[str]:
+    cells = [_cells(judgement) for judgement in judgements]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]) - 1)]
+    rows = []
+    for judgement, row in zip(judgements, cells, strict=True):
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        rows.append(f"    {padded}  {_verdict(judgement, row[-1], style)}".rstrip() + "\n")
+    return rows
+
+
+def _cells(judgement: Judgement) -> tuple[str, ...]:
+    layer = judgement.layer
+    followers = ", ".join(dict.fromkeys(_follower_words(follower) for follower in judgement.followers))
+    reason = f" ({judgement.reason})" if judgement.reason else ""
+    return (
+        f"{layer.site.line}:{layer.site.column}",
+        layer.path,
+        layer.kind,
+        _init_words(layer.weight),
+        f"-> {followers}" if followers else "",
+        _chain_words(judgement.chain),
+        judgement.verdict + reason,
+    )
+
+
+def _init_words(init: Initializer) -> str:
+    name = init.function if init.source == "explicit" and init.function else init.source
+    return f"{name} gain {number(init.gain)}" if init.gain is not None else name
+
+
+def _follower_words(follower: Follower) -> str:
+    marks = [
+        word
+        for word, holds in (
+            ("normalized", follower.normalized),
+            ("residual", follower.residual),
+            ("gated", follower.gated),
+            ("output", follower.output),
+        )
+        if holds
+    ]
+    return f"{follower.activation} [{', '.join(marks)}]" if marks else follower.activation
+
+
+def _chain_words(chain: Chain | None) -> str:
+    if chain is None:
+        return ""
+    signal = f", signal {number(chain.signal)}" if chain.signal is not None else ""
+    return f"{chain.position}/{chain.length}{signal}"
+
+
+def _verdict(judgement: Judgement, text: str, style: Style) -> str:
+    if judgement.verdict == "mismatch":
+        return style.severity(text, Severity.WARNING)
+    return style.good(text) if judgement.verdict == "match" else text
+
+
+def _in_order(judgements: Iterable[Judgement]) -> list[Judgement]:
+    return sorted(judgements, key=lambda j: (j.layer.site, j.layer.owner, j.layer.path))
+
+
+def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
+    layer = judgement.layer
+    chain = judgement.chain
+    return {
+        "file": shown_path(layer.site.file, root),
+        "line": layer.site.line,
+        "column": layer.site.column,
+        "class": layer.owner,
+        "path": layer.path,
+        "kind": layer.kind,
+        "init": {
+            "source": layer.weight.source,
+            "function": layer.weight.function,
+            "gain": layer.weight.gain,
+            "line": layer.weight.site.line if layer.weight.site else None,
+        },
+        "followed_by": [_follower(follower) for follower in judgement.followers],
+        "chain": {
+            "length": chain.length if chain else None,
+            "position": chain.position if chain else None,
+            "signal": chain.signal if chain else None,
+        },
+        "verdict": judgement.verdict,
+    }
+
+
+def _follower(follower: Follower) -> dict[str, object]:
+    return {
+        "activation": follower.activation,
+        "params": dict(follower.params),
+        "normalized": follower.normalized,
+        "residual": follower.residual,
+        "gated": follower.gated,
+        "output": follower.output,
+    }
