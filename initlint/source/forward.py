@@ -1,0 +1,117 @@
+"""Forward passes: what calling a module on tensors lays down in the op graph."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from initlint.source.tensors import (
+    activation_op,
+    as_tensor,
+    first_tensor,
+    operation_result,
+)
+from initlint.source.torch_modules import SEQUENTIAL, container_items
+from initlint.source.values import (
+    UNKNOWN,
+    Arguments,
+    Bound,
+    ClassV,
+    FunctionV,
+    Instance,
+    TensorV,
+)
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Frame, Machine
+    from initlint.source.values import Place
+
+
+def run_forward(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``module(...)``."""
+    machine.forwarded.add(instance)
+    if isinstance(instance.cls, ClassV):
+        own = instance.cls.lookup("forward")
+        if isinstance(own, FunctionV):
+            return machine.call(Bound(own, instance), arguments, node, frame)
+    return leaf_forward(machine, instance, arguments, node, frame)
+
+
+def leaf_forward(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """The forward pass of the torch class itself."""
+    machine.forwarded.add(instance)
+    name = instance.torch_class or ""
+    if name == SEQUENTIAL:
+        return _sequential(machine, instance, arguments, node, frame)
+    knowledge = machine.knowledge
+    place = machine.place(node, frame)
+    if name in knowledge.activation_of:
+        source = first_tensor(machine, arguments)
+        return activation_op(machine, knowledge.activation_of[name], instance.arguments, source, place)
+    fact = instance.fact
+    if fact is not None:
+        return _layer(machine, instance, fact.role, arguments, node, frame)
+    operation = knowledge.operations.get(name)
+    if operation is not None:
+        return operation_result(machine, operation, instance.arguments, arguments, node, frame)
+    return _opaque(machine, instance, arguments, node, frame)
+
+
+def _opaque(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    source = first_tensor(machine, arguments)
+    return TensorV(machine.graph.add("opaque", instance.class_name, (source.op,), place=machine.place(node, frame)))
+
+
+def _sequential(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    value: object = arguments.positional[0] if arguments.positional else next(iter(arguments.keywords.values()), UNKNOWN)
+    given = arguments
+    for child in container_items(instance) or ():
+        value = machine.call(child, given, node, frame)
+        given = Arguments([value])
+    return value
+
+
+def _layer(machine: Machine, instance: Instance, role: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    place = machine.place(node, frame)
+    source = first_tensor(machine, arguments)
+    if role == "norm":
+        return TensorV(machine.graph.add("norm", instance.class_name, (source.op,), layer=instance, place=place))
+    if role == "activation":
+        return activation_op(machine, "prelu", instance.arguments, source, place)
+    handler = _RESULTS.get(role)
+    if handler is not None:
+        return handler(machine, instance, arguments, source, place)
+    return layer_op(machine, instance, source, place)
+
+
+def layer_op(machine: Machine, layer: Instance, source: TensorV, place: Place) -> TensorV:
+    """The output of a weight layer."""
+    name = (layer.torch_class or layer.class_name).rpartition(".")[2]
+    return TensorV(machine.graph.add("layer", name, (source.op,), layer=layer, place=place))
+
+
+def _recurrent(machine: Machine, instance: Instance, arguments: Arguments, source: TensorV, place: Place) -> object:
+    out = layer_op(machine, instance, source, place)
+    name = (instance.torch_class or "").rpartition(".")[2]
+    if name.endswith("Cell"):
+        return (out, out) if name.startswith("LSTM") else out
+    return (out, (out, out)) if name.startswith("LSTM") else (out, out)
+
+
+def _attention(machine: Machine, instance: Instance, arguments: Arguments, source: TensorV, place: Place) -> object:
+    tensors = [as_tensor(machine, each).op for each in arguments.positional[:3] if isinstance(each, TensorV)] or [source.op]
+    name = instance.class_name
+    scores = machine.graph.add("matmul", name, tuple(dict.fromkeys(tensors)), place=place)
+    return layer_op(machine, instance, TensorV(scores), place), UNKNOWN
+
+
+def _composite(machine: Machine, instance: Instance, arguments: Arguments, source: TensorV, place: Place) -> object:
+    return TensorV(machine.graph.add("opaque", instance.class_name, (source.op,), place=place))
+
+
+_RESULTS: dict[str, Callable[..., object]] = {
+    "recurrent": _recurrent,
+    "attention": _attention,
+    "composite": _composite,
+}

@@ -1,0 +1,225 @@
+"""Initialization, executed: which call wrote which parameter, and what a fresh tensor holds."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from initlint.source.sequences import elements
+from initlint.source.torch_modules import bind, own_parameters, walk
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Choice,
+    Instance,
+    ListV,
+    ParamV,
+    Place,
+    TensorV,
+    View,
+    Write,
+)
+
+if TYPE_CHECKING:
+    from initlint.knowledge import InitializerFact
+    from initlint.source.machine import Frame, Machine
+
+_FRESH: dict[str, tuple[str, tuple[tuple[str, object], ...]]] = {
+    "randn": ("normal_", (("mean", 0.0), ("std", 1.0))),
+    "randn_like": ("normal_", (("mean", 0.0), ("std", 1.0))),
+    "normal": ("normal_", ()),
+    "rand": ("uniform_", (("a", 0.0), ("b", 1.0))),
+    "rand_like": ("uniform_", (("a", 0.0), ("b", 1.0))),
+    "zeros": ("constant_", (("val", 0.0),)),
+    "zeros_like": ("constant_", (("val", 0.0),)),
+    "new_zeros": ("constant_", (("val", 0.0),)),
+    "ones": ("constant_", (("val", 1.0),)),
+    "ones_like": ("constant_", (("val", 1.0),)),
+    "new_ones": ("constant_", (("val", 1.0),)),
+    "eye": ("eye_", ()),
+    "full": ("constant_", ()),
+    "full_like": ("constant_", ()),
+    "tensor": ("assignment", ()),
+    "as_tensor": ("assignment", ()),
+    "from_numpy": ("assignment", ()),
+    "arange": ("assignment", ()),
+    "linspace": ("assignment", ()),
+}
+_EMPTY = frozenset({"empty", "empty_like", "new_empty", "new", "Tensor", "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "empty_strided"})
+
+
+def fresh_tensor(machine: Machine, name: str, bound: dict[str, object], arguments: Arguments, place: Place) -> TensorV:
+    """``torch.randn(...)`` and its kin: a tensor that knows how it was filled, and its shape."""
+    op = machine.graph.add("input", name, place=place)
+    shape = _shape_argument(name, arguments)
+    if name in _EMPTY:
+        first = arguments.positional[0] if arguments.positional else None
+        listed = isinstance(first, ListV) and name in ("Tensor", "FloatTensor", "DoubleTensor")
+        function, source = ("assignment", "explicit") if listed else ("empty", "uninitialized")
+        return TensorV(op, Write(function, (), place, source=source), shape)
+    known = _FRESH.get(name)
+    if known is None:
+        return TensorV(op, None, shape)
+    function, fixed = known
+    if name in ("full", "full_like"):
+        fixed = (("val", bound.get("fill_value", UNKNOWN)),)
+    elif name == "normal":
+        fixed = (("mean", bound.get("mean", UNKNOWN)), ("std", bound.get("std", UNKNOWN)))
+    elif name == "tensor" and isinstance(bound.get("data"), (int, float)):
+        function, fixed = "constant_", (("val", bound["data"]),)
+    return TensorV(op, Write(function, fixed, place), shape)
+
+
+def _shape_argument(name: str, arguments: Arguments) -> tuple[object, ...] | None:
+    given: list[object] = list(arguments.positional)
+    if name.endswith("_like") or name in ("tensor", "as_tensor", "from_numpy", "arange", "linspace"):
+        source = given[0] if given else None
+        return source.shape if isinstance(source, (ParamV, TensorV)) else None
+    if name.startswith("new"):
+        given = given[1:]
+    if name == "normal":
+        given = given[2:3]
+    if name == "full":
+        given = given[:1]
+    if "size" in arguments.keywords:
+        given = [arguments.keywords["size"]]
+    if arguments.open:
+        return None
+    if len(given) == 1 and isinstance(given[0], (tuple, ListV)):
+        return None if isinstance(given[0], ListV) and given[0].repeats else tuple(given[0].data if isinstance(given[0], ListV) else given[0])
+    if any(each is UNKNOWN or isinstance(each, (ListV, Choice)) for each in given) or not given:
+        return None
+    return tuple(given)
+
+
+def make_parameter(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame, *, buffer: bool) -> ParamV:
+    """``nn.Parameter(data)``."""
+    data = arguments.get(0, "data", UNKNOWN)
+    place = machine.place(node, frame)
+    if isinstance(data, (ParamV, View)):
+        source = data.param if isinstance(data, View) else data
+        param = machine.new_param("", source.shape, source.data, place)
+    elif isinstance(data, TensorV):
+        write = data.drawn or Write("assignment", (), place)
+        param = machine.new_param("", data.shape, (write,), place)
+    else:
+        param = machine.new_param("", None, (Write("assignment", (), place),), place)
+    param.buffer = buffer
+    param.frozen = arguments.get(1, "requires_grad", True) is False
+    return param
+
+
+def copied_tensor(machine: Machine, param: ParamV) -> TensorV:
+    """``param.clone()``: what is written to it does not reach the parameter."""
+    return TensorV(machine.graph.add("input", "copy"), drawn=Write("copy", (), None), shape=param.shape, param=param)
+
+
+def assigned_write(machine: Machine, value: object, place: Place | None) -> Write:
+    """The write that assigning `value` to ``param.data`` (or copying it there) amounts to."""
+    if isinstance(value, TensorV) and value.drawn is not None and value.drawn.function not in ("copy", "empty"):
+        return Write(value.drawn.function, value.drawn.arguments, place)
+    if isinstance(value, (ParamV, View)):
+        param = value.param if isinstance(value, View) else value
+        if param.data:
+            last = param.data[-1]
+            return Write(last.function, last.arguments, place, "explicit" if last.source == "default" else last.source)
+    return Write("assignment", (), place)
+
+
+def load_write(machine: Machine, node: ast.AST, frame: Frame) -> Write:
+    """Weights come from a checkpoint."""
+    return Write("", (), machine.place(node, frame), source="loaded")
+
+
+def reset_write(machine: Machine, instance: Instance, name: str, node: ast.AST, frame: Frame) -> Write:
+    """``layer.reset_parameters()``: torch's default again."""
+    default = instance.fact.default.get(name, {}) if instance.fact is not None else {}
+    arguments = tuple((key, value) for key, value in default.items() if key != "function")
+    return Write(str(default.get("function") or ""), arguments, instance.place, source="default")
+
+
+def call_initializer(machine: Machine, fact: InitializerFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``nn.init.kaiming_normal_(w, ...)``, ``w.normal_(...)``, ``c2_msra_fill(conv)``: the target, written."""
+    signature = fact.signature
+    if fact.name.startswith("Tensor."):
+        signature = (("tensor", ...), *signature)
+    bound = bind(signature, arguments)
+    first = signature[0][0] if signature else "tensor"
+    target = bound.pop(first, UNKNOWN)
+    bound.pop("generator", None)
+    place = machine.place(node, frame)
+    given = tuple((name, value) for name, value in bound.items() if name != "self")
+    if fact.formula == "scale" and fact.name.startswith("Tensor."):
+        return _rescale(machine, target, given, place)
+    write = _write_of(machine, fact, given, bound, place)
+    return _write_target(machine, fact, target, write, bound, node, frame)
+
+
+def _write_of(
+    machine: Machine, fact: InitializerFact, given: tuple[tuple[str, object], ...], bound: dict[str, object], place: Place
+) -> Write:
+    trail = tuple(machine.calls[-4:])
+    if fact.formula == "copy":
+        copied = assigned_write(machine, bound.get("src", bound.get("other", bound.get("source", UNKNOWN))), place)
+        return Write(copied.function, copied.arguments, place, copied.source, trail=trail)
+    return Write(fact.name if fact.name in machine.knowledge.initializers else fact.canonical, given, place, trail=trail)
+
+
+def _rescale(machine: Machine, target: object, given: tuple[tuple[str, object], ...], place: Place) -> object:
+    """``w.mul_(c)``, ``w.div_(c)``: what was there, times a number; a rescaled default is an explicit choice."""
+    param = target.param if isinstance(target, View) else target
+    if isinstance(param, ParamV):
+        machine.write(target, Write("scale", given, place))
+    return target
+
+
+def _write_target(
+    machine: Machine,
+    fact: InitializerFact,
+    target: object,
+    write: Write,
+    bound: dict[str, object],
+    node: ast.AST,
+    frame: Frame,
+) -> object:
+    if isinstance(target, Choice):
+        made = [each for each in target.alternatives if each is not ABSENT and each is not None]
+        conditional = Write(write.function, write.arguments, write.place, write.source, conditional=True, trail=write.trail)
+        for each in made:
+            _write_target(machine, fact, each, conditional, bound, node, frame)
+        return target
+    if isinstance(target, (ParamV, View)):
+        machine.write(target, write)
+        return target
+    if isinstance(target, TensorV):
+        if target.param is not None:
+            owner = target.param.owner
+            machine.occur("write-to-copy", machine.place(node, frame), owner, function=fact.canonical)
+            return TensorV(target.op, write, target.shape, None)
+        return TensorV(target.op, write, target.shape)
+    if isinstance(target, Instance):
+        _write_modules(machine, fact, target, write, bound, node, frame)
+        return target
+    if isinstance(target, (ListV, tuple)):
+        for each in elements(machine, target, node, frame) or ():
+            if isinstance(each, (Instance, ParamV, View)):
+                _write_target(machine, fact, each, write, bound, node, frame)
+        return target
+    return target
+
+
+def _write_modules(
+    machine: Machine, fact: InitializerFact, target: Instance, write: Write, bound: dict[str, object], node: ast.AST, frame: Frame
+) -> None:
+    if fact.target == "tensor":
+        machine.occur("module-instead-of-tensor", machine.place(node, frame), target, function=fact.canonical)
+        return
+    modules = [module for _, module in walk(target)] if fact.target == "modules" else [target]
+    for module in modules:
+        for name, param in own_parameters(module):
+            if name == "weight":
+                machine.write(param, write)
+            elif name == "bias" and fact.bias:
+                value = 0.0 if fact.bias == "zeros" else bound.get(fact.bias, UNKNOWN)
+                machine.write(param, Write("constant_", (("val", value),), write.place, trail=write.trail))

@@ -1,0 +1,277 @@
+"""Methods of built-in containers, strings, tensors and modules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from initlint.source.escape import escape
+from initlint.source.initialization import call_initializer, copied_tensor
+from initlint.source.machine import Frame, Machine
+from initlint.source.module_methods import call_class_method, call_module_method
+from initlint.source.sequences import elements
+from initlint.source.tensors import as_tensor, call_activation, call_operation
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    ClassV,
+    DictV,
+    External,
+    Instance,
+    ListV,
+    Method,
+    ParamV,
+    SuperV,
+    TensorV,
+    View,
+)
+
+_PURE_STRING = frozenset(
+    "lower upper strip lstrip rstrip startswith endswith split rsplit replace join find index count title capitalize format isdigit partition "
+    "rpartition removeprefix removesuffix isalpha isalnum zfill splitlines casefold rfind".split()
+)
+_WHOLE_VIEWS = frozenset("detach requires_grad_ view reshape flatten t transpose permute contiguous unsqueeze squeeze to cuda cpu float double half data".split())
+_PART_VIEWS = frozenset("narrow select chunk split unbind diagonal index_select unfold".split())
+
+
+def call_method(machine: Machine, method: Method, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``receiver.name(...)`` for a receiver that is no object of the project."""
+    receiver = method.receiver
+    if isinstance(receiver, Instance) and receiver.torch_class:
+        return call_module_method(machine, receiver, method.name, arguments, node, frame)
+    if isinstance(receiver, SuperV):
+        return _call_super(machine, receiver, method.name, arguments, node, frame)
+    if isinstance(receiver, TensorV):
+        return _call_tensor(machine, receiver, method.name, arguments, node, frame)
+    if isinstance(receiver, (ParamV, View)):
+        return _call_parameter(machine, receiver, method.name, arguments, node, frame)
+    if isinstance(receiver, ListV):
+        return _call_list(machine, receiver, method.name, arguments, node, frame)
+    if isinstance(receiver, DictV):
+        return _call_dict(machine, receiver, method.name, arguments, node, frame)
+    if isinstance(receiver, str):
+        return _call_string(receiver, method.name, arguments)
+    if isinstance(receiver, ClassV):
+        return call_class_method(machine, receiver, method.name, arguments, node, frame)
+    if isinstance(receiver, tuple):
+        return _call_list(machine, ListV(list(receiver)), method.name, arguments, node, frame)
+    return UNKNOWN
+
+
+def _call_super(machine: Machine, receiver: SuperV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    target = receiver.receiver
+    if isinstance(target, Instance) and target.torch_class:
+        return call_module_method(machine, target, name, arguments, node, frame)
+    if name in ("__init__", "__init_subclass__", "__setattr__", "__post_init__"):
+        if name == "__init__" and isinstance(target, Instance):
+            machine.touch(target)
+            target.data.update({key: value for key, value in arguments.keywords.items() if key not in target.data})
+        return None
+    return UNKNOWN
+
+
+# -- tensors -------------------------------------------------------------------------------------------------------------
+
+
+def _call_tensor(machine: Machine, receiver: TensorV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    full = f"Tensor.{name}"
+    knowledge = machine.knowledge
+    given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
+    if full in knowledge.initializers and (receiver.drawn is not None or receiver.param is not None):
+        return call_initializer(machine, knowledge.initializers[full], given, node, frame)
+    if full in knowledge.activation_of:
+        return call_activation(machine, knowledge.activation_of[full], given, node, frame)
+    operation = knowledge.operations.get(full)
+    if operation is not None:
+        return call_operation(machine, full, operation, given, node, frame)
+    if full in knowledge.initializers:
+        return receiver
+    return escape(machine, External(f"torch.{name}"), given, node, frame)
+
+
+def _call_parameter(
+    machine: Machine, receiver: ParamV | View, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
+    knowledge = machine.knowledge
+    param = receiver.param if isinstance(receiver, View) else receiver
+    full = f"Tensor.{name}"
+    if full in knowledge.initializers:
+        given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
+        return call_initializer(machine, knowledge.initializers[full], given, node, frame)
+    if name in ("requires_grad_",):
+        param.frozen = arguments.get(0, "requires_grad", True) is False
+        return receiver
+    if name in _WHOLE_VIEWS:
+        return receiver if isinstance(receiver, View) else View(receiver, whole=True)
+    if name in _PART_VIEWS:
+        count = arguments.get(0, "chunks")
+        if name == "chunk" and isinstance(count, int) and 0 < count <= 16:
+            return (View(param, whole=False),) * count
+        return View(param, whole=False)
+    if name in ("size", "dim", "ndimension", "numel", "nelement"):
+        return _parameter_size(param, receiver, name, arguments)
+    if name in ("clone", "copy", "__deepcopy__"):
+        return copied_tensor(machine, param)
+    if name in ("register_hook", "retain_grad"):
+        return None
+    tensor = as_tensor(machine, receiver)
+    return _call_tensor(machine, tensor, name, arguments, node, frame)
+
+
+def _parameter_size(param: ParamV, receiver: ParamV | View, name: str, arguments: Arguments) -> object:
+    shape = param.shape if not isinstance(receiver, View) or receiver.whole else None
+    if shape is None:
+        return UNKNOWN
+    if name == "size":
+        index = arguments.get(0, "dim", ABSENT)
+        if index is ABSENT:
+            return shape
+        return shape[index] if isinstance(index, int) and -len(shape) <= index < len(shape) else UNKNOWN
+    if name in ("dim", "ndimension"):
+        return len(shape)
+    from initlint.source.stdlib import product
+
+    return product(shape)
+
+
+# -- containers ----------------------------------------------------------------------------------------------------------
+
+
+def _call_list(machine: Machine, receiver: ListV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    handler = _LIST.get(name)
+    return UNKNOWN if handler is None else handler(machine, receiver, arguments, node, frame)
+
+
+def _append(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    machine.touch(receiver)
+    receiver.data.append(arguments.get(0, "object", UNKNOWN))
+    receiver.repeats |= machine.repeating > 0
+    return None
+
+
+def _extend(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    source = arguments.get(0, "iterable", UNKNOWN)
+    items = elements(machine, source, node, frame)
+    machine.touch(receiver)
+    receiver.data.extend([UNKNOWN] if items is None else items)
+    receiver.repeats |= items is None or machine.repeating > 0 or (isinstance(source, ListV) and source.repeats)
+    return None
+
+
+def _insert(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    machine.touch(receiver)
+    index = arguments.get(0, "index", 0)
+    receiver.data.insert(index if isinstance(index, int) else len(receiver.data), arguments.get(1, "object", UNKNOWN))
+    return None
+
+
+def _pop(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    index = arguments.get(0, "index", -1)
+    if not isinstance(index, int) or not -len(receiver.data) <= index < len(receiver.data):
+        return UNKNOWN
+    machine.touch(receiver)
+    return receiver.data.pop(index)
+
+
+def _reverse(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    machine.touch(receiver)
+    receiver.data.reverse()
+    return None
+
+
+def _copy_list(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    return ListV(list(receiver.data), receiver.kind, repeats=receiver.repeats)
+
+
+def _index(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    wanted = arguments.get(0, "value", UNKNOWN)
+    try:
+        return receiver.data.index(wanted) if isinstance(wanted, (int, str)) else UNKNOWN
+    except ValueError:
+        return UNKNOWN
+
+
+def _union(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    made = ListV(list(receiver.data), "set", repeats=receiver.repeats)
+    _extend(machine, made, arguments, node, frame)
+    return made
+
+
+_LIST: dict[str, Callable[..., object]] = {
+    "append": _append,
+    "add": _append,
+    "appendleft": _append,
+    "extend": _extend,
+    "update": _extend,
+    "insert": _insert,
+    "pop": _pop,
+    "popleft": _pop,
+    "reverse": _reverse,
+    "copy": _copy_list,
+    "index": _index,
+    "union": _union,
+}
+
+
+def _call_dict(machine: Machine, receiver: DictV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    if name == "items":
+        return ListV([(key, value) for key, value in receiver.data.items()], repeats=receiver.open and not receiver.data)
+    if name == "keys":
+        return ListV(list(receiver.data), repeats=receiver.open and not receiver.data)
+    if name == "values":
+        return ListV(list(receiver.data.values()), repeats=receiver.open and not receiver.data)
+    if name == "copy":
+        return DictV(dict(receiver.data), receiver.kind, open_=receiver.open)
+    if name in ("get", "pop", "setdefault"):
+        return _dict_lookup(machine, receiver, name, arguments)
+    if name == "update":
+        machine.touch(receiver)
+        for source in arguments.positional:
+            if isinstance(source, DictV):
+                receiver.data.update(source.data)
+                receiver.open |= source.open
+            else:
+                receiver.open = True
+        receiver.data.update(arguments.keywords)
+        return None
+    return UNKNOWN
+
+
+def _dict_lookup(machine: Machine, receiver: DictV, name: str, arguments: Arguments) -> object:
+    from initlint.source.expressions import is_key
+
+    key = arguments.get(0, "key", UNKNOWN)
+    default = arguments.get(1, "default", None)
+    if not is_key(key):
+        return UNKNOWN
+    if key in receiver.data:
+        if name == "pop":
+            machine.touch(receiver)
+            return receiver.data.pop(key)
+        return receiver.data[key]
+    if name == "setdefault":
+        machine.touch(receiver)
+        receiver.data[key] = default
+    return UNKNOWN if receiver.open else default
+
+
+def _call_string(receiver: str, name: str, arguments: Arguments) -> object:
+    if name not in _PURE_STRING:
+        return UNKNOWN
+    values: list[object] = []
+    for each in arguments.positional:
+        if isinstance(each, ListV) and not each.repeats and all(isinstance(item, str) for item in each.data):
+            values.append(list(each.data))
+        elif isinstance(each, (str, int)) or (isinstance(each, tuple) and all(isinstance(item, str) for item in each)):
+            values.append(each)
+        else:
+            return UNKNOWN
+    keywords = {key: value for key, value in arguments.keywords.items() if isinstance(value, (str, int))}
+    if len(keywords) != len(arguments.keywords):
+        return UNKNOWN
+    try:
+        result = getattr(receiver, name)(*values, **keywords)
+    except (TypeError, ValueError, IndexError, KeyError):
+        return UNKNOWN
+    return ListV(result) if isinstance(result, list) else result

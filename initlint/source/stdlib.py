@@ -1,0 +1,203 @@
+"""The parts of the standard library that model code computes with."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable
+
+
+from initlint.source.machine import Frame, Machine
+from initlint.source.sequences import elements
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    Builtin,
+    DictV,
+    ListV,
+    Partial,
+    Sym,
+    monomial,
+    power,
+)
+
+
+_MOST_PRODUCTS = 512
+_MATH = {
+    name: getattr(math, name)
+    for name in ("sqrt", "log", "log2", "log10", "exp", "ceil", "floor", "pow", "sin", "cos", "tan", "tanh", "prod", "gcd", "isqrt", "fabs", "erf")
+}
+
+
+def call_math(machine: Machine, name: str, arguments: Arguments) -> object:
+    """``math.sqrt`` and its kin, on numbers and symbols."""
+    last = name.rpartition(".")[2]
+    values = [tuple(each.data) if isinstance(each, ListV) and not each.repeats else each for each in arguments.positional]
+    if last == "sqrt" and len(values) == 1 and isinstance(values[0], Sym):
+        return power(values[0], 0.5)
+    if last == "prod" and len(values) == 1 and isinstance(values[0], tuple):
+        return product(values[0])
+    if last in ("float32", "float64", "int64", "array", "asarray") and values and isinstance(values[0], (int, float)):
+        return values[0]
+    if last in _MATH and values and all(isinstance(each, (int, float)) for each in values):
+        try:
+            return _MATH[last](*values)
+        except (ValueError, OverflowError, TypeError):
+            return UNKNOWN
+    symbols = [monomial(each) for each in values]
+    if len(values) == 1 and symbols[0] is not None:
+        return Sym.named(f"{last}({symbols[0]})")
+    return UNKNOWN
+
+
+def product(values: tuple[object, ...]) -> object:
+    """The product of numbers and symbols."""
+    from initlint.source.values import multiply
+
+    total: object = 1
+    for value in values:
+        left, right = monomial(total), monomial(value)
+        if left is None or right is None:
+            return UNKNOWN
+        total = multiply(left, right)
+    return int(total) if isinstance(total, float) and total.is_integer() else total
+
+
+def _partial(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    if not arguments.positional or arguments.open:
+        return UNKNOWN
+    return Partial(arguments.positional[0], tuple(arguments.positional[1:]), dict(arguments.keywords))
+
+
+def _deepcopy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    from initlint.source.torch_modules import clone
+
+    return clone(machine, arguments.positional[0]) if arguments.positional else UNKNOWN
+
+
+def _shallow_copy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    value = arguments.get(0, "x", UNKNOWN)
+    if isinstance(value, ListV):
+        return ListV(list(value.data), value.kind, repeats=value.repeats)
+    if isinstance(value, DictV):
+        return DictV(dict(value.data), value.kind, open_=value.open)
+    return _deepcopy(machine, arguments, node, frame)
+
+
+def _ordered_dict(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    made = machine.call(Builtin("dict"), arguments, node, frame)
+    if isinstance(made, DictV):
+        made.kind = "OrderedDict"
+    return made
+
+
+def _default_dict(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    return DictV({}, open_=True)
+
+
+def _deque(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    return machine.call(Builtin("list"), Arguments(arguments.positional[:1]), node, frame)
+
+
+def _chain(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    made: list[object] = []
+    repeats = arguments.open
+    for each in arguments.positional:
+        items = elements(machine, each, node, frame)
+        made += [UNKNOWN] if items is None else items
+        repeats |= items is None or (isinstance(each, ListV) and each.repeats)
+    return ListV(made, repeats=repeats)
+
+
+def _chain_iterables(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    items = elements(machine, arguments.get(0, "iterable"), node, frame)
+    return UNKNOWN if items is None else _chain(machine, Arguments(items), node, frame)
+
+
+def _repeat(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    value = arguments.get(0, "object", UNKNOWN)
+    times = arguments.get(1, "times", ABSENT)
+    if isinstance(times, int) and times <= _MOST_PRODUCTS:
+        return ListV([value] * times)
+    return ListV([value], repeats=True)
+
+
+def _pairwise(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    items = elements(machine, arguments.get(0, "iterable"), node, frame)
+    return UNKNOWN if items is None else ListV(list(zip(items, items[1:], strict=False)))
+
+
+def _product(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    import itertools
+
+    columns = [elements(machine, each, node, frame) for each in arguments.positional]
+    if any(column is None for column in columns) or arguments.keywords:
+        return UNKNOWN
+    rows = itertools.islice(itertools.product(*(column or [] for column in columns)), _MOST_PRODUCTS)
+    return ListV(list(rows))
+
+
+def _islice(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    items = elements(machine, arguments.get(0, "iterable"), node, frame)
+    bounds = arguments.positional[1:]
+    if items is None or not all(each is None or isinstance(each, int) for each in bounds):
+        return UNKNOWN
+    return ListV(items[slice(*bounds)])
+
+
+def _reduce(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    if len(arguments.positional) < 2:
+        return UNKNOWN
+    function, source, *start = arguments.positional
+    items = elements(machine, source, node, frame)
+    if not items and not start:
+        return UNKNOWN
+    total, *rest = [*start, *(items or [])]
+    for item in rest:
+        total = machine.call(function, Arguments([total, item]), node, frame)
+    return total
+
+
+def _cast(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    return arguments.get(1, "val", UNKNOWN)
+
+
+def _first(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    return arguments.get(0, "x", UNKNOWN)
+
+
+def _arithmetic(kind: type[ast.operator]) -> Callable[..., object]:
+    def make(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+        from initlint.source.operators import binary
+
+        if len(arguments.positional) != 2:
+            return UNKNOWN
+        return binary(machine, kind, arguments.positional[0], arguments.positional[1], node, frame)
+
+    return make
+
+
+STANDARD: dict[str, Callable[..., object]] = {
+    "functools.partial": _partial,
+    "functools.reduce": _reduce,
+    "functools.lru_cache": _first,
+    "functools.cache": _first,
+    "functools.wraps": _first,
+    "copy.deepcopy": _deepcopy,
+    "copy.copy": _shallow_copy,
+    "collections.OrderedDict": _ordered_dict,
+    "collections.defaultdict": _default_dict,
+    "collections.deque": _deque,
+    "itertools.chain": _chain,
+    "itertools.chain.from_iterable": _chain_iterables,
+    "itertools.repeat": _repeat,
+    "itertools.product": _product,
+    "itertools.pairwise": _pairwise,
+    "itertools.islice": _islice,
+    "typing.cast": _cast,
+    "operator.add": _arithmetic(ast.Add),
+    "operator.mul": _arithmetic(ast.Mult),
+    "operator.sub": _arithmetic(ast.Sub),
+    "operator.truediv": _arithmetic(ast.Div),
+}
