@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["linear", "rectifier", "smooth", "self-normalizing", "saturating", "periodic", "shrink", "gate", "output"]
+Family = Literal[
+    "linear", "rectifier", "smooth", "self-normalizing", "saturating", "periodic", "shrink", "gate", "output"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """One activation function: `spellings` are dotted names (``torch.nn.ReLU``, ``torch.nn.functional.relu``, ``Tensor.relu_``).
+    """One activation function.
 
-    `parameters` are the numeric ones in the order of the module's signature, with defaults; `functional_parameters` those of the functional after the
-    input. `bands` are the intervals of gain that match, `gain` the one to write, `second_moment_gain` 1/sqrt(E f(z)^2). For leaky
-    rectifiers `bands` and gains are relative to sqrt(2 / (1 + slope^2)) when `slope_parameter` names the slope.
-    `exempt` says that no initializer is ever wrong before it (its bands are then everything). `nonlinearity` is what `calculate_gain` calls it,
-    None if it knows none. `recommended` is the call to write: `function`, and its arguments; `a = "slope"` stands for the activation's own slope,
-    `calculate_gain = "tanh"` for ``gain=nn.init.calculate_gain('tanh')``. `output_gain` and `output_recommended` take the place of `gain` and `recommended`
-    where the activation is the model's output; None: nothing changes there.
+    `spellings` are dotted names (``torch.nn.ReLU``, ``torch.nn.functional.relu``, ``Tensor.relu_``). `parameters` are the numeric ones in the order of the module's signature, with defaults; `functional_parameters`
+    those of the functional after the input. `bands` are the intervals of gain that match, `gain` the one to write,
+    `second_moment_gain` 1/sqrt(E f(z)^2). For leaky rectifiers `bands` and gains are relative to sqrt(2 / (1 +
+    slope^2)) when `slope_parameter` names the slope. `exempt` says that no initializer is ever wrong before it (its
+    bands are then everything). `nonlinearity` is what `calculate_gain` calls it, None if it knows none. `recommended`
+    is the call to write: `function`, and its arguments; `a = "slope"` stands for the activation's own slope,
+    `calculate_gain = "tanh"` for ``gain=nn.init.calculate_gain('tanh')``. `output_gain` and `output_recommended` take
+    the place of `gain` and `recommended` where the activation is the model's output; None: nothing changes there.
     """
 
     name: str
@@ -48,18 +51,20 @@ Fans = Literal["linear", "conv", "conv_transpose", "bilinear", "embedding", "vec
 class LayerFact:
     """One torch.nn module class with weights: how it is constructed, what its parameters are and how torch fills them.
 
-    `signature` are the constructor's parameters in order with defaults (``...`` for required). `shape` gives each parameter's shape as
-    expressions over the constructor's names (``("out_features", "in_features")``; ``"*kernel_size"`` splices a tuple that an int stands for
-    `dimensions` times). `optional` maps a parameter to the condition over those names under which the layer has it (``"bias"``); others always exist.
-    Parameters of layers inside are dotted (``out_proj.weight``); a recurrent layer gives those of its first layer (``weight_ih_l0``).
+    `signature` are the constructor's parameters in order with defaults (``...`` for required). `shape` gives each
+    parameter's shape as expressions over the constructor's names (``("out_features", "in_features")``;
+    ``"*kernel_size"`` splices a tuple that an int stands for `dimensions` times). `optional` maps a parameter to the
+    condition over those names under which the layer has it (``"bias"``); others always exist. Parameters of layers
+    inside are dotted (``out_proj.weight``); a recurrent layer gives those of its first layer (``weight_ih_l0``).
 
-    `fans` is the family of the true fan formula. `default` maps a parameter to its default initializer: `function` (a canonical name) and its arguments,
-    where text is an expression over the constructor's names and `fan_in`, the fan torch computes, and for weights `effective_gain`, std * sqrt(true
-    fan_in). The parameter ``*`` stands for every one of two or more dimensions.
+    `fans` is the family of the true fan formula. `default` maps a parameter to its default initializer: `function` (a
+    canonical name) and its arguments, where text is an expression over the constructor's names and `fan_in`, the fan
+    torch computes, and for weights `effective_gain`, std * sqrt(true fan_in). The parameter ``*`` stands for every
+    one of two or more dimensions.
 
-    `bases` are the torch classes that an isinstance test may name, nearest first. `lazy`: parameters come to be in the first forward.
-    `role`: what it does to a signal in the judgement: ``weight`` (judged), ``embedding``, ``recurrent``, ``attention``, ``norm``,
-    ``composite`` (contains layers of its own), ``head``, ``activation``.
+    `bases` are the torch classes that an isinstance test may name, nearest first. `lazy`: parameters come to be in
+    the first forward. `role`: what it does to a signal in the judgement: ``weight`` (judged), ``embedding``,
+    ``recurrent``, ``attention``, ``norm``, ``composite`` (contains layers of its own), ``head``, ``activation``.
     """
 
     name: str
@@ -81,12 +86,14 @@ Target = Literal["tensor", "module", "modules"]
 class InitializerFact:
     """One function that writes a tensor: ``torch.nn.init.*``, a Tensor method, or a library's.
 
-    `signature` are parameters in order with defaults; a Tensor method's lacks the tensor. `formula` names how variance follows: ``kaiming``, ``xavier``, ``normal``,
-    ``uniform``, ``trunc_normal`` (bounds are absolute), ``trunc_normal_tf`` (bounds are in units of std), ``constant``, ``orthogonal``, ``identity``, ``sparse``,
-    ``variance_scaling``, ``scale`` (multiplies what is there), ``copy`` (takes the values of another tensor), ``opaque``.
-    `fixed` are arguments that the caller cannot change (a Xavier fill that calls Kaiming with a=1). `canonical` is the name to report and write
-    (``kaiming_normal_``), `deprecated` that this spelling is. `target`: ``tensor``, ``module`` (its weight and bias) or ``modules`` (a list of them, or all
-    below one). `bias` is what it does to the bias of its module: ``zeros``, the name of a parameter of `signature`, or None: nothing.
+    `signature` are parameters in order with defaults; a Tensor method's lacks the tensor. `formula` names how
+    variance follows: ``kaiming``, ``xavier``, ``normal``, ``uniform``, ``trunc_normal`` (bounds are absolute),
+    ``trunc_normal_tf`` (bounds are in units of std), ``constant``, ``orthogonal``, ``identity``, ``sparse``,
+    ``variance_scaling``, ``scale`` (multiplies what is there), ``copy`` (takes the values of another tensor),
+    ``opaque``. `fixed` are arguments that the caller cannot change (a Xavier fill that calls Kaiming with a=1).
+    `canonical` is the name to report and write (``kaiming_normal_``), `deprecated` that this spelling is. `target`:
+    ``tensor``, ``module`` (its weight and bias) or ``modules`` (a list of them, or all below one). `bias` is what it
+    does to the bias of its module: ``zeros``, the name of a parameter of `signature`, or None: nothing.
     """
 
     name: str
@@ -125,11 +132,12 @@ FactorFormula = Literal["dropout", "interpolation", "multiplier", "divisor"]
 
 @dataclass(frozen=True, slots=True)
 class OperationFact:
-    """One operation that has no weights to judge: a function, Tensor method or module class, and its `effect` on a signal.
+    """One function, Tensor method or module class that has no weights to judge, and its `effect` on a signal.
 
-    `factor` is what it multiplies the rms of a standard-normal signal by (None: 1 or unknown). `factor_by` names how it depends on an
-    argument: ``dropout`` (1 / sqrt(1 - p)), ``interpolation`` (`factor` where `mode` is linear of any kind, else 1), ``multiplier`` and ``divisor`` (the number
-    `other`). `signature` as for layers (a Tensor method's lacks the tensor), empty where arguments do not matter.
+    `factor` is what it multiplies the rms of a standard-normal signal by (None: 1 or unknown). `factor_by` names how
+    it depends on an argument: ``dropout`` (1 / sqrt(1 - p)), ``interpolation`` (`factor` where `mode` is linear of
+    any kind, else 1), ``multiplier`` and ``divisor`` (the number `other`). `signature` as for layers (a Tensor
+    method's lacks the tensor), empty where arguments do not matter.
     """
 
     name: str
@@ -148,7 +156,9 @@ LibraryKind = Literal[
     "initializing-base",
     "module-base",
     "apply",
+    "mixin",
     "loader",
+    "uninitialized",
     "registry",
     "parametrization",
 ]
@@ -158,10 +168,21 @@ LibraryKind = Literal[
 class LibraryFact:
     """One name of a library outside torch.nn, and what it stands for.
 
-    `kind`: ``initializer`` (writes its tensor or module: `target` is the initializer it equals), ``alias`` (`target` is the torch name it equals), ``operation`` (`effect`), ``activation``
-    (`target` canonical), ``layer`` (a module that initializes itself), ``initializing-base`` (a base class whose hook calls an init method named in `hooks`),
-    ``module-base`` (as good as nn.Module), ``apply`` (named_apply and its kin), ``loader`` (returns or fills in trained weights), ``registry`` (a mapping, or a function of a name, that gives
-    activations or classes: `entries`), ``parametrization`` (`target`: weight_norm, spectral_norm, orthogonal or other).
+    `kind` says what, and what else is given:
+
+    - ``initializer``: writes its tensor or module as the initializer `target` does
+    - ``alias``: is the torch class or function `target`
+    - ``operation``: has that `effect`
+    - ``activation``: is the activation with the canonical name `target`
+    - ``layer``: a module that initializes itself, or that holds its own activations and norms
+    - ``initializing-base``: a base class whose framework calls the init methods named in `hooks`, if it names any
+    - ``module-base``: as good as nn.Module; its framework calls the methods in `hooks` after the constructor
+    - ``mixin``: a base class that neither builds nor initializes a layer
+    - ``apply``: calls a function on every module below one (named_apply and its kin)
+    - ``loader``: gives or fills in trained weights
+    - ``uninitialized``: builds a layer and leaves its memory as it is
+    - ``registry``: a mapping, or a function of a name, that gives the dotted names in `entries`
+    - ``parametrization``: recomputes a weight; `target` is weight_norm, spectral_norm, orthogonal or other
     """
 
     name: str
@@ -199,9 +220,9 @@ class Rule:
 class Knowledge:
     """All tables, keyed by the dotted name that code resolves to (``torch.nn.ReLU``, ``torch.relu``, ``Tensor.relu_``).
 
-    `activation_of` maps every spelling to a canonical name in `activations`. What a library has of its own is in these tables under its own
-    name too (``timm.layers.trunc_normal_`` in `initializers`), so that `libraries` needs asking last. `prefixes` say where
-    a name is found under a longer path; `resolve` applies them.
+    `activation_of` maps every spelling to a canonical name in `activations`. What a library has of its own is in
+    these tables under its own name too (``timm.layers.trunc_normal_`` in `initializers`), so that `libraries` needs
+    asking last. `prefixes` say where a name is found under a longer path; `resolve` applies them.
     """
 
     activations: Mapping[str, Activation]
@@ -214,10 +235,13 @@ class Knowledge:
     prefixes: tuple[tuple[str, str], ...] = ()
 
     def resolve(self, name: str) -> str:
-        """The name that the tables know: `name` itself, or what a long module path (``torch.nn.modules.linear.Linear``) or an alias stands for."""
+        """The name that the tables know: `name`, or what it stands for as an alias or a long module path.
+
+        ``torch.nn.modules.linear.Linear`` is ``torch.nn.Linear``.
+        """
         for _ in range(_LONGEST_DETOUR):
             shorter = self._shorten(name)
-            if shorter is None:
+            if shorter is None or shorter == name:
                 break
             name = shorter
         return name
@@ -239,4 +263,4 @@ def _without_modules(path: str) -> str:
 
 
 _LONGEST_DETOUR = 4
-"""A long path to an alias of a long path is the most that happens; the bound keeps a circle in the tables from hanging."""
+"""A long path to an alias of a long path is the most that happens; the bound keeps a circle from hanging."""

@@ -153,7 +153,7 @@ def _spellings(activations: Iterable[Activation], file: Table) -> dict[str, str]
     for activation in activations:
         for spelling in activation.spellings:
             if spelling in found:
-                raise file.error(f"{activation.name}.spellings", f"{spelling} is a spelling of {found[spelling]} already")
+                raise file.error(f"{activation.name}.spellings", f"{spelling} is one of {found[spelling]} already")
             found[spelling] = activation.name
     return found
 
@@ -236,7 +236,7 @@ def _initializer_rows(table: Table) -> Iterator[InitializerFact]:
     minimum_dimensions = int(table.number("minimum_dimensions", 0))
     for formula, distribution, canonical, fixed, bias, call in table.rows("calls", _INITIALIZER_COLUMNS):
         if formula not in _FORMULAS:
-            raise table.error("calls", f"{call} has no formula that is known: {formula!r}", f"one of {', '.join(_FORMULAS)}")
+            raise table.error("calls", f"{call} has no known formula: {formula!r}", f"one of {', '.join(_FORMULAS)}")
         for name, signature in _expanded(table, call):
             yield InitializerFact(
                 name=name,
@@ -257,7 +257,7 @@ def _gains(file: Table) -> dict[str, float | None]:
     if table is None:
         raise file.error("gains", "is missing", "list what calculate_gain knows")
     gains: dict[str, float | None] = dict.fromkeys(table.words("by_parameter"))
-    gains.update((name, table.number(name)) for name in table.keys())
+    gains.update((name, table.number(name)) for name in table.untaken())
     return gains
 
 
@@ -275,7 +275,7 @@ def _operations(file: Table) -> dict[str, OperationFact]:
 
 
 def _calls(table: Table) -> Iterator[tuple[str, Signature]]:
-    """The calls of a table: ``torch.nn.Dropout(p=0.5)`` a line, or bare names, several a line, where arguments do not matter."""
+    """The calls of a table: ``torch.nn.Dropout(p=0.5)`` a line, or bare names where arguments do not matter."""
     for line in table.lines("calls"):
         yield from _expanded(table, line)
 
@@ -289,7 +289,7 @@ def _expanded(table: Table, call: str) -> Iterator[tuple[str, Signature]]:
 
 
 def _shared(table: Table) -> Iterator[tuple[str, Signature]]:
-    """What exists twice: ``flatten(input, start_dim=0)`` is torch.flatten, and Tensor.flatten without its first parameter."""
+    """What exists twice: ``flatten(input, start_dim=0)`` is torch.flatten, and Tensor.flatten without `input`."""
     for line in table.lines("shared"):
         name, _, parameters = line.removesuffix(")").partition("(")
         signature = table.parameters("shared", parameters)
@@ -308,8 +308,8 @@ def _libraries(file: Table) -> dict[str, LibraryFact]:
             continue
         for line in file.lines(kind):
             names, equals, target = (part.strip() for part in line.partition("="))
-            if bool(equals) != (kind in _POINTING):
-                raise file.error(kind, f"{line!r} should be {'name = target' if kind in _POINTING else 'a name'}")
+            if kind not in _HOOKED and bool(equals) != (kind in _POINTING):
+                raise file.error(kind, f"{line!r} should be {'name = target' if kind in _POINTING else 'names only'}")
             for name in names.split():
                 for one in expand(name):
                     _add(found, one, _library(one, kind, target, file), file, kind)
@@ -320,12 +320,15 @@ def _libraries(file: Table) -> dict[str, LibraryFact]:
     return found
 
 
-_POINTING = frozenset({"initializer", "alias", "operation", "activation", "initializing-base", "parametrization"})
-"""The kinds of library name that point to something: a fact, an effect, an init method."""
+_POINTING = frozenset({"initializer", "alias", "operation", "activation", "parametrization"})
+"""The kinds of library name that point to something: a fact, an effect, a parametrization."""
+
+_HOOKED = frozenset({"initializing-base", "module-base"})
+"""The kinds that may point to the methods which their framework calls."""
 
 
 def _library(name: str, kind: LibraryKind, target: str, file: Table) -> LibraryFact:
-    if kind == "initializing-base":
+    if kind in _HOOKED:
         return LibraryFact(name, kind, None, None, tuple(target.split()), _EMPTY)
     if kind == "operation":
         for effect in cast("tuple[Effect, ...]", get_args(Effect)):

@@ -110,7 +110,7 @@ class Table:
         raise self._wrong(key, value, "true or false")
 
     def words(self, key: str) -> tuple[str, ...]:
-        """A string of words apart from each other by white space, or a list of strings; empty where the table lacks it."""
+        """A string of words, or a list of strings; empty where the table lacks it."""
         value = self.take(key)
         if value is None:
             return ()
@@ -133,7 +133,10 @@ class Table:
                 yield stripped
 
     def rows(self, key: str, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        """The rows of a string that holds a table: columns apart by ``|``, the first line names them; an absent one is empty."""
+        """The rows of a string that holds a table: its first line names the columns, ``|`` parts them.
+
+        Each row has a cell for each of `columns`, empty where the table lacks it.
+        """
         lines = self.lines(key)
         head = [name.strip() for name in next(lines, columns[0]).split("|")]
         for name in head:
@@ -159,7 +162,7 @@ class Table:
     def numbers(self, key: str) -> tuple[tuple[str, float], ...] | None:
         """A table of names and numbers, in its order, or None."""
         table = self.table(key)
-        return None if table is None else tuple((name, table.number(name)) for name in table.keys())
+        return None if table is None else tuple((name, table.number(name)) for name in table.untaken())
 
     def mapping(self, key: str) -> Mapping[str, object] | None:
         """A table of scalars as a read-only mapping, or None."""
@@ -179,13 +182,13 @@ class Table:
             return Table(self.file, value, f"{self.path}{key}.")
         raise self._wrong(key, value, "a table")
 
-    def keys(self) -> tuple[str, ...]:
+    def untaken(self) -> tuple[str, ...]:
         """The keys that were not taken yet, in the order of the file."""
         return tuple(self._values)
 
     def tables(self) -> Iterator[tuple[str, Table]]:
         """Each table below this one that was not taken yet, with its key."""
-        for key in self.keys():
+        for key in self.untaken():
             table = self.table(key)
             if table is not None:
                 yield key, table
