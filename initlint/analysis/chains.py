@@ -29,8 +29,8 @@ def find_chains(wiring: Wiring, now: Propagation, repaired: Propagation | None =
     Where a path forks the longest way on is followed, so that a trunk belongs to one chain and each further head to a
     chain of its own. `repaired` is the signal with mismatches mended: it gives `fixed_signal`.
     """
-    paths = _paths(wiring, now)
     branches = _residual_chains(now)
+    paths = _paths(wiring, now, branches.keys())
     chains: dict[int, Chain] = {}
     for position, step in now.steps.items():
         chain = branches.get(position)
@@ -60,12 +60,12 @@ def path_signal(path: Path, propagation: Propagation) -> float | None:
     return None if not first or last is None else last / first
 
 
-def _paths(wiring: Wiring, propagation: Propagation) -> Mapping[int, Path]:
-    """The path through the step at each position; steps of one path share one object."""
+def _paths(wiring: Wiring, propagation: Propagation, branches: Container[int]) -> Mapping[int, Path]:
+    """The path through the step at each position, residual `branches` left out; steps of one path share one object."""
     last: dict[int, Step] = {}
     for step in sorted(propagation.steps.values(), key=lambda step: -step.position):
         end = last.setdefault(step.position, step)
-        if step.before is not None:
+        if step.before is not None and step.position not in branches:
             rival = last.get(step.before.position)
             if rival is None or end.depth >= rival.depth:
                 last[step.before.position] = end

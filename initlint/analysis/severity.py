@@ -22,7 +22,7 @@ NEUTRAL = (0.1, 10.0)
 _WARNING = (0.03, 30.0)
 _ERROR = (0.001, 1000.0)
 _POOLED = 2
-"""With so many max-pools on the way J overstates: AlexNet's is 0.01, its gradients lie within a factor of 4."""
+"""With so many max-pools on the way J overstates: AlexNet's is 0.01, its gradients within a factor of 4."""
 
 
 def severity_of_signal(signal: float | None) -> Severity:

@@ -1,0 +1,290 @@
+"""What a layer runs into, on op graphs of the idioms that real code uses."""
+
+from __future__ import annotations
+
+from model_builder import DEFAULT, ModelBuilder, plain, xavier
+
+from initlint.analysis import judge
+from initlint.analysis.followers import find_followers
+from initlint.analysis.wiring import wire
+from initlint.knowledge import load_knowledge
+from initlint.model import Follower, Initializer, Judgement
+
+KNOWLEDGE = load_knowledge()
+
+
+def followers(net: ModelBuilder, layer: int = 0) -> tuple[Follower, ...]:
+    return find_followers(wire(net.build()), KNOWLEDGE.activations)[layer]
+
+
+def only(net: ModelBuilder, layer: int = 0) -> Follower:
+    found = followers(net, layer)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def verdict(net: ModelBuilder, layer: int = 0) -> Judgement:
+    return judge(net.build(), KNOWLEDGE)[layer]
+
+
+def test_conv_relu() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.block(net.input())))
+    found = only(net)
+    assert (found.activation, found.normalized, found.adds, found.gated, found.output) == (
+        "relu",
+        False,
+        0,
+        False,
+        False,
+    )
+    assert found.site == net.ops[2].site
+    assert followers(net, 1) == ()
+
+
+def test_conv_norm_relu_is_normalized() -> None:
+    """D01, D03, D04."""
+    net = ModelBuilder()
+    tensor = net.op("norm", net.layer(net.input()), name="batch_norm")
+    net.output(net.layer(net.act(tensor)))
+    assert only(net).normalized
+    assert verdict(net).verdict == "exempt"
+
+
+def test_conv_relu_norm_has_its_scale_erased() -> None:
+    """D02."""
+    net = ModelBuilder()
+    net.output(net.layer(net.op("norm", net.block(net.input()))))
+    assert not only(net).normalized
+    judged = verdict(net)
+    assert (judged.verdict, judged.reason) == ("exempt", "a later normalization erases its scale")
+
+
+def test_pools_views_and_dropout_are_looked_through() -> None:
+    """A05."""
+    net = ModelBuilder()
+    tensor = net.op("transparent", net.layer(net.input()), name="max_pool2d", factor=1.5)
+    net.output(net.layer(net.act(net.op("transparent", tensor, name="flatten"))))
+    assert only(net).activation == "relu"
+
+
+def test_one_activation_reused_is_a_follower_of_each() -> None:
+    """A04."""
+    net = ModelBuilder()
+    tensor = net.block(net.input())
+    net.output(net.layer(net.block(tensor)))
+    assert [len(followers(net, layer)) for layer in (0, 1)] == [1, 1]
+
+
+def test_two_activations_of_one_layer() -> None:
+    """A14: a mismatch only where no follower is content."""
+    net = ModelBuilder()
+    tensor = net.layer(net.input(), xavier())
+    net.output(net.layer(net.act(tensor, "relu")), net.layer(net.act(tensor, "tanh")))
+    assert {found.activation for found in followers(net)} == {"relu", "tanh"}
+    assert verdict(net).verdict == "match"
+
+
+def test_a_layer_used_twice_has_the_followers_of_both_uses() -> None:
+    net = ModelBuilder()
+    entering = net.input()
+    first = net.act(net.layer(entering), "relu")
+    second = net.act(net.again(first, 0), "tanh")
+    net.output(second)
+    assert {found.activation for found in followers(net)} == {"relu", "tanh"}
+
+
+def test_residual_sum_then_relu() -> None:
+    """D07 without its norm: one sum lies between."""
+    net = ModelBuilder()
+    trunk = net.input()
+    tensor = net.layer(net.block(trunk))
+    net.output(net.layer(net.act(net.op("add", tensor, trunk))))
+    found = only(net, 1)
+    assert (found.residual, found.adds) == (True, 1)
+
+
+def test_beyond_one_sum_nothing_is_followed() -> None:
+    net = ModelBuilder()
+    trunk = net.input()
+    tensor = net.layer(trunk)
+    tensor = net.op("add", net.op("add", tensor, trunk), net.op("opaque", trunk))
+    net.output(net.layer(net.act(tensor)))
+    assert followers(net) == ()
+
+
+def test_concat_is_looked_through() -> None:
+    """D08."""
+    net = ModelBuilder()
+    entering = net.input()
+    left, right = net.layer(entering), net.layer(entering)
+    net.output(net.layer(net.act(net.op("concat", left, right))))
+    assert only(net).activation == only(net, 1).activation == "relu"
+
+
+def test_a_sigmoid_that_multiplies_is_a_gate() -> None:
+    """D10: a * sigmoid(b), split from one projection; also through 1 - z."""
+    net = ModelBuilder()
+    projected = net.layer(net.input())
+    value = net.op("transparent", projected, name="chunk")
+    gate = net.act(net.op("transparent", projected, name="chunk"), "sigmoid")
+    net.output(net.layer(net.op("gate", value, net.op("scale", gate, factor=-1.0))))
+    assert all(found.gated for found in followers(net))
+    judged = verdict(net)
+    assert (judged.verdict, judged.reason) == ("exempt", "it is part of a gate")
+
+
+def test_swiglu() -> None:
+    """D10: down(silu(gate(x)) * up(x))."""
+    net = ModelBuilder()
+    entering = net.input()
+    gate = net.block(entering, act="silu")
+    up = net.layer(entering)
+    net.output(net.layer(net.op("gate", gate, up)))
+    assert only(net).gated
+    assert followers(net, 1) == ()
+    assert [judged.verdict for judged in judge(net.build(), KNOWLEDGE)] == ["exempt", "exempt", "exempt"]
+
+
+def test_squeeze_excitation_gates_by_its_sigmoid_only() -> None:
+    """D11: what is rescaled is a feature; the first layer of the branch has a plain ReLU."""
+    net = ModelBuilder()
+    feature = net.block(net.input())
+    squeezed = net.op("transparent", feature, name="avg_pool2d")
+    gate = net.act(net.layer(net.block(squeezed)), "sigmoid")
+    net.output(net.layer(net.op("gate", feature, gate)))
+    assert [only(net, layer).gated for layer in (0, 1, 2)] == [False, False, True]
+
+
+def test_lstm_like_tanh_is_a_gate_although_it_is_used_twice() -> None:
+    net = ModelBuilder()
+    tensor = net.block(net.input(), act="tanh")
+    gated = net.op("gate", tensor, net.input())
+    net.output(net.layer(gated), net.layer(tensor))
+    assert only(net).gated
+
+
+def test_a_product_before_the_activation_gates_it() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.act(net.op("gate", net.layer(net.input()), net.input()))))
+    assert only(net).gated
+
+
+def test_attention_is_not_followed() -> None:
+    """D12: q and k meet in a product of matrices, its result in a softmax."""
+    net = ModelBuilder()
+    entering = net.input()
+    query, key, value = (net.layer(entering) for _ in range(3))
+    weights = net.op("softmax", net.op("matmul", query, key))
+    net.output(net.layer(net.act(net.op("matmul", weights, value))))
+    assert [followers(net, layer) for layer in (0, 1, 2)] == [(), (), ()]
+
+
+def test_output_activations() -> None:
+    """D13: the result leaves the model; Xavier is content with a sigmoid there, default is a mismatch at info."""
+    net = ModelBuilder()
+    net.output(net.op("transparent", net.block(net.block(net.input()), act="sigmoid")))
+    assert only(net, 1).output
+    assert not only(net, 0).output
+    judged = verdict(net, 1)
+    assert (judged.verdict, judged.ideal, judged.bands) == ("mismatch", 1.0, ((0.8, 1.25),))
+
+
+def test_an_activation_whose_result_goes_into_the_unknown_is_no_output() -> None:
+    net = ModelBuilder()
+    tensor = net.block(net.input(), act="sigmoid")
+    net.op("opaque", tensor)
+    net.output(tensor)
+    assert not only(net).output
+
+
+def test_a_conditional_activation_judges_by_all_its_branches() -> None:
+    """A13: relu(h) if flag else tanh(h)."""
+    net = ModelBuilder()
+    tensor = net.layer(net.input(), xavier())
+    net.output(net.layer(net.op("join", net.act(tensor), net.act(tensor, "tanh"))))
+    assert all(found.alternative for found in followers(net))
+    assert verdict(net).verdict == "match"
+
+
+def test_a_conditional_norm_is_taken_to_be_there() -> None:
+    """B10: LayerNorm or Identity, it is not known which."""
+    net = ModelBuilder()
+    tensor = net.layer(net.input())
+    either = net.op("join", net.op("norm", tensor), tensor)
+    net.output(net.layer(net.act(either)))
+    judged = verdict(net)
+    assert (judged.verdict, judged.reason) == ("exempt", "a normalization follows")
+
+
+def test_scalars_belong_to_the_gain() -> None:
+    """A09: a pre-activation that is multiplied by 3 wants a third of the gain."""
+    net = ModelBuilder()
+    net.output(net.layer(net.act(net.op("scale", net.layer(net.input()), factor=3.0))))
+    assert only(net).scaled == 3.0
+    judged = verdict(net)
+    assert judged.verdict == "match"
+    assert judged.ideal is not None
+    assert abs(judged.ideal - 2**0.5 / 3) < 1e-9
+
+
+def test_an_unknown_scale_judges_nobody() -> None:
+    """A learned scale per channel (LayerScale)."""
+    net = ModelBuilder()
+    net.output(net.layer(net.act(net.op("scale", net.layer(net.input())))))
+    assert only(net).scaled is None
+    judged = verdict(net)
+    assert (judged.verdict, judged.reason) == ("exempt", "its output is rescaled first")
+
+
+def test_opaque_ends_the_search() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.act(net.op("opaque", net.layer(net.input())))))
+    assert followers(net) == ()
+
+
+def test_equal_followers_are_one() -> None:
+    """A dense block: every later norm and ReLU meets the same output."""
+    net = ModelBuilder()
+    features = [net.layer(net.input())]
+    for _ in range(12):
+        features.append(net.layer(net.act(net.op("norm", net.op("concat", *features)))))
+    net.output(net.op("concat", *features))
+    assert len(followers(net)) == 1
+
+
+def test_leaky_slopes_move_the_band() -> None:
+    net = ModelBuilder()
+    steep = net.act(net.layer(net.input(), xavier(1.0)), "leaky_relu", negative_slope=1.0)
+    net.output(net.layer(steep))
+    judged = verdict(net)
+    assert (judged.verdict, judged.ideal) == ("match", 1.0)
+
+
+def test_a_threshold_elsewhere_than_zero_judges_nobody() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.act(net.layer(net.input()), "threshold", threshold=0.5, value=0.0)))
+    assert verdict(net).verdict == "exempt"
+
+
+def test_activations_that_never_judge() -> None:
+    for activation in ("sin", "softmax", "glu", "tanhshrink", "identity"):
+        assert judge(plain(3, act=activation), KNOWLEDGE)[0].verdict == "exempt", activation
+
+
+def test_a_layer_that_is_never_applied_is_unknown() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.block(net.input())))
+    unused = ModelBuilder()
+    unused.layer(unused.input())
+    model = net.build()
+    orphan = unused.layers[0].__class__(
+        id=9, kind="Linear", owner="Net", path="x", site=net.layers[0].site, weight=DEFAULT
+    )
+    judged = judge(model.__class__(model.name, (*model.layers, orphan), model.ops), KNOWLEDGE)[-1]
+    assert (judged.verdict, judged.reason) == ("unknown", "where it is applied was not seen")
+
+
+def test_default_init_is_named_by_its_nominal_gain() -> None:
+    init = Initializer("explicit", "kaiming_normal_", (("mode", "fan_out"),), gain=2**0.5, effective_gain=0.177)
+    assert judge(plain(3, init), KNOWLEDGE)[0].verdict == "match"
