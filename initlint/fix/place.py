@@ -53,8 +53,8 @@ class Binding:
 class Place:
     """Next to which statement code is inserted, and for which layer that was found out.
 
-    `value` is what the root was bound to, `function` and `definition` are around the anchor;
-    `extends` says that the function is an init method of the author's, `nested` that the anchor stands in an inner block.
+    `value` is what the root was bound to, `function` and `definition` are around the anchor; `extends` says that the
+    function is an init method of the author's, `nested` that the anchor stands in an inner block.
     """
 
     source: Source
