@@ -1,0 +1,143 @@
+"""Tracing by running: the forward pass on an input, written down call by call, whatever Python decides on the way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from initlint.graph.calls import Call, Result, Stored, class_name, function_name, is_leaf
+from initlint.graph.frames import call_site
+from initlint.knowledge import Knowledge
+from initlint.model import Site
+
+
+class Observer(Protocol):
+    """Sees every tensor that a call makes."""
+
+    def __call__(self, call: int, tensor: torch.Tensor) -> None:
+        """`tensor` was made by the call with that number."""
+
+
+class Execution(TorchFunctionMode):
+    """One run of `model`, as calls.
+
+    Tensors are known by identity: every one is kept until the run is forgotten, so that no number is used twice.
+    """
+
+    def __init__(self, model: nn.Module, knowledge: Knowledge, observer: Observer | None = None) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._knowledge = knowledge
+        self._observer = observer
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._stored = {
+            id(tensor): Stored(name, tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())
+        }
+        self._made: dict[int, tuple[int, torch.Tensor]] = {}
+        self._inside_leaf = 0
+
+    def run(self, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The output of `model`; what it raises is the user's error."""
+        names = [*(f"args.{position}" for position in range(len(args))), *kwargs]
+        for name, value in zip(names, (*args, *kwargs.values()), strict=True):
+            for tensor in _tensors(value):
+                self._append(Call(len(self.calls), "input", name), tensor)
+        with _intercepted_modules(self._call_module), self:
+            output = model(*args, **kwargs)
+        for tensor in _tensors(output):
+            self.calls.append(Call(len(self.calls), "output", "output", (self._stand_in(tensor),)))
+        return output
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run `func` and write down what it made."""
+        kwargs = kwargs or {}
+        if self._inside_leaf:
+            return func(*args, **kwargs)
+        before = self._replaced(args), self._replaced(kwargs)
+        result = func(*args, **kwargs)
+        tensors = _tensors(result)
+        if tensors:
+            site = call_site(sys._getframe(1))
+            call = Call(len(self.calls), "function", function_name(func), *before, site=site)
+            self._append(call, *tensors)
+        return result
+
+    def _call_module(
+        self, module: nn.Module, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        path = self._paths.get(id(module))
+        if self._inside_leaf or path is None or not is_leaf(module, self._knowledge):
+            return original(module, *args, **kwargs)
+        before = self._replaced(args), self._replaced(kwargs)
+        self._inside_leaf += 1
+        try:
+            result = original(module, *args, **kwargs)
+        finally:
+            self._inside_leaf -= 1
+        site: Site | None = call_site(sys._getframe(1))
+        name = class_name(type(module))
+        self._append(Call(len(self.calls), "module", name, *before, module=module, path=path, site=site), *_tensors(result))
+        return result
+
+    def _append(self, call: Call, *tensors: torch.Tensor) -> None:
+        self.calls.append(call)
+        for index, tensor in enumerate(tensors):
+            maker = call.id
+            if len(tensors) > 1:
+                maker = len(self.calls)
+                self.calls.append(Call(maker, "function", "operator.getitem", (Result(call.id), index), site=call.site))
+            self._made[id(tensor)] = (maker, tensor)
+            if self._observer is not None:
+                self._observer(maker, tensor)
+
+    def _stand_in(self, value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        made = self._made.get(id(value))
+        if made is not None:
+            return Result(made[0])
+        return self._stored.get(id(value))
+
+    def _replaced(self, value: Any) -> Any:
+        """`value` with every tensor replaced by what stands for it; None for one that came from nowhere known."""
+        if isinstance(value, tuple | list):
+            return tuple(self._replaced(item) for item in value)
+        if isinstance(value, dict):
+            return {key: self._replaced(item) for key, item in value.items()}
+        return self._stand_in(value)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    """The tensors inside a result: of tuples and dicts, of registered output classes and of plain objects' fields."""
+    found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
+    if not found and hasattr(value, "__dict__"):
+        found = [leaf for leaf in tree_leaves(list(vars(value).values())) if isinstance(leaf, torch.Tensor)]
+    return found
+
+
+@contextmanager
+def _intercepted_modules(intercept: Callable[..., Any]) -> Iterator[None]:
+    """Have `intercept` called in place of every module, with the original."""
+    original = nn.Module.__call__
+
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return intercept(self, original, args, kwargs)
+
+    setattr(nn.Module, "__call__", call)  # noqa: B010 (mypy forbids assigning to a method)
+    try:
+        yield
+    finally:
+        setattr(nn.Module, "__call__", original)  # noqa: B010
