@@ -81,11 +81,11 @@ def load_settings(paths: Sequence[Path], *, config: Path | None = None, isolated
         for name in ("initlint.toml", "pyproject.toml"):
             if (folder / name).is_file() and (settings := _from_file(folder / name, required=False)) is not None:
                 return settings
-    return Settings(root=start)
+    return Settings(root=start, selection=Selection(root=start))
 
 
-def parse_settings(table: Mapping[str, object], *, root: Path, where: str) -> Settings:
-    """The settings that a TOML `table` from the file `where` spells out."""
+def parse_settings(table: Mapping[str, object], base: Settings, *, where: str) -> Settings:
+    """The settings that a TOML `table` spells out over `base`; `where` is the file or option it came from."""
     plain: dict[str, object] = {}
     layer: dict[str, object] = {}
     per_file: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -100,10 +100,10 @@ def parse_settings(table: Mapping[str, object], *, root: Path, where: str) -> Se
         elif key == "per-file-ignores":
             per_file = cast("tuple[tuple[str, tuple[str, ...]], ...]", parsed)
         else:
-            plain[name] = root / cast("str", parsed) if key == "baseline" else parsed
+            plain[name] = base.root / cast("str", parsed) if key == "baseline" else parsed
     layers = (Layer(**layer),) if layer else ()  # type: ignore[arg-type]
-    selection = Selection(layers, per_file, root)
-    return replace(Settings(root=root, selection=selection), **plain)  # type: ignore[arg-type]
+    selection = base.selection.extended(layers, per_file)
+    return replace(base, selection=selection, **plain)  # type: ignore[arg-type]
 
 
 def option_keys() -> tuple[str, ...]:
@@ -139,7 +139,8 @@ def _from_file(file: Path, *, required: bool) -> Settings | None:
         return None
     if not isinstance(table, dict):
         raise InitlintError("[tool.initlint] is not a table", where=str(file), hint="write [tool.initlint]")
-    return replace(parse_settings(table, root=file.parent, where=str(file)), file=file)
+    base = Settings(root=file.parent, file=file, selection=Selection(root=file.parent))
+    return parse_settings(table, base, where=str(file))
 
 
 def _lenient_text(file: Path) -> str:

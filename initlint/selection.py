@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -34,7 +34,15 @@ class Selection:
 
     layers: tuple[Layer, ...] = ()
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    root: Path = field(default_factory=Path)
+    root: Path = field(default_factory=Path.cwd)
+
+    def extended(
+        self, layers: tuple[Layer, ...], per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    ) -> Selection:
+        """The selection with what a further place says over it."""
+        return replace(
+            self, layers=(*self.layers, *layers), per_file_ignores=(*self.per_file_ignores, *per_file_ignores)
+        )
 
     @property
     def selectors(self) -> tuple[str, ...]:

@@ -48,10 +48,15 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Suppressions:
-    """What the comments of one file silence; `statements` are first and last line of each logical line, in order."""
+    """What the comments of one file silence.
+
+    `statements` are first and last line of each logical line, in order; `open_lines` those at whose end a comment may
+    be written: not inside a string, not before a continuation.
+    """
 
     directives: tuple[Directive, ...]
     statements: tuple[tuple[int, int], ...]
+    open_lines: frozenset[int] = frozenset()
 
     def covering(self, finding: Finding, rule: Rule | None) -> tuple[Directive, ...]:
         """The directives that silence `finding`: on its own lines, or on those its statement begins and ends with."""
@@ -105,10 +110,13 @@ def read_suppressions(file: str, text: str) -> Suppressions:
     """The directives of one file; none where the text cannot be tokenized."""
     directives: list[Directive] = []
     statements: list[tuple[int, int]] = []
+    open_lines: set[int] = set()
     start: int | None = None
     lines = split_lines(text)
     try:
         for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline):
+            if token.type in {tokenize.NL, tokenize.NEWLINE}:
+                open_lines.add(token.start[0])
             if token.type == tokenize.COMMENT:
                 directives.extend(_directives(file, token, is_last=token.start[0] == len(lines)))
             elif token.type == tokenize.NEWLINE:
@@ -118,7 +126,7 @@ def read_suppressions(file: str, text: str) -> Suppressions:
                 start = token.start[0]
     except (tokenize.TokenError, SyntaxError):
         return Suppressions((), ())
-    return Suppressions(tuple(directives), tuple(statements))
+    return Suppressions(tuple(directives), tuple(statements), frozenset(open_lines))
 
 
 def _may_hold(text: str, has_findings: bool) -> bool:  # noqa: FBT001 - a private question with one obvious reading

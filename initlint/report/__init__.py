@@ -17,7 +17,7 @@ _RENDERERS: Mapping[str, tuple[str, str]] = {
     "json": ("json", "array"),
     "json-lines": ("json", "lines"),
     "sarif": ("sarif", "log"),
-    "github": ("github", "annotations"),
+    "github": ("github", "commands"),
     "gitlab": ("gitlab", "issues"),
     "junit": ("junit", "suites"),
     "rdjson": ("rdjson", "diagnostics"),

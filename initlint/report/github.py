@@ -9,7 +9,7 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 _MOST_ROWS = 200
 
 
-def annotations(view: View) -> str:
+def commands(view: View) -> str:
     """One command a finding, worst first: GitHub shows ten of a kind and step."""
     return "".join(f"{_annotation(finding, view)}\n" for finding in view.worst_first)
 
@@ -19,8 +19,9 @@ def summary(view: View) -> str:
     if not view.findings:
         return "### initlint\n\nAll checks passed.\n"
     rows = [
-        f"| {f.severity.label} | [{f.code}]({rule_url(f.name)}) | `{view.path(f.site.file)}:{f.site.line}` | {_cell(f)} |"
-        for f in view.worst_first[:_MOST_ROWS]
+        f"| {finding.severity.label} | [{finding.code}]({rule_url(finding.name)}) "
+        f"| `{view.path(finding.site.file)}:{finding.site.line}` | {_cell(finding)} |"
+        for finding in view.worst_first[:_MOST_ROWS]
     ]
     left_out = len(view.findings) - len(rows)
     more = f"\n{count(left_out, 'finding')} more.\n" if left_out else ""

@@ -38,14 +38,17 @@ def index(rules: Iterable[Rule], *, color: bool = False) -> str:
     listed = list(rules)
     width = max((len(rule.name) for rule in listed), default=0)
     return "".join(
-        f"{style.bold(rule.code)}  {rule.name.ljust(width)}  {rule.summary}{'' if rule.default else ' (off by default)'}\n"
-        for rule in listed
+        f"{style.bold(rule.code)}  {rule.name.ljust(width)}  {rule.summary}{_opt_in(rule)}\n" for rule in listed
     )
 
 
 def array(rules: Iterable[Rule]) -> str:
     """The rules as a JSON array."""
     return json.dumps([record(rule) for rule in rules], indent=2, ensure_ascii=False) + "\n"
+
+
+def _opt_in(rule: Rule) -> str:
+    return "" if rule.default else " (off by default)"
 
 
 def record(rule: Rule) -> dict[str, object]:

@@ -16,7 +16,8 @@ def full(view: View) -> str:
     style = Style(view.color)
     lines = {file: split_lines(view.texts.get(file, "")) for file in _files(view)}
     blocks = [_block(finding, view, lines, style) for finding in view.findings]
-    return "\n".join([*blocks, _closing(view, style)])
+    closing = _closing(view, style)
+    return "\n".join([*blocks, closing] if closing else blocks)
 
 
 def concise(view: View) -> str:
@@ -88,6 +89,8 @@ def _closing(view: View, style: Style) -> str:
     """How many findings there are and how many could be repaired; what was repaired, where that is asked for."""
     out = [_fixes_made(view, style)] if view.show_fixes and view.fixed else []
     total = len(view.findings) + len(view.fixed)
+    if view.quiet:
+        return ""
     if not total:
         return style.good("All checks passed!") + "\n"
     if view.fixed:

@@ -17,8 +17,9 @@ HOMEPAGE = "https://github.com/initlint/initlint"
 class View:
     """What is to be rendered.
 
-    `texts` are the files by absolute path, `root` the folder that paths are shown relative to. `unsafe_fixes` says that
-    unsafe fixes count as applicable. `fixed` are findings that this run has repaired, `version` is initlint's own.
+    `texts` are the files by absolute path, `root` the folder that paths are shown relative to. `unsafe_fixes` says
+    that unsafe fixes count as applicable, `quiet` that only findings are told. `fixed` are findings that this run has
+    repaired, `version` is initlint's own.
     """
 
     findings: tuple[Finding, ...]
@@ -27,6 +28,7 @@ class View:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     unsafe_fixes: bool = False
     color: bool = False
+    quiet: bool = False
     show_fixes: bool = False
     fixed: tuple[Finding, ...] = ()
     version: str = ""

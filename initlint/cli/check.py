@@ -1,0 +1,248 @@
+"""`initlint check`: find, show, and on request repair."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from initlint import __version__
+from initlint.cli.options import FileArguments, file_options, output_options, selecting
+from initlint.cli.output import display_root, wants_color, write
+from initlint.config import FORMATS, SEVERITIES, Settings
+from initlint.engine import Outcome, Sources, check
+from initlint.errors import InitlintError
+from initlint.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from initlint.report import View
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The options of one call, as click hands them over; None is what was not said."""
+
+    files: FileArguments
+    select: tuple[str, ...]
+    extend_select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    per_file_ignores: tuple[str, ...]
+    min_severity: str | None
+    fail_on: str | None
+    fix: bool | None
+    unsafe_fixes: bool | None
+    fix_only: bool
+    diff: bool
+    show_fixes: bool | None
+    exit_zero: bool
+    exit_non_zero_on_fix: bool
+    statistics: bool
+    add_noqa: bool
+    baseline: Path | None
+    write_baseline: bool
+    verbose: bool
+    quiet: bool
+    output_format: str | None
+    output_file: Path | None
+    color: str
+
+
+@click.command("check")
+@file_options
+@click.option("--select", metavar="RULES", multiple=True, help="Only these rules: codes, prefixes of codes, or names.")
+@click.option("--extend-select", metavar="RULES", multiple=True, help="These rules, too.")
+@click.option("--ignore", metavar="RULES", multiple=True, help="Not these rules.")
+@click.option("--per-file-ignores", metavar="GLOB:RULES", multiple=True, help="Not these rules in files that match.")
+@click.option("--min-severity", type=click.Choice(SEVERITIES), help="Show nothing milder.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit with 1 only for findings at least as severe.")
+@click.option("--fix/--no-fix", default=None, help="Write the safe fixes.")
+@click.option("--unsafe-fixes/--no-unsafe-fixes", default=None, help="With --fix or --diff, the unsafe ones as well.")
+@click.option("--fix-only", is_flag=True, help="Write the fixes, report nothing, exit with 0.")
+@click.option(
+    "--diff", is_flag=True, help="Show what the fixes would change, write nothing, exit with 1 if they would."
+)
+@click.option("--show-fixes/--no-show-fixes", default=None, help="List what was fixed.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even where something was found.")
+@click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 if anything was fixed.")
+@click.option("--statistics", is_flag=True, help="Count the findings of each rule instead of showing them.")
+@click.option("--add-noqa", is_flag=True, help="Silence every finding with a `# noqa` on its line.")
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Report only what is not in this file.",
+)
+@click.option("--write-baseline", is_flag=True, help="Write what is found now to the baseline.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is read and how long it takes.")
+@click.option("-q", "--quiet", is_flag=True, help="Show findings only, no closing lines.")
+@output_options(FORMATS)
+def command(**options: Any) -> int:
+    """Find layers whose initialization does not fit what follows.
+
+    PATHS are files and folders; without any, the current folder. `-` is standard input.
+    """
+    files = FileArguments(**{field.name: options.pop(field.name) for field in fields(FileArguments)})
+    arguments = Arguments(files, **options)
+    settings = _settings(arguments)
+    sources = files.sources(settings)
+    if arguments.add_noqa:
+        return _add_noqa(sources, settings)
+    if arguments.write_baseline:
+        return _write_baseline(sources, settings)
+    outcome = check(sources, settings)
+    _tell(arguments, settings, outcome)
+    if arguments.diff:
+        return _diff(outcome, settings, arguments)
+    if settings.fix:
+        return _fix(outcome, settings, arguments)
+    _report(outcome, settings, arguments)
+    return _status(outcome, settings, arguments)
+
+
+def _settings(arguments: Arguments) -> Settings:
+    """The configuration with the command line over it."""
+    settings = selecting(
+        arguments.files.settings(),
+        select=arguments.select,
+        extend_select=arguments.extend_select,
+        ignore=arguments.ignore,
+        per_file_ignores=arguments.per_file_ignores,
+    )
+    return replace(
+        settings,
+        min_severity=_severity(arguments.min_severity, settings.min_severity),
+        fail_on=_severity(arguments.fail_on, settings.fail_on),
+        fix=arguments.fix_only or (settings.fix if arguments.fix is None else arguments.fix),
+        unsafe_fixes=settings.unsafe_fixes if arguments.unsafe_fixes is None else arguments.unsafe_fixes,
+        show_fixes=settings.show_fixes if arguments.show_fixes is None else arguments.show_fixes,
+        output_format=arguments.output_format or settings.output_format,
+        baseline=arguments.baseline.absolute() if arguments.baseline else settings.baseline,
+    )
+
+
+def _severity(word: str | None, otherwise: Severity) -> Severity:
+    return Severity[word.upper()] if word else otherwise
+
+
+def _tell(arguments: Arguments, settings: Settings, outcome: Outcome) -> None:
+    """On request, and on standard error, what the run went by."""
+    if not arguments.verbose:
+        return
+    lines = [f"configuration: {settings.file or 'none'}", f"files read: {len(outcome.sources.files)}"]
+    lines.append(f"models understood: {len(outcome.reading.models)}")
+    if outcome.stale:
+        lines.append(f"entries of the baseline that nothing matches any more: {outcome.stale}")
+    write("".join(f"{line}\n" for line in lines), err=True)
+
+
+def _fix(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
+    """Write what can be repaired; standard input is repaired onto standard output."""
+    from initlint.repair import repair
+    from initlint.sourcefile import write_all
+
+    repaired = repair(outcome, settings)
+    originals = outcome.sources.files
+    if arguments.files.reads_stdin:
+        texts = {path: repaired.texts.get(path, file.text) for path, file in originals.items()}
+        for path, text in texts.items():
+            click.get_binary_stream("stdout").write(originals[path].encode(text))
+    else:
+        write_all((originals[path], text) for path, text in repaired.texts.items())
+    if not arguments.fix_only:
+        _report(repaired.outcome, settings, arguments, fixed=repaired.fixed)
+    if arguments.exit_non_zero_on_fix and repaired.texts:
+        return 1
+    return 0 if arguments.fix_only else _status(repaired.outcome, settings, arguments)
+
+
+def _diff(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
+    from initlint.cli.diff import unified
+    from initlint.repair import repair
+    from initlint.report.view import count
+
+    repaired = repair(outcome, settings)
+    color = wants_color(arguments.color, arguments.output_file)
+    originals = outcome.sources.files
+    root = display_root(settings.output_format)
+    text = "".join(unified(originals[path], new, root, color=color) for path, new in repaired.texts.items())
+    write(text, arguments.output_file)
+    if not arguments.quiet:
+        write(f"Would fix {count(len(repaired.fixed), 'finding')}.\n", err=True)
+    return 1 if repaired.texts and not arguments.exit_zero else 0
+
+
+def _report(outcome: Outcome, settings: Settings, arguments: Arguments, *, fixed: Sequence[Finding] = ()) -> None:
+    """Show the findings; for GitHub, also in the summary of the step."""
+    from initlint.knowledge import load_rules
+    from initlint.report import View, render
+
+    view = View(
+        findings=outcome.findings,
+        texts=outcome.sources.texts,
+        root=display_root(settings.output_format),
+        rules=load_rules() if outcome.findings and settings.output_format == "sarif" else {},
+        unsafe_fixes=settings.unsafe_fixes,
+        color=wants_color(arguments.color, arguments.output_file),
+        quiet=arguments.quiet,
+        show_fixes=settings.show_fixes,
+        fixed=tuple(fixed),
+        version=__version__,
+    )
+    text = _counted(view, settings.output_format) if arguments.statistics else render(view, settings.output_format)
+    write(text, arguments.output_file, err=arguments.files.reads_stdin and settings.fix and not arguments.output_file)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if settings.output_format == "github" and summary:
+        from initlint.report.github import summary as table
+
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(table(view))
+
+
+def _counted(view: View, output_format: str) -> str:
+    from initlint.report import json, text
+
+    if output_format not in {"full", "concise", "grouped", "json"}:
+        hint = "leave --output-format away, or use json"
+        raise InitlintError(f"cannot be written as {output_format}", where="--statistics", hint=hint)
+    return json.statistics(view) if output_format == "json" else text.statistics(view)
+
+
+def _add_noqa(sources: Sources, settings: Settings) -> int:
+    from initlint.noqa import add_noqa
+    from initlint.report.view import count
+    from initlint.sourcefile import write_all
+
+    outcome = check(sources, settings, with_fixes=False)
+    added = 0
+    texts = []
+    for path, file in sources.files.items():
+        findings = [finding for finding in outcome.findings if finding.site.file == path]
+        text, marks = add_noqa(path, file.text, findings)
+        if marks:
+            texts.append((file, text))
+            added += marks
+    write_all(texts)
+    write(f"Added {count(added, 'noqa comment')}.\n")
+    return 0
+
+
+def _write_baseline(sources: Sources, settings: Settings) -> int:
+    from initlint.baseline import render_baseline
+    from initlint.report.view import count
+
+    if settings.baseline is None:
+        hint = "name the file with --baseline, or in the configuration"
+        raise InitlintError("there is no baseline to write", where="--write-baseline", hint=hint)
+    outcome = check(sources, replace(settings, baseline=None), with_fixes=False)
+    write(render_baseline(outcome.findings, sources.texts, settings.baseline.parent), settings.baseline)
+    write(f"Wrote {count(len(outcome.findings), 'finding')} to {settings.baseline}.\n")
+    return 0
+
+
+def _status(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
+    if arguments.exit_zero or outcome.worst is None:
+        return 0
+    return 1 if outcome.worst >= settings.fail_on else 0
