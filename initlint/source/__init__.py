@@ -1,0 +1,42 @@
+"""Front end 1: source text to Models, by running the program on abstract values without executing a line of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from initlint.source.project import Project, SyntaxProblem
+
+if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
+    from initlint.model import Model
+
+__all__ = ["Scan", "SyntaxProblem", "scan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was read: the models found, the files that are no Python, and all files that were looked at."""
+
+    models: tuple[Model, ...]
+    errors: tuple[SyntaxProblem, ...]
+    files: tuple[str, ...]
+
+
+def scan(files: Sequence[Path], *, knowledge: Knowledge, sources: Mapping[str, str] | None = None) -> Scan:
+    """Read `files` as parts of one program.
+
+    `sources` gives texts that stand in for what is on disk, by absolute path. A file that cannot be read as Python becomes an
+    entry of `errors` and does not stop the others.
+    """
+    from initlint.source.contexts import Contexts
+
+    project = Project(files, sources)
+    models = tuple(Contexts(project, knowledge).models())
+    errors = []
+    for file in project.targets:
+        if file.tree is None and file.problem is not None:
+            errors.append(file.problem)
+    return Scan(models, tuple(errors), tuple(file.path for file in project.targets))

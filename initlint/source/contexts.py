@@ -1,0 +1,272 @@
+"""Which parts of a program are run, and with what: the functions and scripts that build models, then the classes nobody builds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.source.functions import call_function, instantiate
+from initlint.source.imports import module_scope
+from initlint.source.lowering import Lowering, top_modules, unreached
+from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
+from initlint.source.statements import is_main_guard
+from initlint.source.values import (
+    ABSENT,
+    UNKNOWN,
+    Arguments,
+    ClassV,
+    FunctionV,
+    Instance,
+    ListV,
+    Scope,
+    TensorV,
+)
+
+if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
+    from initlint.model import Model
+    from initlint.source.project import Project, SourceFile
+
+BUDGET = 150_000
+FORWARD_BUDGET = 150_000
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_HOOKS = ("configure_model", "setup", "build", "on_fit_start")
+
+
+class Definition:
+    """A function or class at the top level of a file, and the words of its text."""
+
+    __slots__ = ("file", "name", "node", "words")
+
+    def __init__(self, file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        self.file = file
+        self.node = node
+        self.name = node.name
+        self.words = frozenset(_WORD.findall("\n".join(file.lines[node.lineno - 1 : node.end_lineno])))
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class."""
+        return isinstance(self.node, ast.ClassDef)
+
+
+def definitions(file: SourceFile) -> Iterator[Definition]:
+    """The functions and classes at the top level of `file`, also those under an ``if`` or a ``try``."""
+    tree = file.tree
+    pending: list[ast.stmt] = list(tree.body) if tree is not None else []
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield Definition(file, node)
+        elif isinstance(node, (ast.If, ast.Try)) and not (isinstance(node, ast.If) and is_main_guard(node.test)):
+            pending = [*node.body, *node.orelse, *pending]
+
+
+def layer_words(knowledge: Knowledge) -> frozenset[str]:
+    """The last parts of the names of everything that makes a layer or writes to one."""
+    names = [*knowledge.layers, *knowledge.initializers]
+    return frozenset(name.rpartition(".")[2] for name in names) | {"Parameter", "Module", "Sequential"}
+
+
+class Contexts:
+    """Runs the contexts of one project, one after the other, and yields a Model for each that built something."""
+
+    def __init__(self, project: Project, knowledge: Knowledge) -> None:
+        self.project = project
+        self.knowledge = knowledge
+        self.machine = Machine(project, knowledge, budget=BUDGET)
+        self.abandoned: list[str] = []
+
+    def models(self) -> Iterator[Model]:
+        """All models, scripts and functions first."""
+        files = [file for file in self.project.targets if self._may_matter(file) and file.tree is not None]
+        found = [each for file in files for each in definitions(file)]
+        interesting = self._interesting(found)
+        mentioned = self._mentioned(interesting)
+        for file in files:
+            yield from self._run_file(file)
+        functions = [each for each in interesting if not each.is_class]
+        for each in functions:
+            if each.name not in mentioned:
+                yield from self._run_function(each)
+        for each in functions:
+            if each.node not in self.machine.called:
+                yield from self._run_function(each)
+        for each in interesting:
+            if each.is_class and each.node not in self.machine.called:
+                yield from self._run_class(each)
+
+    def _may_matter(self, file: SourceFile) -> bool:
+        return "torch" in file.text or any(word in file.text for word in ("apply", "init_weights"))
+
+    def _interesting(self, found: list[Definition]) -> list[Definition]:
+        """Those that make or initialize layers, or lead to others that do."""
+        seeds = layer_words(self.knowledge)
+        kept = {id(each) for each in found if each.words & seeds}
+        names = {each.name for each in found if id(each) in kept}
+        while True:
+            added = [each for each in found if id(each) not in kept and each.words & names]
+            if not added:
+                return [each for each in found if id(each) in kept]
+            kept |= {id(each) for each in added}
+            names |= {each.name for each in added}
+
+    def _mentioned(self, interesting: list[Definition]) -> frozenset[str]:
+        """Names that some other definition uses."""
+        names = {each.name for each in interesting}
+        return frozenset(name for each in interesting for name in each.words & names if name != each.name)
+
+    # -- one context -------------------------------------------------------------------------------------------------
+
+    def _run_file(self, file: SourceFile) -> Iterator[Model]:
+        """The top level of a file, and what it does as a script."""
+        machine = self.machine
+        machine.restart(BUDGET)
+        scope = module_scope(machine, file)
+        if any(each.torch_class for each in machine.instances):
+            yield from self._finish(file.name)
+        assert file.tree is not None
+        for statement in file.tree.body:
+            if isinstance(statement, ast.If) and is_main_guard(statement.test):
+                machine.restart(BUDGET)
+                if self._survives(lambda body=statement.body, names=scope: machine.execute(body, Frame(names))):
+                    yield from self._finish(file.name)
+
+    def _run_function(self, definition: Definition) -> Iterator[Model]:
+        machine = self.machine
+        function = self._value(definition)
+        if not isinstance(function, FunctionV):
+            return
+        machine.restart(BUDGET)
+        frame = Frame(Scope(definition.file))
+        returned: list[object] = []
+        if self._survives(lambda: returned.append(call_function(machine, function, Arguments([]), definition.node, frame))):
+            yield from self._finish(definition.name)
+
+    def _run_class(self, definition: Definition) -> Iterator[Model]:
+        machine = self.machine
+        cls = self._value(definition)
+        if not isinstance(cls, ClassV):
+            return
+        machine.restart(BUDGET)
+        frame = Frame(Scope(definition.file))
+        made: list[object] = []
+        if not self._survives(lambda: made.append(instantiate(machine, cls, Arguments([]), definition.node, frame))):
+            return
+        instance = made[0] if made else None
+        if isinstance(instance, Instance) and instance.torch_class:
+            yield from self._finish(definition.name)
+
+    def _value(self, definition: Definition) -> object:
+        self.machine.restart(BUDGET)
+        return module_scope(self.machine, definition.file).data.get(definition.name, ABSENT)
+
+    def _survives(self, run: object) -> bool:
+        """Whether a context runs to its end; the program's own exceptions end it, ours are bugs."""
+        machine = self.machine
+        try:
+            run()  # type: ignore[operator]
+        except Raised:
+            return bool(machine.instances)
+        except (OutOfBudget, RecursionError):
+            machine.journal = None
+            return False
+        finally:
+            machine.depth = machine.repeating = machine.branching = machine.no_grad = 0
+            machine.calls.clear()
+            machine.active.clear()
+        return True
+
+    def _finish(self, name: str) -> Iterator[Model]:
+        """Run the hooks and forward passes that are still due, and lower what there is."""
+        machine = self.machine
+        machine.steps, machine.budget = 0, FORWARD_BUDGET
+        for top in top_modules(machine):
+            self._hooks(top)
+            if top not in machine.forwarded:
+                self._forward(top, whole=True)
+        for module in unreached(machine):
+            if module not in machine.forwarded and isinstance(module.cls, ClassV):
+                self._forward(module, whole=False)
+        model = Lowering(machine, name).model()
+        if model.layers:
+            yield model
+
+    def _hooks(self, module: Instance) -> None:
+        if not isinstance(module.cls, ClassV) or not module.uncertain:
+            return
+        machine = self.machine
+        for name in _HOOKS:
+            hook = module.cls.lookup(name)
+            if isinstance(hook, FunctionV) and hook.node not in machine.called:
+                self._survives(lambda hook=hook: call_function(machine, hook, Arguments([module]), hook.node, Frame(hook.scope)))
+
+    def _forward(self, module: Instance, *, whole: bool) -> None:
+        """One forward pass on inputs of which nothing is known; what a whole model returns is its output."""
+        machine = self.machine
+        place = module.place
+        node = place.node if place is not None else ast.Pass()
+        frame = Frame(Scope(place.file if place is not None else self.project.targets[0]))
+        arguments = self._inputs(module)
+        results: list[object] = []
+        before = len(machine.graph.nodes)
+        if self._survives(lambda: results.append(machine.call(module, arguments, node, frame))):
+            for op in _tensors(results):
+                if whole:
+                    machine.graph.add("output", "output", (op,))
+                elif op >= before:
+                    machine.graph.add("opaque", "unknown", (op,))
+        machine.forwarded.add(module)
+
+    def _inputs(self, module: Instance) -> Arguments:
+        method = module.cls.lookup("forward") if isinstance(module.cls, ClassV) else ABSENT
+        if not isinstance(method, FunctionV):
+            return Arguments([self._input("input")])
+        signature = method.node.args
+        names = [*signature.posonlyargs, *signature.args][1:]
+        required = names[: max(len(names) - len(method.defaults), 0)]
+        given = [self._input_like(each) for each in required]
+        if not required and names:
+            given = [self._input_like(names[0])]
+        if signature.vararg and not given:
+            given = [self._input("input")]
+        keywords = {
+            each.arg: self._input_like(each)
+            for each, default in zip(signature.kwonlyargs, method.keyword_defaults, strict=True)
+            if default is ABSENT
+        }
+        return Arguments(given, keywords)
+
+    def _input_like(self, parameter: ast.arg) -> object:
+        annotation = ast.dump(parameter.annotation) if parameter.annotation is not None else ""
+        if "'List'" in annotation or "'list'" in annotation or "'Sequence'" in annotation:
+            return ListV([self._input(parameter.arg)], repeats=True)
+        if any(f"id='{word}'" in annotation for word in ("int", "float", "bool", "str")) and "Tensor" not in annotation:
+            return UNKNOWN
+        return self._input(parameter.arg)
+
+    def _input(self, name: str) -> TensorV:
+        return TensorV(self.machine.graph.add("input", name))
+
+
+def _tensors(values: list[object], depth: int = 0) -> list[int]:
+    from initlint.source.values import Choice, DictV
+
+    found: list[int] = []
+    for value in values:
+        if isinstance(value, TensorV):
+            found.append(value.op)
+        elif depth < 4 and isinstance(value, (tuple, ListV, DictV, Choice, Instance)):
+            inner: list[object]
+            if isinstance(value, Instance):
+                inner = [] if value.torch_class else list(value.data.values())
+            elif isinstance(value, DictV):
+                inner = list(value.data.values())
+            elif isinstance(value, Choice):
+                inner = list(value.alternatives)
+            else:
+                inner = list(value.data if isinstance(value, ListV) else value)
+            found += _tensors(inner, depth + 1)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,288 @@
+"""From what a context left in memory to a `Model`: layers with their names and initializers, and the ops between them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from initlint.model import Event, Initializer, Layer, Model, Op, Site
+from initlint.source.scales import Fans, fact_of, measured, rescaled, value_of
+from initlint.source.torch_modules import CONTAINERS, MODULE_DICT, children, walk
+from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place, Write, quotable
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Machine
+
+_LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
+_FANS = {"conv": "conv", "conv_transpose": "conv_transpose", "linear": "linear"}
+
+
+def site_of(place: Place | None) -> Site | None:
+    """The text that a syntax node covers."""
+    if place is None or not hasattr(place.node, "lineno"):
+        return None
+    node, file = place.node, place.file
+    return Site(
+        file.path,
+        node.lineno,
+        _column(file.lines, node.lineno, node.col_offset),
+        node.end_lineno or node.lineno,
+        _column(file.lines, node.end_lineno or node.lineno, node.end_col_offset or node.col_offset),
+    )
+
+
+def _column(lines: list[str], line: int, offset: int) -> int:
+    """The parser counts bytes of UTF-8, people count characters, from 1."""
+    text = lines[line - 1] if line <= len(lines) else ""
+    if text.isascii():
+        return offset + 1
+    return len(text.encode()[:offset].decode(errors="ignore")) + 1
+
+
+class Name:
+    """What a layer is called: its owner, the path from there, and the expression that reaches it."""
+
+    __slots__ = ("access", "owner", "path")
+
+    def __init__(self, owner: Instance | None, path: str, access: str | None) -> None:
+        self.owner = owner
+        self.path = path
+        self.access = access
+
+
+def top_modules(machine: Machine) -> list[Instance]:
+    """The modules that no other module contains, in the order they were built."""
+    inside: set[Instance] = set()
+    modules = [each for each in machine.instances if each.torch_class]
+    for module in modules:
+        for _, child in children(module):
+            if child is not module:
+                inside.add(child)
+        for child in _listed_modules(module):
+            inside.add(child)
+    return [module for module in modules if module not in inside]
+
+
+def _listed_modules(module: Instance) -> Iterator[Instance]:
+    for value in module.data.values():
+        if isinstance(value, (ListV, tuple)):
+            for each in value.data if isinstance(value, ListV) else value:
+                if isinstance(each, Instance) and each.torch_class:
+                    yield each
+
+
+def names_of(machine: Machine, tops: list[Instance]) -> dict[Instance, Name]:
+    """Names for every module below `tops`; the first way to reach a module names it."""
+    names: dict[Instance, Name] = {}
+    for top in tops:
+        _name_below(top, None, "", None, names)
+    return names
+
+
+def _name_below(module: Instance, owner: Instance | None, path: str, access: str | None, names: dict[Instance, Name]) -> None:
+    if module in names:
+        return
+    names[module] = Name(owner, path, access)
+    if isinstance(module.cls, ClassV):
+        owner, path, access = module, "", "self"
+    for name, child in children(module):
+        below = f"{path}.{name}" if path else name
+        _name_below(child, owner, below, _reach(module, access, name), names)
+    for name, value in module.data.items():
+        if isinstance(value, (ListV, tuple)):
+            for index, each in enumerate(value.data if isinstance(value, ListV) else value):
+                if isinstance(each, Instance) and each.torch_class:
+                    below = f"{path}.{name}.{index}" if path else f"{name}.{index}"
+                    _name_below(each, owner, below, None if access is None else f"{access}.{name}[{index}]", names)
+
+
+def _reach(module: Instance, access: str | None, name: str) -> str | None:
+    if access is None or name.startswith("?"):
+        return None
+    if module.torch_class == MODULE_DICT:
+        return f'{access}["{name}"]'
+    if module.torch_class in CONTAINERS and name.isdigit():
+        return f"{access}[{name}]"
+    return f"{access}.{name}" if name.isidentifier() else None
+
+
+class Lowering:
+    """Builds one Model from one context."""
+
+    def __init__(self, machine: Machine, name: str) -> None:
+        self.machine = machine
+        self.name = name
+        self.knowledge = machine.knowledge
+        self.names = names_of(machine, top_modules(machine))
+        self.ids: dict[Instance | ParamV, int] = {}
+        self.layers: list[Layer] = []
+
+    def model(self) -> Model:
+        """The model of this context."""
+        for node in self.machine.graph.nodes:
+            if node.kind == "layer" and node.layer is not None:
+                self._layer(node.layer)
+        for module in self.names:
+            if module.fact is not None and module.fact.role in _LISTED:
+                self._layer(module)
+        ops = tuple(self._op(index) for index in range(len(self.machine.graph.nodes)))
+        events = tuple(
+            Event(
+                each.kind,
+                site,
+                None if each.instance is None else self.ids.get(each.instance),
+                tuple((name, quotable(value)) for name, value in each.details),
+                tuple(related for place in each.related if (related := site_of(place)) is not None),
+            )
+            for each in self.machine.occurrences
+            if (site := site_of(each.place)) is not None
+        )
+        return Model(self.name, tuple(self.layers), ops, events)
+
+    def _op(self, index: int) -> Op:
+        node = self.machine.graph.nodes[index]
+        kind = "transparent" if node.kind in ("fused", "shift") else node.kind
+        layer = self.ids.get(node.layer) if node.layer is not None and node.kind == "layer" else None
+        if node.kind == "layer" and layer is None:
+            kind = "opaque"
+        return Op(index, kind, node.name, node.inputs, layer, node.params, site_of(node.place))  # type: ignore[arg-type]
+
+    # -- layers ------------------------------------------------------------------------------------------------------
+
+    def _layer(self, subject: Instance | ParamV) -> None:
+        if subject in self.ids:
+            return
+        made = self._bare(subject) if isinstance(subject, ParamV) else self._module(subject)
+        if made is not None:
+            self.ids[subject] = made.id
+            self.layers.append(made)
+
+    def _module(self, module: Instance) -> Layer | None:
+        site = site_of(module.place)
+        if site is None or module.fact is None:
+            return None
+        name = self.names.get(module) or Name(None, "", None)
+        shape = getattr(module.data.get("weight"), "shape", None)
+        fact = module.fact
+        fans = Fans(
+            shape,
+            kind=_FANS.get(fact.fans, "linear"),
+            groups=module.arguments.get("groups", 1),
+            stride=module.arguments.get("stride", ()),
+        )
+        weight = self._param(module, "weight")
+        bias = self._param(module, "bias")
+        history = self._history(weight, fans)
+        groups = module.arguments.get("groups", 1)
+        last = history[-1] if history else Initializer("unknown")
+        if module.uncertain or (name.owner is not None and name.owner.uncertain):
+            last = _doubted(last)
+        return Layer(
+            id=len(self.layers),
+            kind=(module.torch_class or "").rpartition(".")[2],
+            owner="" if name.owner is None else name.owner.class_name,
+            path=name.path,
+            site=site,
+            weight=last,
+            bias=None if bias is None else (self._history(bias, Fans(None)) or [None])[-1],
+            history=tuple(history[:-1]),
+            fan_in=_whole(value_of(fans.true_in)),
+            fan_out=_whole(value_of(fans.true_out)),
+            groups=groups if isinstance(groups, int) else None,
+            transposed=fact.fans == "conv_transpose",
+            lazy=fact.lazy,
+            frozen=weight is not None and weight.frozen,
+            repeats=module.repeats,
+            parametrization=module.parametrization,  # type: ignore[arg-type]
+            access=name.access,
+            owner_site=None if name.owner is None else _class_site(name.owner),
+            context=self.name,
+        )
+
+    def _param(self, module: Instance, name: str) -> ParamV | None:
+        value = module.data.get(name)
+        if isinstance(value, Choice):
+            value = next((each for each in value.alternatives if isinstance(each, ParamV)), None)
+        return value if isinstance(value, ParamV) else None
+
+    def _bare(self, param: ParamV) -> Layer | None:
+        site = site_of(param.place)
+        owner = param.owner
+        if site is None or owner is None:
+            return None
+        name = self.names.get(owner)
+        if name is None:
+            return None
+        named_owner, path, access = name.owner, name.path, name.access
+        if isinstance(owner.cls, ClassV):
+            named_owner, path, access = owner, "", "self"
+        fans = Fans(param.shape, kind=param.fans)
+        history = self._history(param, fans)
+        last = history[-1] if history else Initializer("unknown")
+        return Layer(
+            id=len(self.layers),
+            kind="Parameter",
+            owner="" if named_owner is None else named_owner.class_name,
+            path=f"{path}.{param.name}" if path else param.name,
+            site=site,
+            weight=_doubted(last) if owner.uncertain else last,
+            history=tuple(history[:-1]),
+            fan_in=_whole(value_of(fans.true_in)),
+            fan_out=_whole(value_of(fans.true_out)),
+            frozen=param.frozen,
+            repeats=owner.repeats,
+            access=None if access is None else f"{access}.{param.name}",
+            owner_site=None if named_owner is None else _class_site(named_owner),
+            context=self.name,
+        )
+
+    def _history(self, param: ParamV | None, fans: Fans) -> list[Initializer]:
+        history: list[Initializer] = []
+        for write in param.data if param is not None else ():
+            if write.function == "scale":
+                made = rescaled(history[-1] if history else Initializer("unknown"), write)
+            else:
+                made = measured(self.knowledge, write, fans)
+            history.append(self._sited(made, write))
+        return history
+
+    def _sited(self, made: Initializer, write: Write) -> Initializer:
+        if write.source == "default":
+            return made
+        fact = fact_of(self.knowledge, write)
+        editable = (
+            write.place is not None
+            and isinstance(write.place.node, ast.Call)
+            and fact is not None
+            and fact.name.startswith(("torch.nn.init.", "Tensor."))
+        )
+        return replace(made, site=site_of(write.place), editable=editable, conditional=write.conditional)
+
+
+def _doubted(initializer: Initializer) -> Initializer:
+    """Code that cannot be seen may have initialized it; what is explicit is at least that."""
+    return Initializer("unknown") if initializer.source == "default" else initializer
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None or value != int(value) else int(value)
+
+
+def _class_site(owner: Instance) -> Site | None:
+    cls = owner.cls
+    return site_of(Place(cls.file, cls.node)) if isinstance(cls, ClassV) and cls.node is not None else None
+
+
+def unreached(machine: Machine) -> list[Instance]:
+    """Modules of the project that were built, are part of a model, and never saw a forward pass; outermost first."""
+    found: list[Instance] = []
+    seen: set[Instance] = set()
+    for top in top_modules(machine):
+        for _, module in walk(top, "", seen):
+            if module not in machine.forwarded:
+                found.append(module)
+    return found
+
+

@@ -1,0 +1,262 @@
+"""From what wrote a parameter to what it promises: nominal gain, true gain, standard deviation and mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from initlint.model import UNKNOWN_INITIALIZER, Initializer
+from initlint.source.torch_modules import number
+from initlint.source.values import Sym, Write, monomial, multiply, power, quotable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from initlint.knowledge import InitializerFact, Knowledge
+
+_TELLING = (1 / 3, 1.0, 2.0, 0.5, 2 / 3, 4.0, 3.0, 6.0)
+_UNTRUNCATED = 4.0
+
+
+class Fans:
+    """The fans of one weight: as torch computes them from the shape, and true to the computation; None where unknown."""
+
+    __slots__ = ("cols", "fan_in", "fan_out", "rows", "true_in", "true_out")
+
+    def __init__(self, shape: tuple[object, ...] | None, *, kind: str = "linear", groups: object = 1, stride: object = ()) -> None:
+        self.fan_in = self.fan_out = self.true_in = self.true_out = self.rows = self.cols = None
+        if shape is None or len(shape) < 2:
+            return
+        field = _product(shape[2:])
+        self.rows = monomial(shape[0])
+        self.cols = _product(shape[1:])
+        self.fan_in, self.fan_out = _times(monomial(shape[1]), field), _times(monomial(shape[0]), field)
+        self.true_in, self.true_out = self.fan_in, self.fan_out
+        if kind == "conv":
+            self.true_out = _over(self.fan_out, monomial(groups))
+        elif kind == "conv_transpose":
+            strides = _product(tuple(stride)) if isinstance(stride, tuple) else None
+            self.true_in = _over(_over(self.fan_out, monomial(groups)), strides)
+            self.true_out = self.fan_in
+        elif kind == "in_out":
+            self.true_in, self.true_out = self.fan_out, self.fan_in
+        elif kind in ("unknown", "transposed", "plain"):
+            self.true_in = self.true_out = None
+
+
+def _product(values: tuple[object, ...]) -> Sym | None:
+    total: Sym | None = Sym(1, ())
+    for value in values:
+        total = _times(total, monomial(value))
+    return total
+
+
+def _times(left: Sym | None, right: Sym | None) -> Sym | None:
+    return None if left is None or right is None else monomial(multiply(left, right))
+
+
+def _over(left: Sym | None, right: Sym | None) -> Sym | None:
+    return None if left is None or right is None else monomial(multiply(left, right, -1))
+
+
+def value_of(sym: Sym | None) -> float | None:
+    """The number, when no symbol is in it."""
+    return sym.coefficient if sym is not None and not sym.powers else None
+
+
+def _root(sym: Sym | None) -> float | None:
+    value = value_of(sym)
+    return math.sqrt(value) if value is not None and value >= 0 else None
+
+
+# -- one write -----------------------------------------------------------------------------------------------------------
+
+
+def fact_of(knowledge: Knowledge, write: Write) -> InitializerFact | None:
+    """The initializer that a write is a call of."""
+    return knowledge.initializers.get(write.function) or knowledge.initializers.get(f"torch.nn.init.{write.function}")
+
+
+def measured(knowledge: Knowledge, write: Write, fans: Fans) -> Initializer:
+    """What one write promises, without its site."""
+    if write.source in ("unknown", "uninitialized"):
+        return UNKNOWN_INITIALIZER
+    if write.source == "loaded":
+        return Initializer("loaded", function="load_state_dict")
+    fact = fact_of(knowledge, write)
+    source = "default" if write.source == "default" else "explicit"
+    if fact is None:
+        return Initializer(source, function=write.function or None)  # type: ignore[arg-type]
+    arguments = {**{name: value for name, value in fact.signature if value is not ...}, **dict(write.arguments), **fact.fixed}
+    quoted = tuple((name, quotable(value)) for name, value in write.arguments if _worth_quoting(fact, name, value))
+    made = Initializer(source, function=fact.canonical, arguments=quoted)  # type: ignore[arg-type]
+    handler = _FORMULAS.get(fact.formula)
+    if handler is None or write.partial:
+        return made
+    return handler(made, arguments, fans, knowledge)
+
+
+def _worth_quoting(fact: InitializerFact, name: str, value: object) -> bool:
+    default = dict(fact.signature).get(name, ...)
+    return not (type(value) is type(default) and value == default) and quotable(value) is not None
+
+
+def _kaiming(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    gain = _nonlinear_gain(knowledge, arguments.get("nonlinearity", "leaky_relu"), arguments.get("a", 0))
+    if gain is None:
+        return made
+    fan = fans.fan_out if str(arguments.get("mode", "fan_in")).lower() == "fan_out" else fans.fan_in
+    ratio = _root(_over(fans.true_in, fan))
+    width = value_of(fan)
+    return replace(
+        made,
+        gain=gain,
+        effective_gain=None if ratio is None else gain * ratio,
+        std=gain / math.sqrt(width) if width else None,
+        mean=0.0,
+    )
+
+
+def _nonlinear_gain(knowledge: Knowledge, nonlinearity: object, a: object) -> float | None:
+    if nonlinearity == "leaky_relu":
+        slope = number(a)
+        return None if slope is None else math.sqrt(2 / (1 + slope * slope))
+    return knowledge.gains.get(nonlinearity) if isinstance(nonlinearity, str) else None
+
+
+def _xavier(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    gain = number(arguments.get("gain", 1.0))
+    if gain is None:
+        return made
+    fan_in, fan_out, true_in = value_of(fans.fan_in), value_of(fans.fan_out), value_of(fans.true_in)
+    std = gain * math.sqrt(2 / (fan_in + fan_out)) if fan_in and fan_out else None
+    effective = std * math.sqrt(true_in) if std is not None and true_in else None
+    return replace(made, gain=gain, effective_gain=effective, std=std, mean=0.0)
+
+
+def _orthogonal(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    gain = number(arguments.get("gain", 1.0))
+    if gain is None:
+        return made
+    rows, cols, true_in = value_of(fans.rows), value_of(fans.cols), value_of(fans.true_in)
+    std = gain / math.sqrt(max(rows, cols)) if rows and cols else None
+    effective = std * math.sqrt(true_in) if std is not None and true_in else None
+    return replace(made, gain=gain, effective_gain=effective, std=std, mean=0.0)
+
+
+def _normal(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    return _spread(made, monomial(arguments.get("std", 1.0)), number(arguments.get("mean", 0.0)), fans)
+
+
+def _trunc_normal(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    std, low, high = (number(arguments.get(name)) for name in ("std", "a", "b"))
+    mean = number(arguments.get("mean", 0.0))
+    if std and low is not None and high is not None and mean is not None:
+        shrink = _truncation((low - mean) / std, (high - mean) / std)
+        return _spread(made, Sym(std * shrink, ()), mean, fans)
+    return _spread(made, monomial(arguments.get("std", 1.0)), mean, fans)
+
+
+def _trunc_normal_tf(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    std, low, high = (number(arguments.get(name)) for name in ("std", "a", "b"))
+    if std is None or low is None or high is None:
+        return _spread(made, None, None, fans)
+    return _spread(made, Sym(std * _truncation(low, high), ()), number(arguments.get("mean", 0.0)), fans)
+
+
+def _truncation(low: float, high: float) -> float:
+    """The std of a standard normal cut at `low` and `high`."""
+    if low <= -_UNTRUNCATED and high >= _UNTRUNCATED:
+        return 1.0
+
+    def density(x: float) -> float:
+        return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+    mass = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2
+    if mass <= 0:
+        return 0.0
+    shift = (density(low) - density(high)) / mass
+    variance = 1 + (low * density(low) - high * density(high)) / mass - shift * shift
+    return math.sqrt(max(variance, 0.0))
+
+
+def _uniform(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    low, high = arguments.get("a", arguments.get("from", 0.0)), arguments.get("b", arguments.get("to", 1.0))
+    one, other = monomial(low), monomial(high)
+    if one is None or other is None:
+        return made
+    if one.powers != other.powers:
+        return made
+    width = Sym((other.coefficient - one.coefficient) / math.sqrt(12), one.powers)
+    middle = (other.coefficient + one.coefficient) / 2
+    return _spread(made, width, middle if not one.powers or not middle else None, fans)
+
+
+def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) -> Initializer:
+    """A distribution with a standard deviation of its own; its gain is known where a fan is in the formula or the widths are."""
+    if std is None:
+        return replace(made, mean=mean)
+    variance = monomial(power(std, 2))
+    known = value_of(std)
+    effective = _root(_times(variance, fans.true_in))
+    nominal = None
+    if std.powers:
+        nominal = next((gain for fan in (fans.fan_in, fans.fan_out) if (gain := _root(_times(variance, fan))) is not None), None)
+    else:
+        nominal = _telling(variance, fans)
+    return replace(made, gain=nominal, effective_gain=effective, std=abs(known) if known is not None else None, mean=mean)
+
+
+def _telling(variance: Sym | None, fans: Fans) -> float | None:
+    """A variance that is a round number over a fan was computed from that fan."""
+    for fan in (fans.fan_in, fans.fan_out):
+        scale = value_of(_times(variance, fan))
+        if scale is not None and any(math.isclose(scale, each, rel_tol=1e-6) for each in _TELLING):
+            return math.sqrt(scale)
+    return None
+
+
+def _constant(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    default = {"zeros_": 0.0, "zero_": 0.0, "ones_": 1.0}.get(made.function or "")
+    value = number(arguments.get("val", arguments.get("value", default)))
+    return replace(made, std=0.0, mean=value, gain=0.0 if value == 0 else None, effective_gain=0.0 if value == 0 else None)
+
+
+def _variance_scaling(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
+    scale = number(arguments.get("scale", 1.0))
+    return made if scale is None or scale < 0 else replace(made, gain=math.sqrt(scale), mean=0.0)
+
+
+_FORMULAS: dict[str, Callable[..., Initializer]] = {
+    "kaiming": _kaiming,
+    "xavier": _xavier,
+    "orthogonal": _orthogonal,
+    "normal": _normal,
+    "trunc_normal": _trunc_normal,
+    "trunc_normal_tf": _trunc_normal_tf,
+    "uniform": _uniform,
+    "constant": _constant,
+    "variance_scaling": _variance_scaling,
+}
+
+
+def rescaled(before: Initializer, write: Write) -> Initializer:
+    """``w.mul_(c)`` after another initializer."""
+    by = next((number(value) for name, value in write.arguments if name in ("other", "value")), None)
+    divides = write.function.startswith(("Tensor.div", "div"))
+    factor = None if by is None else abs(1 / by if divides and by else by)
+    if factor is None:
+        return Initializer("explicit", function="mul_")
+
+    def times(value: float | None) -> float | None:
+        return None if value is None else value * factor
+
+    return replace(
+        before,
+        source="explicit" if before.source == "default" else before.source,
+        gain=times(before.gain),
+        effective_gain=times(before.effective_gain),
+        std=times(before.std),
+        mean=times(before.mean),
+    )
