@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from initlint.analysis import gain_of
@@ -13,7 +14,10 @@ from initlint.knowledge import Knowledge
 from initlint.model import Finding, Judgement, Model, Related, Severity, Site
 
 _DEEP = 8
-"""Weight layers in branches along one trunk; shallower ones train with either gain (12 diverge, 24 at any rate)."""
+"""Weight layers in branches along one trunk; with fewer either gain trains, with 24 Kaiming's diverges at any rate."""
+
+_GROWN = math.sqrt(10.0)
+"""How far a trunk may grow: half a decade. Branches that are scaled down somewhere stay below it."""
 
 
 def _run(judgements: Sequence[Judgement], _: Sequence[Model], knowledge: Knowledge) -> Iterable[Finding]:
@@ -27,7 +31,9 @@ def _run(judgements: Sequence[Judgement], _: Sequence[Model], knowledge: Knowled
 
 def _overscales(judgement: Judgement, knowledge: Knowledge) -> bool:
     chain, layer = judgement.chain, judgement.layer
-    if chain is None or not chain.residual or chain.length < _DEEP or chain.signal is None:
+    if chain is None or not chain.residual or chain.length < _DEEP:
+        return False
+    if chain.signal is None or chain.signal < _GROWN:
         return False
     if judgement.verdict == "mismatch" or layer.weight.source != "explicit" or layer.parametrization is not None:
         return False
@@ -35,30 +41,27 @@ def _overscales(judgement: Judgement, knowledge: Knowledge) -> bool:
 
 
 def _report(place: Site, found: list[Judgement]) -> Finding:
-    worst = max(found, key=lambda judgement: judgement.chain.signal or 0.0 if judgement.chain else 0.0)
     layers = [judgement.layer for judgement in found]
-    chain, gain = worst.chain, gain_of(worst.layer)
+    first, chain = layers[0], found[0].chain
+    length, signal = (0, 0.0) if chain is None else (chain.length, chain.signal or 0.0)
+    gain = gain_of(first) or 0.0
     names = wording.name_layers(layers)
-    signal = None if chain is None else chain.signal
-    length = 0 if chain is None else chain.length
     return Finding(
         code="INI108",
         name="residual-overscale",
         message=(
-            f"{names} {'have' if len(layers) > 1 else 'has'} gain {wording.gain_text(gain or 0.0)} inside un-normalised"
-            f" residual branches, which scales the signal by {wording.number(signal or 0.0)} over these {length} layers"
+            f"{names} {'have' if len(layers) > 1 else 'has'} gain {wording.gain_text(gain)} inside un-normalised residual"
+            f" branches, which scales the signal by {wording.number(signal)} over these {length} layers"
         ),
         severity=Severity.INFO,
         site=place,
         help="scale the last layer of each branch down (by the root of the number of blocks, or to zero), or normalize",
         layer=names.replace("`", ""),
-        init=wording.initializer_text(worst.layer.weight),
+        init=wording.initializer_text(first.weight),
         gain=gain,
         chain_length=length,
         chain_signal=signal,
-        related=()
-        if place == worst.layer.site
-        else (Related(worst.layer.site, f"`{wording.name_of(worst.layer)}` is built here"),),
+        related=() if place == first.site else (Related(first.site, f"`{wording.name_of(first)}` is built here"),),
         judgements=tuple(found),
     )
 
