@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -148,7 +149,7 @@ def _fix(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
     if arguments.files.reads_stdin:
         texts = {path: repaired.texts.get(path, file.text) for path, file in originals.items()}
         for path, text in texts.items():
-            click.get_binary_stream("stdout").write(originals[path].encode(text))
+            sys.stdout.buffer.write(originals[path].encode(text))
     else:
         write_all((originals[path], text) for path, text in repaired.texts.items())
     if not arguments.fix_only:
