@@ -93,7 +93,9 @@ class Net:
         self.judgements.append(judgement)
         return judgement
 
-    def call(self, snippet: str, function: str, gain: float, *, occurrence: int = 0, editable: bool = True) -> Initializer:
+    def call(
+        self, snippet: str, function: str, gain: float, *, occurrence: int = 0, editable: bool = True
+    ) -> Initializer:
         """The explicit initializer written at `snippet`."""
         return Initializer(
             "explicit", function, gain=gain, site=site_of(self.text, snippet, occurrence), editable=editable

@@ -132,7 +132,7 @@ class _Bench:
 
     def _compatible(self, proposals: list[Proposal]) -> list[Proposal]:
         """As many proposals as stand together: usually all."""
-        if not isinstance(self._verify(proposals), Refusal):
+        if not proposals or not isinstance(self._verify(proposals), Refusal):
             return proposals
         made: list[Proposal] = []
         for proposal in proposals:

@@ -120,7 +120,7 @@ def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: Fix
     """What is written at one place: the calls themselves, or a method with them and its call."""
     place = members[0].place
     taken = frozenset[str]() if place.function is None else bound_names(place.function)
-    margin = place.source.start(place.anchor)[1] - 1
+    margin = _margin(place)
     statements = write_statements(members, census, spell(place.source, taken), taken, margin)
     if isinstance(statements, Refusal):
         return statements
@@ -136,6 +136,14 @@ def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: Fix
         Insertion(anchor, f"self.{name}()", before=place.before),
         Insertion(place.source.start(place.function), method, spaced=True),
     ]
+
+
+def _margin(place: Place) -> int:
+    """How far the statements of the anchor's block are indented."""
+    line = place.source.lines.line(place.anchor.lineno)
+    indented = len(line) - len(line.lstrip())
+    on_one_line = place.function is not None and place.function.lineno == place.anchor.lineno
+    return indented + len(place.source.indent) * on_one_line
 
 
 def _method_name(place: Place, statements: int, options: FixOptions) -> str | None:

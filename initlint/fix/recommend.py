@@ -201,8 +201,8 @@ def _distribution(layer: Layer, family: str, habit: Habit, options: FixOptions) 
     """Options first, then the call that is overridden, then what the class uses, then what is recommended."""
     if options.distribution != "auto":
         return options.distribution
-    if layer.weight.source == "explicit" and layer.weight.function is not None:
-        return "uniform" if "uniform" in layer.weight.function else "normal"
+    if layer.weight.source == "explicit":
+        return "uniform" if "uniform" in str(layer.weight.function) else "normal"
     return habit.distribution or ("uniform" if "uniform" in family else "normal")
 
 
@@ -214,6 +214,6 @@ def _mode(layer: Layer, habit: Habit, options: FixOptions) -> Mode:
         return "fan_in"
     if options.mode != "auto":
         return options.mode
-    if layer.weight.function is not None and layer.weight.function.startswith("kaiming"):
+    if layer.weight.source == "explicit" and str(layer.weight.function).startswith("kaiming"):
         return "fan_out" if dict(layer.weight.arguments).get("mode") == "fan_out" else "fan_in"
     return habit.mode or "fan_in"

@@ -17,7 +17,8 @@ from initlint.model import Site
 
 _INIT = "torch.nn.init"
 _NN = "torch.nn"
-_SHORTEST_LINE, _LONGEST_LINE = 79, 120
+_PEP8_LINE, _BLACK_LINE, _LONGEST_LINE = 79, 88, 120
+_TELLING_LINES = 100
 _SCALED = re.compile(r"(kaiming|xavier)_(normal|uniform)_?$")
 _STRING_QUOTE = re.compile(r"^[A-Za-z]*(['\"])(?!\1\1)")
 
@@ -66,9 +67,12 @@ class Source:
 
     @cached_property
     def width(self) -> int:
-        """The line length the author keeps to, as far as the file shows it."""
-        longest = max((len(line.expandtabs(8)) for line in self.text.splitlines()), default=0)
-        return min(max(longest, _SHORTEST_LINE), _LONGEST_LINE)
+        """The line length the author keeps to, as far as the file shows it; Black's where it shows nothing."""
+        lines = [len(line.expandtabs(8)) for line in self.text.splitlines()]
+        longest = max(lines, default=0)
+        if longest <= _PEP8_LINE and len(lines) >= _TELLING_LINES:
+            return _PEP8_LINE
+        return min(max(longest, _BLACK_LINE), _LONGEST_LINE)
 
     def start(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
         """Line and column, both from 1 and in characters, where a node starts."""
