@@ -6,7 +6,7 @@ import math
 import time
 
 import pytest
-from model_builder import DEFAULT, LOADED, UNKNOWN, ZERO, ModelBuilder, kaiming, normal, plain, xavier
+from tests.model_builder import DEFAULT, LOADED, UNKNOWN, ZERO, ModelBuilder, kaiming, normal, plain, xavier
 
 from initlint.analysis import judge, merge, severity_of
 from initlint.knowledge import load_knowledge

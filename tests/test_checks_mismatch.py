@@ -8,7 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, site, xavier
+from tests.model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, site, xavier
 
 from initlint.analysis import judge, merge
 from initlint.checks import CHECKS, run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model_builder import DEFAULT, ModelBuilder, plain, xavier
+from tests.model_builder import DEFAULT, ModelBuilder, plain, xavier
 
 from initlint.analysis import judge
 from initlint.analysis.followers import find_followers

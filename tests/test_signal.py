@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, xavier
+from tests.model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, xavier
 
 from initlint.analysis import judge, severity_of, severity_of_signal
 from initlint.analysis.moments import has_formula, moments
