@@ -287,14 +287,11 @@ def _instance_item(machine: Machine, value: Instance, key: object, node: ast.AST
 
 def set_item(machine: Machine, container: object, key: object, value: object, node: ast.AST, frame: Frame) -> None:
     """``container[key] = value``."""
-    from initlint.source.expressions import is_key
+    from initlint.source.expressions import put
 
     if isinstance(container, DictV):
         machine.touch(container)
-        if is_key(key):
-            container.data[key] = value
-        else:
-            container.open = True
+        put(container, key, value)
     elif isinstance(container, ListV):
         machine.touch(container)
         if isinstance(key, int) and -len(container.data) <= key < len(container.data):

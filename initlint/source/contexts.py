@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -77,7 +78,8 @@ class Contexts:
         self.project = project
         self.knowledge = knowledge
         self.machine = Machine(project, knowledge, budget=BUDGET)
-        self.abandoned: list[str] = []
+        self.tried: set[Definition] = set()
+        self.doubted: set[ast.AST] = set()
 
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
@@ -91,9 +93,9 @@ class Contexts:
         for each in functions:
             if each.name not in mentioned:
                 yield from self._run_function(each)
-        for each in functions:
-            if each.node not in self.machine.called:
-                yield from self._run_function(each)
+        while waiting := [each for each in functions if each.node not in self.machine.called and each not in self.tried]:
+            used = frozenset(name for each in waiting for name in each.words if name != each.name)
+            yield from self._run_function(next((each for each in waiting if each.name not in used), waiting[0]))
         for each in interesting:
             if each.is_class and each.node not in self.machine.called:
                 yield from self._run_class(each)
@@ -136,14 +138,18 @@ class Contexts:
 
     def _run_function(self, definition: Definition) -> Iterator[Model]:
         machine = self.machine
+        self.tried.add(definition)
         function = self._value(definition)
         if not isinstance(function, FunctionV):
             return
         machine.restart(BUDGET)
         frame = Frame(Scope(definition.file))
         returned: list[object] = []
+        before = set(machine.called)
         if self._survives(lambda: returned.append(call_function(machine, function, Arguments([]), definition.node, frame))):
             yield from self._finish(definition.name)
+        else:
+            self._doubt(definition, before)
 
     def _run_class(self, definition: Definition) -> Iterator[Model]:
         machine = self.machine
@@ -159,6 +165,14 @@ class Contexts:
         if isinstance(instance, Instance) and instance.torch_class:
             yield from self._finish(definition.name)
 
+    def _doubt(self, definition: Definition, before: set[ast.AST]) -> None:
+        """A context that could not be followed to its end may initialize whatever it built: that is judged alone, and silently."""
+        reached = self.machine.called - before
+        self.machine.called -= {node for node in reached if isinstance(node, ast.ClassDef)}
+        self.doubted |= reached
+        if os.environ.get("INITLINT_DEBUG"):
+            print("abandoned", definition.name)
+
     def _value(self, definition: Definition) -> object:
         self.machine.restart(BUDGET)
         return module_scope(self.machine, definition.file).data.get(definition.name, ABSENT)
@@ -168,9 +182,7 @@ class Contexts:
         machine = self.machine
         try:
             run()  # type: ignore[operator]
-        except Raised:
-            return bool(machine.instances)
-        except (OutOfBudget, RecursionError):
+        except (Raised, OutOfBudget, RecursionError):
             machine.journal = None
             return False
         finally:
@@ -190,7 +202,7 @@ class Contexts:
         for module in unreached(machine):
             if module not in machine.forwarded and isinstance(module.cls, ClassV):
                 self._forward(module, whole=False)
-        model = Lowering(machine, name).model()
+        model = Lowering(machine, name, self.doubted).model()
         if model.layers:
             yield model
 

@@ -140,11 +140,16 @@ def _dict(machine: Machine, node: ast.Dict, frame: Frame) -> object:
                 made.open = True
             continue
         key = machine.evaluate(key_node, frame)
-        if is_key(key):
-            made.data[key] = value
-        else:
-            made.open = True
+        put(made, key, value)
     return made
+
+
+def put(mapping: DictV, key: object, value: object) -> None:
+    """Set an item; under a key that is not known it is kept under a name of its own."""
+    if not is_key(key):
+        key = f"?{len(mapping.data)}"
+        mapping.open = True
+    mapping.data[key] = value
 
 
 def is_key(value: object) -> bool:
@@ -245,10 +250,8 @@ def _dict_comprehension(machine: Machine, node: ast.DictComp, frame: Frame) -> o
     inner = _comprehension_frame(frame)
     for certain, repeats in _generate(machine, node.generators, inner):
         key = machine.evaluate(node.key, inner)
-        if is_key(key):
-            made.data[key] = machine.evaluate(node.value, inner)
-        if repeats or not certain or not is_key(key):
-            made.open = True
+        put(made, key, machine.evaluate(node.value, inner))
+        made.open |= repeats or not certain
     return made
 
 

@@ -78,10 +78,27 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
         except Raised:
             continue
     made.data = scope.data
+    if is_enumeration(made):
+        _make_members(machine, made, frame)
     for value in made.data.values():
         if isinstance(value, FunctionV) and value.owner is None:
             value.owner = made
     return made
+
+
+def is_enumeration(cls: ClassV) -> bool:
+    """Whether the class is an `enum.Enum` of some kind."""
+    return any(isinstance(base, External) and base.name.startswith("enum.") for base in cls.external_bases)
+
+
+def _make_members(machine: Machine, cls: ClassV, frame: Frame) -> None:
+    """The values assigned in the body of an enumeration become its members."""
+    for name, value in list(cls.data.items()):
+        if name.startswith("_") or isinstance(value, (FunctionV, ClassV)):
+            continue
+        member = Instance(cls, None, 0)
+        member.data.update(name=name, value=value)
+        cls.data[name] = member
 
 
 def implicit_super(frame: Frame) -> object:

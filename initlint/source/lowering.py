@@ -111,8 +111,9 @@ def _reach(module: Instance, access: str | None, name: str) -> str | None:
 class Lowering:
     """Builds one Model from one context."""
 
-    def __init__(self, machine: Machine, name: str) -> None:
+    def __init__(self, machine: Machine, name: str, doubted: set[ast.AST]) -> None:
         self.machine = machine
+        self.doubted = doubted
         self.name = name
         self.knowledge = machine.knowledge
         self.names = names_of(machine, top_modules(machine))
@@ -177,7 +178,7 @@ class Lowering:
         history = self._history(weight, fans)
         groups = module.arguments.get("groups", 1)
         last = history[-1] if history else Initializer("unknown")
-        if module.uncertain or (name.owner is not None and name.owner.uncertain):
+        if self._is_doubtful(module) or (name.owner is not None and self._is_doubtful(name.owner)):
             last = _doubted(last)
         return Layer(
             id=len(self.layers),
@@ -200,6 +201,10 @@ class Lowering:
             owner_site=None if name.owner is None else _class_site(name.owner),
             context=self.name,
         )
+
+    def _is_doubtful(self, module: Instance) -> bool:
+        """Code that was not seen, or not followed to its end, may have initialized it."""
+        return module.uncertain or (isinstance(module.cls, ClassV) and module.cls.node in self.doubted)
 
     def _param(self, module: Instance, name: str) -> ParamV | None:
         value = module.data.get(name)
@@ -227,7 +232,7 @@ class Lowering:
             owner="" if named_owner is None else named_owner.class_name,
             path=f"{path}.{param.name}" if path else param.name,
             site=site,
-            weight=_doubted(last) if owner.uncertain else last,
+            weight=_doubted(last) if self._is_doubtful(owner) else last,
             history=tuple(history[:-1]),
             fan_in=_whole(value_of(fans.true_in)),
             fan_out=_whole(value_of(fans.true_out)),
@@ -241,6 +246,8 @@ class Lowering:
     def _history(self, param: ParamV | None, fans: Fans) -> list[Initializer]:
         history: list[Initializer] = []
         for write in param.data if param is not None else ():
+            if write.source == "loaded" and write.conditional:
+                continue
             if write.function == "scale":
                 made = rescaled(history[-1] if history else Initializer("unknown"), write)
             else:

@@ -139,7 +139,7 @@ def _sorted(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame)
 
 
 def _dict(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    from initlint.source.expressions import is_key
+    from initlint.source.expressions import put
 
     made = DictV({}, open_=arguments.open)
     if arguments.positional:
@@ -150,8 +150,8 @@ def _dict(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -
         else:
             pairs = elements(machine, source, node, frame)
             for pair in pairs or ():
-                if isinstance(pair, tuple) and len(pair) == 2 and is_key(pair[0]):
-                    made.data[pair[0]] = pair[1]
+                if isinstance(pair, tuple) and len(pair) == 2:
+                    put(made, pair[0], pair[1])
                 else:
                     made.open = True
             made.open |= pairs is None

@@ -12,7 +12,8 @@ from initlint.source.imports import import_from, import_names
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.operators import binary
 from initlint.source.sequences import elements, unpacked
-from initlint.source.values import ABSENT, UNKNOWN, External, ListV, ParamV, Scope, TensorV, truth
+from initlint.source.torch_modules import append_all
+from initlint.source.values import ABSENT, UNKNOWN, External, Instance, ListV, ParamV, Scope, TensorV, truth
 
 _MOST_ROUNDS = 400
 _MOST_WHILE = 64
@@ -76,6 +77,9 @@ def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
         machine.touch(old)
         old.data = old.data + (items or [])
         old.repeats |= items is None or (isinstance(value, ListV) and value.repeats)
+        return Flow.NEXT
+    if isinstance(old, Instance) and old.torch_class and isinstance(node.op, ast.Add):
+        append_all(machine, old, elements(machine, value, node, frame) or [])
         return Flow.NEXT
     assign(machine, target, binary(machine, type(node.op), old, value, node, frame), frame)
     return Flow.NEXT

@@ -304,7 +304,7 @@ def torch_attribute(instance: Instance, name: str) -> object:
     if name in instance.arguments and instance.torch_class not in (MODULE, None):
         return instance.arguments[name]
     if name == "training":
-        return True
+        return UNKNOWN
     if name == "_modules":
         return DictV(dict(children(instance)))
     if name == "_parameters":
