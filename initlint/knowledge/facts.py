@@ -15,14 +15,19 @@ Family = Literal[
 class Activation:
     """One activation function.
 
-    `spellings` are dotted names (``torch.nn.ReLU``, ``torch.nn.functional.relu``, ``Tensor.relu_``). `parameters` are the numeric ones in the order of the module's signature, with defaults; `functional_parameters`
-    those of the functional after the input. `bands` are the intervals of gain that match, `gain` the one to write,
-    `second_moment_gain` 1/sqrt(E f(z)^2). For leaky rectifiers `bands` and gains are relative to sqrt(2 / (1 +
-    slope^2)) when `slope_parameter` names the slope. `exempt` says that no initializer is ever wrong before it (its
-    bands are then everything). `nonlinearity` is what `calculate_gain` calls it, None if it knows none. `recommended`
-    is the call to write: `function`, and its arguments; `a = "slope"` stands for the activation's own slope,
-    `calculate_gain = "tanh"` for ``gain=nn.init.calculate_gain('tanh')``. `output_gain` and `output_recommended` take
-    the place of `gain` and `recommended` where the activation is the model's output; None: nothing changes there.
+    `spellings` are dotted names (``torch.nn.ReLU``, ``torch.nn.functional.relu``, ``Tensor.relu_``). `parameters` are
+    the numeric ones in the order of the module's signature, with defaults; `functional_parameters` those of the
+    functional after the input.
+
+    `bands` are the intervals of gain that match, `gain` the one to write, `second_moment_gain` 1 / sqrt(E f(z)^2).
+    Where `slope_parameter` names the slope of a leaky rectifier, they are relative to sqrt(2 / (1 + slope^2)).
+    `exempt` says that no initializer is ever wrong before it (its bands are then everything). `nonlinearity` is what
+    `calculate_gain` calls it, None if it knows none.
+
+    `recommended` is the call to write: `function`, and its arguments; `a = "slope"` stands for the activation's own
+    slope, `calculate_gain = "tanh"` for ``gain=nn.init.calculate_gain('tanh')``. `output_gain` and
+    `output_recommended` take the place of `gain` and `recommended` where the activation is the model's output; None:
+    nothing changes there.
     """
 
     name: str
