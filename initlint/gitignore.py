@@ -64,36 +64,43 @@ def parse(line: str) -> Pattern | None:
     if text.startswith(("\\#", "\\!")):
         text = text[1:]
     folders_only = text.endswith("/")
-    text = text.rstrip("/")
+    text = text.removesuffix("/")
     if not text:
         return None
     anchored = "/" in text
     prefix = "" if anchored else "(?:.*/)?"
-    return Pattern(re.compile(prefix + _translate(text.lstrip("/"))), negated, folders_only)
+    try:
+        expression = re.compile(prefix + _translate(text.removeprefix("/")))
+    except re.error:  # an impossible range such as [z-a] matches nothing
+        return None
+    return Pattern(expression, negated, folders_only)
 
 
 def _translate(glob: str) -> str:
     """The regular expression of a git glob: ``*`` stays within a part of a path, ``**`` crosses them."""
-    tokens = re.compile(
-        r"(?P<lead>^\*\*/)|(?P<mid>/\*\*/)|(?P<tail>/\*\*$)|(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[[^\]]+\])"
-    )
+    *parts, last = glob.split("/")
+    folders = "".join("(?:.*/)?" if part == "**" else f"{_part(part)}/" for part in parts)
+    return folders + (".+" if last == "**" else _part(last))
+
+
+def _part(glob: str) -> str:
+    """The regular expression of one part of a path."""
     out, position = [], 0
-    for match in tokens.finditer(glob):
-        out.append(_literal(glob[position : match.start()]))
-        out.append(_piece(match))
+    for match in re.finditer(r"\\.|\*+|\?|\[!?\]?[^\]]*\]", glob):
+        out += re.escape(glob[position : match.start()]), _piece(match.group())
         position = match.end()
-    out.append(_literal(glob[position:]))
-    return "".join(out)
+    return "".join([*out, re.escape(glob[position:])])
 
 
-def _piece(match: re.Match[str]) -> str:
-    if match.lastgroup == "set":
-        inner = match.group()[1:-1]
-        inner = "^" + inner[1:] if inner[0] in "!^" else inner
-        return "[" + inner.replace("\\", "\\\\") + "]"
-    pieces = {"lead": "(?:.*/)?", "mid": "/(?:.*/)?", "tail": "/.*", "stars": "[^/]*", "one": "[^/]"}
-    return pieces[match.lastgroup or "stars"]
+def _piece(piece: str) -> str:
+    if piece.startswith("["):
+        inner = piece[1:-1]
+        negation = "^" if inner[:1] in {"!", "^"} else ""
+        return f"(?!/)[{negation}{_escaped_set(inner[len(negation) :])}]"
+    if piece.startswith("\\"):
+        return re.escape(piece[1])
+    return "[^/]" if piece == "?" else "[^/]*"
 
 
-def _literal(text: str) -> str:
-    return re.escape(re.sub(r"\\(.)", r"\1", text))
+def _escaped_set(inner: str) -> str:
+    return inner.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace("^", "\\^")

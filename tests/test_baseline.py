@@ -59,7 +59,9 @@ def test_each_occurrence_is_known_once(tmp_path: Path) -> None:
     assert fresh == (finding(4),)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "findings": [1]}', '{"version": 2}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "findings": [1]}', '{"version": 2}']
+)
 def test_a_file_that_is_no_baseline(tmp_path: Path, text: str) -> None:
     path = tmp_path / "baseline.json"
     path.write_text(text, encoding="utf-8")

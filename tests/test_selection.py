@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rule_pages import RULES
+from sample_rules import RULES
 
 from initlint.errors import InitlintError
 from initlint.selection import Layer, Selection, covers

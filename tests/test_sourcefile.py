@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,7 @@ def test_the_mode_stays(tmp_path: Path) -> None:
     write_all([(source, "a = 2\n")])
     assert source.path.stat().st_mode & 0o777 == 0o751
     assert source.path.read_text(encoding="utf-8") == "a = 2\n"
-    assert os.listdir(tmp_path) == ["a.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.py"]
 
 
 def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
@@ -127,4 +126,4 @@ def test_a_write_that_fails_leaves_the_file_and_no_litter(tmp_path: Path, monkey
     with pytest.raises(InitlintError, match="No space left"):
         write_all([(source, "a = 2\n")])
     assert source.path.read_bytes() == b"a = 1\n"
-    assert os.listdir(tmp_path) == ["a.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.py"]

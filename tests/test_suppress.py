@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
-from rule_pages import RULES
+from sample_rules import RULES
 
 from initlint.fix.edits import apply
 from initlint.model import Finding, Severity, Site
