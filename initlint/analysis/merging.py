@@ -14,8 +14,9 @@ from initlint.model import Follower, Judgement, Layer
 def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
     """Merge what several models say of the same (site, owner, path), in order of first appearance.
 
-    Silence wins: a layer is a mismatch only where every context in which something judges it says so, and no context
-    loads it, initializes it in a band that would match, or fills it with what is not known. Among mismatches the most
+    A context that loads the weights says nothing about those that do not. Among these silence wins: a layer is a mismatch only
+    where every context in which something judges it says so, and no context initializes it in a band that would match or
+    fills it with what is not known. Among mismatches the most
     severe context speaks (then the longest chain, then the first), with the followers of all of them.
     """
     groups: dict[tuple[object, ...], list[Judgement]] = {}
@@ -26,7 +27,8 @@ def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
 
 
 def _merged(group: list[Judgement]) -> Judgement:
-    return replace(_speaker(group), followers=tuple(_followers(group)))
+    trained = [found for found in group if not _is_loaded(found)]
+    return replace(_speaker(trained or group), followers=tuple(_followers(group)))
 
 
 def _followers(group: list[Judgement]) -> Iterable[Follower]:
@@ -42,7 +44,7 @@ def _speaker(group: list[Judgement]) -> Judgement:
     mismatches = [found for found in group if found.verdict == "mismatch"]
     if not mismatches:
         return min(group, key=lambda found: _QUIET[found.verdict])
-    for silent in (_is_unreadable, _is_match, _is_loaded, _is_pardoned):
+    for silent in (_is_unreadable, _is_match, _is_pardoned):
         if (found := next(filter(silent, group), None)) is not None:
             return found
     bands = tuple(band for found in mismatches for band in found.bands)

@@ -112,7 +112,7 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
         "init": {
             "source": layer.weight.source,
             "function": layer.weight.function,
-            "gain": layer.weight.gain,
+            "gain": _promised_gain(layer.weight),
             "line": layer.weight.site.line if layer.weight.site else None,
         },
         "followed_by": [_follower(follower) for follower in judgement.followers],
@@ -123,6 +123,12 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
         },
         "verdict": judgement.verdict,
     }
+
+
+def _promised_gain(init: Initializer) -> float | None:
+    """The gain an initializer names; where it names none, what its standard deviation makes of the layer's fan."""
+    named = init.source == "default" or (init.function or "").startswith(("kaiming", "xavier", "orthogonal"))
+    return init.gain if named or init.effective_gain is None else init.effective_gain
 
 
 def _follower(follower: Follower) -> dict[str, object]:

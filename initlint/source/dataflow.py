@@ -42,7 +42,9 @@ class Graph:
         params: tuple[tuple[str, float], ...] = (),
         place: Place | None = None,
     ) -> int:
-        """Append an op and return its position."""
+        """Append an op and return its position; what is computed from constants alone is a constant."""
+        if inputs and kind != "layer" and all(self.nodes[each].kind == "constant" for each in inputs):
+            kind = "constant"
         self.nodes.append(Node(kind, name, inputs, layer, params, place))
         return len(self.nodes) - 1
 
@@ -50,6 +52,8 @@ class Graph:
         """The product of two tensors: a hand-written activation where both come from one tensor, else a gate."""
         if left == right:
             return self.squared(left, place)
+        if self.is_constant(left) or self.is_constant(right):
+            return self.add("scale", "mul", (right if self.is_constant(left) else left,), place=place)
         for base, other in ((left, right), (right, left)):
             path = self._pointwise_path(other, base)
             if path is None:
@@ -72,6 +76,16 @@ class Graph:
             self._fuse([op])
             return self.add("activation", "relu_squared", node.inputs, place=place)
         return self.add("opaque", "square", (op,), place=place)
+
+    def sum(self, left: int, right: int, place: Place | None) -> int:
+        """The sum of two tensors; a constant one only shifts the other."""
+        if self.is_constant(left) or self.is_constant(right):
+            return self.add("shift", "add", (right if self.is_constant(left) else left,), place=place)
+        return self.add("add", "add", (left, right), place=place)
+
+    def is_constant(self, op: int) -> bool:
+        """Whether neither an input nor a parameter of the model is in it: masks, grids, anchors."""
+        return self.nodes[op].kind == "constant"
 
     def _fuse(self, ops: list[int]) -> None:
         """What has become part of a later op consumes nothing any more."""

@@ -10,7 +10,7 @@ from initlint.source.attributes import get_attribute, get_item
 from initlint.source.functions import make_function
 from initlint.source.machine import Frame, Machine
 from initlint.source.operators import binary, compare, unary
-from initlint.source.sequences import elements
+from initlint.source.sequences import elements, repeats
 from initlint.source.values import (
     ABSENT,
     UNKNOWN,
@@ -238,20 +238,20 @@ def _formatted(machine: Machine, node: ast.JoinedStr, frame: Frame) -> object:
 def _comprehension(machine: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, frame: Frame) -> object:
     made = ListV([], "set" if isinstance(node, ast.SetComp) else "list")
     inner = _comprehension_frame(frame)
-    for certain, repeats in _generate(machine, node.generators, inner):
+    for certain, several in _generate(machine, node.generators, inner):
         value = machine.evaluate(node.elt, inner)
         made.data.append(value if certain else machine.join([value, ABSENT]))
-        made.repeats |= repeats
+        made.repeats |= several
     return made
 
 
 def _dict_comprehension(machine: Machine, node: ast.DictComp, frame: Frame) -> object:
     made = DictV({})
     inner = _comprehension_frame(frame)
-    for certain, repeats in _generate(machine, node.generators, inner):
+    for certain, several in _generate(machine, node.generators, inner):
         key = machine.evaluate(node.key, inner)
         put(made, key, machine.evaluate(node.value, inner))
-        made.open |= repeats or not certain
+        made.open |= several or not certain
     return made
 
 
@@ -268,8 +268,8 @@ def _generate(machine: Machine, generators: list[ast.comprehension], frame: Fram
     iterable = machine.evaluate(head.iter, frame)
     items = elements(machine, iterable, head, frame)
     unknown = items is None
-    repeats = unknown or (isinstance(iterable, ListV) and iterable.repeats)
-    machine.repeating += repeats
+    many = unknown or repeats(iterable)
+    machine.repeating += many
     try:
         for item in [UNKNOWN] if items is None else list(items):
             if item is ABSENT:
@@ -283,11 +283,11 @@ def _generate(machine: Machine, generators: list[ast.comprehension], frame: Fram
             certain = None not in verdicts
             if rest:
                 for inner_certain, inner_repeats in _generate(machine, rest, frame):
-                    yield certain and inner_certain, repeats or inner_repeats
+                    yield certain and inner_certain, many or inner_repeats
             else:
-                yield certain, repeats
+                yield certain, many
     finally:
-        machine.repeating -= repeats
+        machine.repeating -= many
 
 
 def _walrus(machine: Machine, node: ast.NamedExpr, frame: Frame) -> object:

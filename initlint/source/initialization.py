@@ -51,7 +51,7 @@ _EMPTY = frozenset({"empty", "empty_like", "new_empty", "new", "Tensor", "FloatT
 
 def fresh_tensor(machine: Machine, name: str, bound: dict[str, object], arguments: Arguments, place: Place) -> TensorV:
     """``torch.randn(...)`` and its kin: a tensor that knows how it was filled, and its shape."""
-    op = machine.graph.add("input", name, place=place)
+    op = machine.graph.add("constant", name, place=place)
     shape = _shape_argument(name, arguments)
     if name in _EMPTY:
         first = arguments.positional[0] if arguments.positional else None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
 _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
+_LOWERED = {"fused": "transparent", "shift": "transparent", "constant": "input"}
 _FANS = {"conv": "conv", "conv_transpose": "conv_transpose", "linear": "linear"}
 
 
@@ -144,7 +145,7 @@ class Lowering:
 
     def _op(self, index: int) -> Op:
         node = self.machine.graph.nodes[index]
-        kind = "transparent" if node.kind in ("fused", "shift") else node.kind
+        kind = _LOWERED.get(node.kind, node.kind)
         layer = self.ids.get(node.layer) if node.layer is not None and node.kind == "layer" else None
         if node.kind == "layer" and layer is None:
             kind = "opaque"

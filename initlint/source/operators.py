@@ -168,27 +168,27 @@ def _symbolic(kind: type[ast.operator], left: object, right: object) -> object:
 
 
 def _sequence(machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame) -> object:
-    from initlint.source.sequences import elements
+    from initlint.source.sequences import elements, repeats
 
     items = list(left.data) if isinstance(left, ListV) else list(left) if isinstance(left, tuple) else []
-    repeats = isinstance(left, ListV) and left.repeats
+    many = repeats(left)
     if kind is ast.Mult:
         if isinstance(right, int) and not isinstance(right, bool):
             items = items * min(right, _MOST_LENGTH // max(len(items), 1))
         else:
-            repeats = True
+            many = True
     elif kind is ast.Add:
         others = elements(machine, right, node, frame)
         if others is None:
-            repeats, items = True, [*items, UNKNOWN]
+            many, items = True, [*items, UNKNOWN]
         else:
             items += others
-            repeats |= isinstance(right, ListV) and right.repeats
+            many |= repeats(right)
     else:
         return UNKNOWN
-    if isinstance(left, tuple) and not repeats:
+    if isinstance(left, tuple) and not many:
         return tuple(items)
-    return ListV(items, repeats=repeats)
+    return ListV(items, repeats=many)
 
 
 def unary(machine: Machine, kind: type[ast.unaryop], value: object, node: ast.AST, frame: Frame) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from initlint.source.attributes import get_attribute, set_attribute
 from initlint.source.escape import escape
 from initlint.source.machine import Frame, Machine
-from initlint.source.sequences import elements
+from initlint.source.sequences import elements, repeats
 from initlint.source.values import (
     ABSENT,
     UNKNOWN,
@@ -81,14 +81,14 @@ def _enumerate(machine: Machine, arguments: Arguments, node: ast.AST, frame: Fra
     start = arguments.get(1, "start", 0)
     if items is None:
         return UNKNOWN
-    repeats = isinstance(source, ListV) and source.repeats
+    many = repeats(source)
     made: list[object] = []
     for index, item in enumerate(items):
-        position: object = UNKNOWN if repeats or not isinstance(start, int) else start + index
+        position: object = UNKNOWN if many or not isinstance(start, int) else start + index
         made.append(ABSENT if item is ABSENT else (position, _present(machine, item)))
         if isinstance(item, Choice) and ABSENT in item.alternatives:
             made[-1] = machine.join([made[-1], ABSENT])
-    return ListV(made, repeats=repeats)
+    return ListV(made, repeats=many)
 
 
 def _present(machine: Machine, item: object) -> object:
@@ -99,14 +99,17 @@ def _present(machine: Machine, item: object) -> object:
 
 def _zip(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     columns = [elements(machine, each, node, frame) for each in arguments.positional]
-    known = [column for column in columns if column is not None]
-    if not known:
+    many = [column is None or repeats(each) for each, column in zip(arguments.positional, columns, strict=True)]
+    if all(column is None for column in columns):
         return UNKNOWN
-    if all(each is UNKNOWN or isinstance(each, Sym) or (isinstance(each, ListV) and each.repeats) for each in arguments.positional):
+    if all(many):
         return ListV([tuple(column[0] if column else UNKNOWN for column in columns)], repeats=True)
-    length = min(len(column) for column in known)
-    rows = [tuple(UNKNOWN if column is None else column[index] for column in columns) for index in range(length)]
-    return ListV(list(rows), repeats=any(isinstance(each, ListV) and each.repeats for each in arguments.positional))
+    length = min(len(column) for column, several in zip(columns, many, strict=True) if column is not None and not several)
+
+    def cell(index: int, column: list[object] | None) -> object:
+        return UNKNOWN if not column else column[min(index, len(column) - 1)]
+
+    return ListV([tuple(cell(index, column) for column in columns) for index in range(length)])
 
 
 def _as_list(kind: str) -> Callable[..., object]:
@@ -117,12 +120,12 @@ def _as_list(kind: str) -> Callable[..., object]:
         items = elements(machine, source, node, frame)
         if items is None:
             return UNKNOWN
-        repeats = isinstance(source, ListV) and source.repeats
-        if kind == "tuple" and not repeats:
+        many = repeats(source)
+        if kind == "tuple" and not many:
             return tuple(items)
         if kind == "reversed":
-            return ListV(items[::-1], repeats=repeats)
-        return ListV(items, "list" if kind == "tuple" else kind, repeats=repeats)
+            return ListV(items[::-1], repeats=many)
+        return ListV(items, "list" if kind == "tuple" else kind, repeats=many)
 
     return make
 

@@ -38,7 +38,14 @@ def elements(machine: Machine, value: object, node: ast.AST, frame: Frame) -> li
         return _instance_elements(machine, value, node, frame)
     if isinstance(value, Choice):
         return _choice_elements(machine, value, node, frame)
+    if isinstance(value, TensorV):
+        return [TensorV(machine.graph.add("transparent", "getitem", (value.op,)), param=value.param)]
     return None
+
+
+def repeats(value: object) -> bool:
+    """Whether the elements that are known stand for an unknown number of them."""
+    return isinstance(value, TensorV) or (isinstance(value, ListV) and value.repeats)
 
 
 def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: Frame) -> list[object] | None:
@@ -83,7 +90,8 @@ def unpacked(machine: Machine, value: object, count: int, starred: int | None) -
         parts = [unpacked(machine, each, count, starred) for each in value.alternatives if each is not ABSENT]
         return [machine.join(list(column)) for column in zip(*parts, strict=True)]
     elif isinstance(value, TensorV):
-        return [value] * count
+        parts = [machine.graph.add("transparent", "getitem", (value.op,)) for _ in range(count)]
+        return [TensorV(part, param=value.param) for part in parts]
     elif isinstance(value, (ParamV, View)):
         return [View(value.param if isinstance(value, View) else value, whole=False)] * count
     if items is not None and starred is not None and len(items) >= count - 1:

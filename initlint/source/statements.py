@@ -11,7 +11,7 @@ from initlint.source.functions import bind_class, decorated, make_function
 from initlint.source.imports import import_from, import_names
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.operators import binary
-from initlint.source.sequences import elements, unpacked
+from initlint.source.sequences import elements, repeats, unpacked
 from initlint.source.torch_modules import append_all
 from initlint.source.values import ABSENT, UNKNOWN, External, Instance, ListV, ParamV, Scope, TensorV, truth
 
@@ -76,7 +76,7 @@ def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
         items = elements(machine, value, node, frame)
         machine.touch(old)
         old.data = old.data + (items or [])
-        old.repeats |= items is None or (isinstance(value, ListV) and value.repeats)
+        old.repeats |= items is None or repeats(value)
         return Flow.NEXT
     if isinstance(old, Instance) and old.torch_class and isinstance(node.op, ast.Add):
         append_all(machine, old, elements(machine, value, node, frame) or [])
@@ -120,8 +120,8 @@ def _for(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     iterable = machine.evaluate(node.iter, frame)
     items = elements(machine, iterable, node, frame)
     unknown = items is None
-    repeats = unknown or (isinstance(iterable, ListV) and iterable.repeats)
-    machine.repeating += repeats
+    many = unknown or repeats(iterable)
+    machine.repeating += many
     try:
         for item in ([UNKNOWN] if items is None else list(items))[:_MOST_ROUNDS]:
             if item is ABSENT:
@@ -133,7 +133,7 @@ def _for(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
             if flow is Flow.RETURN:
                 return flow
     finally:
-        machine.repeating -= repeats
+        machine.repeating -= many
     return machine.execute(node.orelse, frame)
 
 

@@ -175,7 +175,8 @@ def scaled_draw(drawn: Write | None, factor: float | None, other: object, name: 
 
 def _divide(machine: Machine, left: object, right: object, place: Place) -> TensorV:
     if isinstance(left, TensorV) and isinstance(right, TensorV) and left.param is None and right.param is None:
-        return TensorV(machine.graph.add("gate", "div", (left.op, right.op), place=place))
+        constant = machine.graph.is_constant(right.op)
+        return TensorV(machine.graph.add("scale" if constant else "gate", "div", (left.op,) if constant else (left.op, right.op), place=place))
     if not is_tensor(left):
         return TensorV(machine.graph.add("opaque", "div", (as_tensor(machine, right).op,), place=place))
     return scaled(machine, left, right, place, "div")
@@ -184,7 +185,7 @@ def _divide(machine: Machine, left: object, right: object, place: Place) -> Tens
 def _add(machine: Machine, left: object, right: object, place: Place) -> TensorV:
     tensors = [each for each in (left, right) if isinstance(each, TensorV) and each.param is None]
     if len(tensors) == 2:
-        return TensorV(machine.graph.add("add", "add", (tensors[0].op, tensors[1].op), place=place))
+        return TensorV(machine.graph.sum(tensors[0].op, tensors[1].op, place))
     signal, other = (left, right) if tensors and tensors[0] is left else (right, left) if tensors else (left, right)
     source = as_tensor(machine, signal)
     if other is UNKNOWN or isinstance(other, (Choice, Instance)):
