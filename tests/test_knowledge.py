@@ -172,7 +172,7 @@ def test_braces_multiply() -> None:
         ("0.5", 0.5),
         ("-1", -1.0),
         ("sqrt(5)", 5**0.5),
-        ("1 / sqrt(3)", 3**-0.5),
+        ("1 / sqrt(3)", 1 / 3**0.5),
         ("1 / sqrt(fan_in)", "1 / sqrt(fan_in)"),
     ],
 )
