@@ -426,7 +426,7 @@ def test_an_index_that_depends_on_arguments_is_never_written() -> None:
             "layers = [nn.Linear(8, 8)]",
             "if norm:",
             "    layers.append(nn.BatchNorm1d(8))",
-            "layers += [nn.ReLU(), nn.Linear(8, 9)]",
+            "layers += [nn.ReLU(), nn.Linear(8, 9), nn.Flatten()]",
             "self.net = nn.Sequential(*layers)",
         )
     )

@@ -112,16 +112,15 @@ def kind_of(layer: Layer) -> str:
 
 
 def _disagree(judgement: Judgement, activations: Mapping[str, Activation]) -> bool:
-    """Whether another activation that has an opinion runs into the same output and is not the one that decided."""
-    decisive = judgement.decisive
+    """Whether activations that have an opinion on one output ask for different calls."""
     opinions = {
-        (one.activation, one.params, one.output)
+        (tuple(sorted(_recommended(one, activation).items())), _slope(one, activation))
         for one in judgement.followers
         if not (one.normalized or one.gated)
-        and one.activation in activations
-        and not activations[one.activation].exempt
+        and (activation := activations.get(one.activation)) is not None
+        and not activation.exempt
     }
-    return decisive is not None and bool(opinions - {(decisive.activation, decisive.params, decisive.output)})
+    return len(opinions) > 1
 
 
 def _recommended(follower: Follower, activation: Activation) -> Mapping[str, str | float]:

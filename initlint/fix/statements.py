@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from initlint.fix.containers import count_layers, holds_only, is_exact, is_keyed, is_last
 from initlint.fix.place import Access, Place, read_access
 from initlint.fix.recommend import Call, Refusal, kind_of
-from initlint.fix.spelling import Source, Spelling
+from initlint.fix.spelling import Spelling
 from initlint.model import Layer
 
-_CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
 _VARIABLES = ("layer", "module", "m")
 
 
@@ -103,16 +102,16 @@ def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> _Loop 
     direct = all(len(access.trail) == 1 for access, _ in siblings) and all(
         len(one.place.access.trail) == 1 for one in group
     )
-    value, source = group[0].place.value, group[0].place.source
-    if _counted(value, kinds, source) != len(group) and not siblings:
+    place = group[0].place
+    if not siblings and count_layers(place.value, kinds, place.source) != len(group):
         return None
-    keyed = isinstance(value, ast.Call) and _callee(value) == "ModuleDict"
-    wanted_kinds = () if _holds_only(group[0].place, kinds) else kinds
+    keyed = is_keyed(place.value)
+    wanted_kinds = () if holds_only(place, kinds) else kinds
     if not others and direct:
         return _Loop(f"{root}.values()" if keyed else root, wanted_kinds)
     if not others and not any(layer.owner != group[0].layer.owner for layer in census):
         return _Loop(f"{root}.modules()", kinds)
-    if direct and not keyed and len(others) == 1 and _is_last(value, others[0][1], source):
+    if direct and len(others) == 1 and is_last(place, others[0][1]):
         return _Loop(f"{root}[:-1]", wanted_kinds)
     return None
 
@@ -129,132 +128,6 @@ def _siblings(root: str, member: Wanted, census: Sequence[Layer]) -> list[tuple[
         if access is not None and access.root_text == root:
             found.append((access, layer))
     return found
-
-
-def is_exact(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> bool:
-    """Whether a trail names the same module however the code that built `value` is parametrized."""
-    for step in trail:
-        element = _element(value, step, source)
-        if element is None:
-            return False
-        value = element
-    return not isinstance(value, ast.IfExp | ast.BoolOp)
-
-
-def _element(value: ast.expr, step: str | int, source: Source) -> ast.expr | None:
-    """The expression behind one step into a container that is written out, None where it is not."""
-    if not isinstance(value, ast.Call):
-        return None
-    if _callee(value) not in _CONTAINERS | {"__init__"}:
-        returned = _returned(value, source)
-        return None if returned is None else _element(returned, step, source)
-    named = dict(_named(value))
-    if named:
-        return named.get(step) if isinstance(step, str) else dict(enumerate(named.values())).get(step)
-    position = int(step) if isinstance(step, str) and step.isdecimal() else step
-    elements = _positional(value)
-    if isinstance(position, str) or position < 0 or position >= len(elements):
-        return None
-    if any(isinstance(one, ast.Starred) for one in elements[: position + 1]):
-        return None
-    return elements[position]
-
-
-def _positional(call: ast.Call) -> list[ast.expr]:
-    match call.args:
-        case [ast.List(elts=elements) | ast.Tuple(elts=elements)]:
-            return elements
-        case _:
-            return call.args
-
-
-def _named(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
-    """The names and modules of a ModuleDict or of a Sequential built from an OrderedDict."""
-    match call.args:
-        case [ast.Dict(keys=keys, values=values)]:
-            for key, value in zip(keys, values, strict=True):
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield key.value, value
-        case [ast.Call(args=[ast.List(elts=pairs)]) as inner] if _callee(inner) == "OrderedDict":
-            for pair in pairs:
-                match pair:
-                    case ast.Tuple(elts=[ast.Constant(value=str(name)), value]):
-                        yield name, value
-                    case _:
-                        return
-        case _:
-            return
-
-
-def _returned(call: ast.Call, source: Source) -> ast.expr | None:
-    """What a function of this file returns, if its only return writes a container out."""
-    name = _callee(call)
-    found = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef) and node.name == name]
-    if len(found) != 1:
-        return None
-    returns = [node for node in ast.walk(found[0]) if isinstance(node, ast.Return)]
-    value = returns[0].value if len(returns) == 1 else None
-    return value if isinstance(value, ast.Call) and _callee(value) in _CONTAINERS else None
-
-
-def _callee(call: ast.Call) -> str:
-    match call.func:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case _:
-            return ""
-
-
-def _counted(value: ast.expr, kinds: tuple[str, ...], source: Source) -> int | None:
-    """How many layers of some kinds a container that is written out holds; None if it is not."""
-    if not isinstance(value, ast.Call) or _callee(value) not in _CONTAINERS:
-        return None
-    elements = _positional(value) if not dict(_named(value)) else [one for _, one in _named(value)]
-    calls = [one for one in elements if isinstance(one, ast.Call)]
-    if len(calls) != len(elements) or any(_returned(one, source) is not None for one in calls):
-        return None
-    return sum(_callee(node) in kinds for one in calls for node in ast.walk(one) if isinstance(node, ast.Call))
-
-
-def _holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
-    """Whether every element of a ModuleList is written as a call of one of some kinds."""
-    if not isinstance(place.value, ast.Call) or _callee(place.value) != "ModuleList" or place.function is None:
-        return False
-    match place.value.args:
-        case [ast.ListComp(elt=element) | ast.GeneratorExp(elt=element)]:
-            elements = [element]
-        case [ast.List(elts=written)]:
-            elements = list(written)
-        case []:
-            elements = []
-        case _:
-            return False
-    elements += list(_appended(place))
-    return bool(elements) and all(isinstance(one, ast.Call) and _callee(one) in kinds for one in elements)
-
-
-def _appended(place: Place) -> Iterator[ast.expr]:
-    for node in ast.walk(place.definition or place.source.tree):
-        match node:
-            case ast.Call(func=ast.Attribute(value=holder, attr="append" | "extend" | "insert"), args=[*_, element]):
-                if ast.unparse(holder) == place.access.root_text:
-                    yield element
-            case _:
-                pass
-
-
-def _is_last(value: ast.expr, layer: Layer, source: Source) -> bool:
-    """Whether a layer is written as the last element of a container."""
-    if not isinstance(value, ast.Call) or _callee(value) not in _CONTAINERS:
-        return False
-    elements = _positional(value)
-    match elements[-1:]:
-        case [ast.Call() as last]:
-            return source.contains(last, layer.site)
-        case [ast.BinOp(op=ast.Add(), right=ast.List(elts=[*_, ast.Call() as last]))]:
-            return source.contains(last, layer.site)
-        case _:
-            return False
 
 
 @dataclass(frozen=True, slots=True)
