@@ -21,8 +21,8 @@ from initlint.model import Site
 class Observer(Protocol):
     """Sees every tensor that a call makes."""
 
-    def __call__(self, call: int, tensor: torch.Tensor) -> None:
-        """`tensor` was made by the call with that number."""
+    def __call__(self, call: Call, tensor: torch.Tensor) -> None:
+        """`tensor` was made by `call`."""
 
 
 class Execution(TorchFunctionMode):
@@ -47,11 +47,11 @@ class Execution(TorchFunctionMode):
         """The output of `model`; what it raises is the user's error."""
         names = [*(f"args.{position}" for position in range(len(args))), *kwargs]
         for name, value in zip(names, (*args, *kwargs.values()), strict=True):
-            for tensor in _tensors(value):
+            for tensor in tensors_in(value):
                 self._append(Call(len(self.calls), "input", name), tensor)
         with _intercepted_modules(self._call_module), self:
             output = model(*args, **kwargs)
-        for tensor in _tensors(output):
+        for tensor in tensors_in(output):
             self.calls.append(Call(len(self.calls), "output", "output", (self._stand_in(tensor),)))
         return output
 
@@ -68,7 +68,7 @@ class Execution(TorchFunctionMode):
             return func(*args, **kwargs)
         before = self._replaced(args), self._replaced(kwargs)
         result = func(*args, **kwargs)
-        tensors = _tensors(result)
+        tensors = tensors_in(result)
         if tensors:
             site = call_site(sys._getframe(1))
             call = Call(len(self.calls), "function", function_name(func), *before, site=site)
@@ -89,7 +89,7 @@ class Execution(TorchFunctionMode):
             self._inside_leaf -= 1
         site: Site | None = call_site(sys._getframe(1))
         name = class_name(type(module))
-        self._append(Call(len(self.calls), "module", name, *before, module=module, path=path, site=site), *_tensors(result))
+        self._append(Call(len(self.calls), "module", name, *before, module=module, path=path, site=site), *tensors_in(result))
         return result
 
     def _append(self, call: Call, *tensors: torch.Tensor) -> None:
@@ -101,7 +101,7 @@ class Execution(TorchFunctionMode):
                 self.calls.append(Call(maker, "function", "operator.getitem", (Result(call.id), index), site=call.site))
             self._made[id(tensor)] = (maker, tensor)
             if self._observer is not None:
-                self._observer(maker, tensor)
+                self._observer(self.calls[maker], tensor)
 
     def _stand_in(self, value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
@@ -120,7 +120,7 @@ class Execution(TorchFunctionMode):
         return self._stand_in(value)
 
 
-def _tensors(value: Any) -> list[torch.Tensor]:
+def tensors_in(value: Any) -> list[torch.Tensor]:
     """The tensors inside a result: of tuples and dicts, of registered output classes and of plain objects' fields."""
     found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
     if not found and hasattr(value, "__dict__"):

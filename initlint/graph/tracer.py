@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
 import torch
 from torch import nn
 
 from initlint.graph.calls import Call
 from initlint.graph.execution import Execution, Observer
+from initlint.graph.inputs import Inputs
 from initlint.graph.layers import Found, class_site, find_layers
 from initlint.graph.lowering import Lowered, Lowering, Use
 from initlint.graph.modes import running
@@ -19,19 +18,6 @@ from initlint.graph.symbolic import trace_symbolically
 from initlint.graph.weights import read_initializer
 from initlint.knowledge import Knowledge
 from initlint.model import Layer, Model
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a forward pass is called with; `synthetic` says that initlint made it up."""
-
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = None  # type: ignore[assignment]
-    synthetic: bool = False
-
-    def __post_init__(self) -> None:
-        if self.kwargs is None:
-            object.__setattr__(self, "kwargs", {})
 
 
 @dataclass(frozen=True, slots=True)

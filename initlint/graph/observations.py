@@ -1,0 +1,125 @@
+"""What was measured, as events of the model: numbers and places, without a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from initlint.analysis.wiring import Wiring, wire
+from initlint.graph.measure import Activity, Measurement, Signal
+from initlint.model import Chain, Event, Judgement, Layer, Model, Site
+
+MEASURED_CHAIN = "measured-chain"
+MEASURED_ACTIVATION = "measured-activation"
+
+
+def observed(measurement: Measurement, judgements: Sequence[Judgement]) -> Model:
+    """The traced model with an event for every measured chain and activation."""
+    model = measurement.trace.model
+    wiring = wire(model)
+    events = (*_chain_events(measurement, judgements, wiring), *_activity_events(measurement, wiring))
+    return replace(model, events=(*model.events, *events))
+
+
+def scatter(length: int, units: int) -> float:
+    """The factor by which the signal of one net of finite width may miss its expectation.
+
+    ln rms of a single rectifier net scatters with variance 5 L / n over nets, half of it in the root.
+    """
+    return math.exp(0.5 * math.sqrt(5 * length / max(units, 1)))
+
+
+def measured_layers(chain: Chain, wiring: Wiring) -> tuple[int, ...]:
+    """The layers that J spans: all of a chain but an output head."""
+    positions = wiring.uses.get(chain.layers[-1], ()) if chain.layers else ()
+    headed = len(chain.layers) > 1 and any(wiring.reaches_output[position] for position in positions)
+    return chain.layers[:-1] if headed else chain.layers
+
+
+def _chain_events(
+    measurement: Measurement, judgements: Sequence[Judgement], wiring: Wiring
+) -> Iterator[Event]:
+    layers = {layer.id: layer for layer in measurement.trace.model.layers}
+    signals = measurement.layer_signals()
+    chains = {judgement.chain.layers: judgement.chain for judgement in judgements if judgement.chain is not None}
+    for chain in chains.values():
+        spanned = [layer for layer in measured_layers(chain, wiring) if layer in signals]
+        if len(spanned) > 1 and not chain.residual:
+            yield _chain_event(chain, [layers[layer] for layer in spanned], [signals[layer] for layer in spanned])
+
+
+def _chain_event(chain: Chain, layers: list[Layer], signals: list[Signal]) -> Event:
+    first, last = signals[0], signals[-1]
+    turning = _largest_step(layers, signals)
+    return Event(
+        MEASURED_CHAIN,
+        turning.site,
+        turning.id,
+        (
+            ("signal", _ratio(last.spread, first.spread)),
+            ("gradient", _ratio(first.gradient, last.gradient)),
+            ("rms", last.rms),
+            ("finite", all(signal.is_finite for signal in signals)),
+            ("predicted", chain.signal),
+            ("scatter", scatter(len(layers), min(signal.units for signal in signals))),
+            ("layers", len(layers)),
+            ("first", f"{layers[0].owner}.{layers[0].path}"),
+            ("last", f"{layers[-1].owner}.{layers[-1].path}"),
+        ),
+        tuple(dict.fromkeys((layers[0].site, layers[-1].site))),
+    )
+
+
+def _largest_step(layers: list[Layer], signals: list[Signal]) -> Layer:
+    """The layer after whose predecessor the signal changes most: where to look first, the earliest of equals."""
+    steps = [
+        abs(math.log(after.spread / before.spread)) if before.spread and after.spread else 0.0
+        for before, after in zip(signals, signals[1:], strict=False)
+    ]
+    largest = max(steps, default=0.0)
+    return layers[next((place for place, step in enumerate(steps) if step >= 0.9 * largest), 0)]
+
+
+def _ratio(numerator: float | None, denominator: float | None) -> float | None:
+    if numerator is None or not denominator or not math.isfinite(numerator) or not math.isfinite(denominator):
+        return None
+    return numerator / denominator
+
+
+def _activity_events(measurement: Measurement, wiring: Wiring) -> Iterator[Event]:
+    layers = {layer.id: layer for layer in measurement.trace.model.layers}
+    for activity in measurement.activities:
+        op = wiring.ops[activity.op]
+        layer = layers.get(_entering_layer(wiring, activity.op))
+        if layer is not None and not _gates(wiring, activity.op):
+            yield _activity_event(activity, layer, () if op.site is None else (op.site,))
+
+
+def _activity_event(activity: Activity, layer: Layer, related: tuple[Site, ...]) -> Event:
+    return Event(
+        MEASURED_ACTIVATION,
+        layer.site,
+        layer.id,
+        (
+            ("activation", activity.activation),
+            ("dead", activity.dead),
+            ("saturated", activity.saturated),
+            ("samples", activity.samples),
+        ),
+        related,
+    )
+
+
+def _entering_layer(wiring: Wiring, position: int) -> int:
+    """The id of the layer whose output enters the op at `position`, -1 where another op lies between."""
+    op = wiring.ops[position]
+    while op.inputs and op.kind in {"activation", "transparent", "norm", "scale"}:
+        op = wiring.ops[op.inputs[0]]
+        if op.kind == "activation":
+            return -1
+    return op.layer if op.kind == "layer" and op.layer is not None else -1
+
+
+def _gates(wiring: Wiring, position: int) -> bool:
+    return any(wiring.ops[consumer].kind == "gate" for consumer in wiring.consumers[position])
