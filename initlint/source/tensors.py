@@ -407,8 +407,8 @@ def _clamp(machine: Machine, fact: OperationFact, bound: dict[str, object], argu
             low = 0
         elif isinstance(low, TensorV):
             return TensorV(machine.graph.add("opaque", name, (source.op, low.op), place=place))
-    if number(low) == 0 and (high is None or (number(high) or 0) >= 1):
-        return activation_op(machine, "relu" if high is None or number(high) != 6 else "relu6", {}, source, place)
+    if number(low) == 0 and (number(high) is None or number(high) != 1):
+        return activation_op(machine, "relu6" if number(high) == 6 else "relu", {}, source, place)
     if number(low) == -1 and number(high) == 1:
         return activation_op(machine, "hardtanh", {}, source, place)
     return _op(machine, "transparent" if name.startswith("clamp") or name == "clip" else "opaque", name, source, place)
