@@ -8,8 +8,8 @@ Comments and not names, because the linter must not see them:
     # requires: timm
 
 `# expect:` lists what is reported with its primary location on that line: a code, `xN` where it stands at N different
-places of the line, and a severity (or several, separated by `|`) where the fixture fixes one. A line without a mark is a
-line without a finding.
+places of the line, and a severity (or several, separated by `|`) where the fixture fixes one. A line without a mark is
+a line without a finding.
 """
 
 from __future__ import annotations
