@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import shutil
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from initlint import check_paths
 from initlint.config import Settings
-from initlint.knowledge import load_rules
-from initlint.model import Finding
+from initlint.knowledge import load_knowledge, load_rules
+from initlint.source import scan
 from tests.fixture_marks import Mark, Report, disagreements, read_examples, read_marks, read_requirements
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from initlint.model import Finding, Layer
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 FILES = sorted([*(FIXTURES / "idioms").glob("*.py"), *(FIXTURES / "article").glob("*.py")])
@@ -62,7 +68,7 @@ def lint(paths: Iterable[Path]) -> tuple[Finding, ...]:
 def agree(problems: list[str]) -> None:
     """Fail with one line per disagreement."""
     if problems:
-        pytest.fail("\n".join(["marks and findings disagree:", *problems]), pytrace=False)
+        pytest.fail("\n".join(problems), pytrace=False)
 
 
 def compare(findings: Iterable[Finding], copies: Mapping[Path, Path]) -> list[str]:
@@ -176,42 +182,125 @@ def state_file(shapes: Mapping[str, tuple[int, ...]]) -> io.BytesIO:
 RUNNABLE = [path for path in ALL_FILES if read_examples(path)]
 
 
+def run_examples(path: Path, module: ModuleType) -> tuple[list[nn.Module], set[type]]:
+    """Run what a fixture says runs; the modules that it calls first, and the classes of all that were called."""
+    import torch
+
+    names = {**vars(module), "torch": torch, "nn": torch.nn, "state_file": state_file}
+    outermost: list[nn.Module] = []
+    called: set[type] = set()
+    depth = 0
+
+    def enter(callee: nn.Module, _: object) -> None:
+        nonlocal depth
+        if depth == 0:
+            outermost.append(callee)
+        called.add(type(callee))
+        depth += 1
+
+    def leave(_: nn.Module, __: object, ___: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    hooks = [
+        torch.nn.modules.module.register_module_forward_pre_hook(enter),
+        torch.nn.modules.module.register_module_forward_hook(leave),
+    ]
+    torch.manual_seed(0)
+    try:
+        for example in read_examples(path):
+            depth = 0
+            if example.error is None:
+                eval(example.expression, names)
+            else:
+                with pytest.raises(Exception) as raised:  # noqa: PT011  its name is what is asked
+                    eval(example.expression, names)
+                assert raised.type.__name__ == example.error, example
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return outermost, called
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("path", RUNNABLE, ids=label)
 def test_a_fixture_builds_and_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     roots = roots_of(path)
     for root in roots:
         monkeypatch.syspath_prepend(root)
-    forwarded: set[type] = set()
-    hook = torch.nn.modules.module.register_module_forward_hook(lambda module, _, __: forwarded.add(type(module)))
-    raising = ""
+    with imported(path, roots) as module:
+        outermost, called = run_examples(path, module)
+        own = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+
+    raising = " ".join(example.expression for example in read_examples(path) if example.error)
+    untouched = {
+        each.__name__
+        for each in own
+        if issubclass(each, torch.nn.Module) and not any(issubclass(seen, each) for seen in called)
+    }
+    if path in FILES:
+        assert {name for name in untouched if name not in raising} == set()
+        assert outermost or raising
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_the_scanner_says_of_a_gain_is_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    compared, wrong = 0, []
+    knowledge = load_knowledge()
+    for path in FILES:
+        if not read_examples(path):
+            continue
+        monkeypatch.syspath_prepend(path.parent)
+        models = {model.name: model for model in scan([path], knowledge=knowledge).models}
+        with imported(path, [path.parent]) as module:
+            outermost, _ = run_examples(path, module)
+        for net in outermost:
+            model = models.get(type(net).__name__)
+            for layer in model.layers if model is not None else ():
+                if (measured := measured_gain(net, layer)) is None or layer.weight.effective_gain is None:
+                    continue
+                compared += 1
+                gain, tolerance = measured
+                if abs(gain - layer.weight.effective_gain) > tolerance * layer.weight.effective_gain:
+                    says = f"{layer.weight.function} has gain {layer.weight.effective_gain:.3g}"
+                    wrong.append(
+                        f"{path.name}:{layer.site.line}: {layer.owner}.{layer.path} {says}, measured {gain:.3g}"
+                    )
+
+    agree(wrong)
+    assert compared > LEAST_COMPARED
+
+
+LEAST_COMPARED = 500
+"""How many layers of the fixtures the scanner must at least know the gain of."""
+
+
+def measured_gain(net: nn.Module, layer: Layer) -> tuple[float, float] | None:
+    """The std of a layer's weight times the root of its true fan_in, and how far chance takes that, relatively.
+
+    None for what is no Linear or convolution of `net` itself, for parametrized weights and for constants.
+    """
+    from torch import nn
+
+    if layer.owner != type(net).__name__ or layer.parametrization is not None or layer.weight.is_constant:
+        return None
     try:
-        with imported(path, roots) as module, warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            torch.manual_seed(0)
-            names = {**vars(module), "torch": torch, "nn": torch.nn, "state_file": state_file}
-            for example in read_examples(path):
-                if example.error is None:
-                    eval(example.expression, names)
-                else:
-                    raising += example.expression
-                    with pytest.raises(Exception) as raised:  # noqa: PT011  its name is what is asked
-                        eval(example.expression, names)
-                    assert raised.type.__name__ == example.error
-            classes = [value for value in vars(module).values() if isinstance(value, type)]
-    finally:
-        hook.remove()
-    if path not in FILES:
-        return
-    untouched = [
-        cls.__name__
-        for cls in classes
-        if issubclass(cls, torch.nn.Module)
-        and cls.__module__ == module.__name__
-        and not any(issubclass(seen, cls) for seen in forwarded)
-        and cls.__name__ not in raising
-    ]
-    assert untouched == [] or raising
+        found = net.get_submodule(layer.path)
+    except AttributeError:
+        return None
+    if not isinstance(found, (nn.Linear, nn.modules.conv._ConvNd)):
+        return None
+    fan_in: float = found.weight[0].numel()
+    if isinstance(found, nn.modules.conv._ConvNd) and found.transposed:
+        taps = math.prod(found.kernel_size) / math.prod(found.stride)
+        fan_in = found.in_channels // found.groups * taps
+    return found.weight.std().item() * math.sqrt(fan_in), SIGMAS / math.sqrt(2 * found.weight.numel())
+
+
+SIGMAS = 4.5
+"""How many standard errors of a sample's std a measured gain may lie off."""
 
 
 def test_a_mark_without_its_finding_is_a_disagreement() -> None:
