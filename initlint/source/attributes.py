@@ -39,9 +39,7 @@ _EXTERNAL_CONSTANTS = {
     "math.inf": math.inf,
     "numpy.pi": math.pi,
     "torch.pi": math.pi,
-    "typing.TYPE_CHECKING": False,
 }
-_LONG_PATHS = ("torch.nn.modules.", "torch.nn.parameter.")
 _WHOLE_VIEWS = frozenset({"data", "T", "mT", "H"})
 _TENSOR_VIEWS = frozenset({"data", "T", "mT", "H", "real"})
 _TENSOR_PROPERTIES = frozenset(
@@ -49,21 +47,13 @@ _TENSOR_PROPERTIES = frozenset(
 )
 
 
-def external(name: str) -> object:
-    """The value of a dotted name outside the project, long torch paths shortened to the public ones."""
-    for prefix in _LONG_PATHS:
-        if name.startswith(prefix):
-            last = name.rpartition(".")[2]
-            return External(f"torch.nn.{last}") if last[:1].isupper() else External(name)
-    return _EXTERNAL_CONSTANTS.get(name, External(name))
-
-
 def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
     """``value.name``."""
     if isinstance(value, Instance):
         return _instance_attribute(machine, value, name, node, frame)
     if isinstance(value, External):
-        return external(f"{value.name}.{name}")
+        dotted = f"{value.name}.{name}"
+        return _EXTERNAL_CONSTANTS.get(dotted) or External(dotted)
     if isinstance(value, ModuleRef):
         from initlint.source.imports import member
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -65,10 +66,49 @@ def definitions(file: SourceFile) -> Iterator[Definition]:
             pending = [*node.body, *node.orelse, *pending]
 
 
+def script_words(file: SourceFile) -> frozenset[str]:
+    """The words of what a file does at its top level, besides defining and importing."""
+    assert file.tree is not None
+    lines: list[str] = []
+    for node in file.tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
+            continue
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Constant, ast.List, ast.Tuple)):
+            continue
+        lines += file.lines[node.lineno - 1 : node.end_lineno]
+    return frozenset(_WORD.findall("\n".join(lines)))
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+
+
+def _shape(node: ast.AST) -> str:
+    """The syntax of a function without its own name, its numbers, its strings and what it is decorated and annotated with."""
+    parts: list[str] = []
+    pending: list[ast.AST] = list(reversed(getattr(node, "body", [])))
+    while pending:
+        each = pending.pop()
+        if isinstance(each, ast.Constant):
+            parts.append("None" if each.value is None else str(each.value) if isinstance(each.value, bool) else "constant")
+        elif isinstance(each, (ast.Name, ast.Attribute)):
+            name = each.id if isinstance(each, ast.Name) else each.attr
+            parts.append("" if "weights" in name.lower() else name)
+            if isinstance(each, ast.Attribute):
+                pending.append(each.value)
+        else:
+            parts.append(type(each).__name__)
+            pending += reversed(list(ast.iter_child_nodes(each)))
+    return " ".join(parts)
+
+
 def layer_words(knowledge: Knowledge) -> frozenset[str]:
-    """The last parts of the names of everything that makes a layer or writes to one."""
-    names = [*knowledge.layers, *knowledge.initializers]
-    return frozenset(name.rpartition(".")[2] for name in names) | {"Parameter", "Module", "Sequential"}
+    """The last parts of the names of everything that makes a layer or initializes one."""
+    layers = [name for name, fact in knowledge.layers.items() if fact.role not in ("norm", "activation")]
+    names = [*layers, *(name for name in knowledge.initializers if not name.startswith("Tensor."))]
+    return frozenset(name.rpartition(".")[2] for name in names) | {"Parameter", "init_weights", "_init_weights"}
 
 
 class Contexts:
@@ -78,35 +118,45 @@ class Contexts:
         self.project = project
         self.knowledge = knowledge
         self.machine = Machine(project, knowledge, budget=BUDGET)
+        self.seeds = layer_words(knowledge)
         self.tried: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
 
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
-        files = [file for file in self.project.targets if self._may_matter(file) and file.tree is not None]
+        files = self._relevant(self.project.targets)
         found = [each for file in files for each in definitions(file)]
         interesting = self._interesting(found)
         mentioned = self._mentioned(interesting)
+        names = {each.name for each in interesting}
         for file in files:
-            yield from self._run_file(file)
-        functions = [each for each in interesting if not each.is_class]
+            if script_words(file) & (names | self.seeds):
+                yield from self._run_file(file)
+        functions = self._without_variants([each for each in interesting if not each.is_class])
         for each in functions:
             if each.name not in mentioned:
                 yield from self._run_function(each)
-        while waiting := [each for each in functions if each.node not in self.machine.called and each not in self.tried]:
-            used = frozenset(name for each in waiting for name in each.words if name != each.name)
-            yield from self._run_function(next((each for each in waiting if each.name not in used), waiting[0]))
+        for each in self._callers_first(functions):
+            if each.node not in self.machine.called and each not in self.tried:
+                yield from self._run_function(each)
         for each in interesting:
             if each.is_class and each.node not in self.machine.called:
                 yield from self._run_class(each)
 
-    def _may_matter(self, file: SourceFile) -> bool:
-        return "torch" in file.text or any(word in file.text for word in ("apply", "init_weights"))
+    def _relevant(self, files: list[SourceFile]) -> list[SourceFile]:
+        """The files that make or initialize layers, or mention a name that such a file defines."""
+        kept = [file for file in files if "torch" in file.text and file.words & self.seeds]
+        names = {name for file in kept if file.tree is not None for name in _defined(file.tree)}
+        rest = [file for file in files if file not in kept]
+        while added := [file for file in rest if "import" in file.words and file.words & names]:
+            kept += added
+            rest = [file for file in rest if file not in added]
+            names = {name for file in added if file.tree is not None for name in _defined(file.tree)}
+        return [file for file in files if file in set(kept) and file.tree is not None]
 
     def _interesting(self, found: list[Definition]) -> list[Definition]:
         """Those that make or initialize layers, or lead to others that do."""
-        seeds = layer_words(self.knowledge)
-        kept = {id(each) for each in found if each.words & seeds}
+        kept = {id(each) for each in found if each.words & self.seeds}
         names = {each.name for each in found if id(each) in kept}
         while True:
             added = [each for each in found if id(each) not in kept and each.words & names]
@@ -119,6 +169,36 @@ class Contexts:
         """Names that some other definition uses."""
         names = {each.name for each in interesting}
         return frozenset(name for each in interesting for name in each.words & names if name != each.name)
+
+    def _without_variants(self, functions: list[Definition]) -> list[Definition]:
+        """Of functions that differ in nothing but numbers and names of their own (resnet18, resnet34, ...), the first and the last."""
+        families: dict[object, list[Definition]] = {}
+        for each in functions:
+            families.setdefault((each.file.path, _shape(each.node)), []).append(each)
+        kept = {id(each) for family in families.values() for each in (family[0], family[-1])}
+        for family in families.values():
+            self.tried.update(family[1:-1])
+        return [each for each in functions if id(each) in kept]
+
+    def _callers_first(self, functions: list[Definition]) -> Iterator[Definition]:
+        """Functions in an order in which one that mentions another comes before it, as far as there is one."""
+        by_name: dict[str, list[Definition]] = {}
+        for each in functions:
+            by_name.setdefault(each.name, []).append(each)
+        users = Counter(name for each in functions for name in each.words & by_name.keys() if name != each.name)
+        ready = [each for each in functions if not users[each.name]]
+        done: set[Definition] = set()
+        rest = iter(functions)
+        while len(done) < len(functions):
+            each = ready.pop(0) if ready else next(other for other in rest if other not in done)
+            if each in done:
+                continue
+            done.add(each)
+            yield each
+            for name in each.words & by_name.keys():
+                users[name] -= 1
+                if not users[name]:
+                    ready += by_name[name]
 
     # -- one context -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from initlint.source.attributes import external
 from initlint.source.escape import escape, reachable_params
 from initlint.source.initialization import call_initializer, load_write, make_parameter
 from initlint.source.stdlib import STANDARD, call_math
@@ -63,9 +62,8 @@ _BUFFERS = frozenset({"torch.nn.Buffer", "torch.nn.parameter.Buffer"})
 
 def call_external(machine: Machine, function: External, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """``torch.nn.Linear(...)``, ``math.sqrt(...)``, ``timm.layers.trunc_normal_(...)``."""
-    resolved = external(function.name)
-    name = resolved.name if isinstance(resolved, External) else function.name
     knowledge = machine.knowledge
+    name = knowledge.resolve(function.name)
     if name in _PARAMETERS or name in _BUFFERS:
         return make_parameter(machine, arguments, node, frame, buffer=name in _BUFFERS)
     initializer = knowledge.initializers.get(name)

@@ -34,8 +34,14 @@ def make_function(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef
     arguments = node.args
     defaults = tuple(machine.evaluate(default, frame) for default in arguments.defaults)
     keyword_defaults = tuple(ABSENT if each is None else machine.evaluate(each, frame) for each in arguments.kw_defaults)
-    generator = not isinstance(node, ast.Lambda) and _yields(node.body)
-    return FunctionV(node, frame.scope.enclosing, defaults, keyword_defaults, generator=generator)
+    return FunctionV(node, frame.scope.enclosing, defaults, keyword_defaults)
+
+
+def _is_generator(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    known = machine.generators.get(node)
+    if known is None:
+        known = machine.generators[node] = _yields(node.body)
+    return known
 
 
 def _yields(body: list[ast.stmt]) -> bool:
@@ -132,7 +138,7 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
         machine.calls.pop()
         machine.active.pop()
         machine.depth -= 1
-    if function.generator:
+    if inner.yielded or (flow is Flow.NEXT and _is_generator(machine, function.node)):
         return ListV(inner.yielded)
     if flow is not Flow.RETURN or not inner.returned:
         inner.returned.append(None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
 _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
+_SITED = frozenset({"activation", "layer", "norm"})
 _LOWERED = {"fused": "transparent", "shift": "transparent", "constant": "input"}
 _FANS = {"conv": "conv", "conv_transpose": "conv_transpose", "linear": "linear"}
 
@@ -149,7 +150,7 @@ class Lowering:
         layer = self.ids.get(node.layer) if node.layer is not None and node.kind == "layer" else None
         if node.kind == "layer" and layer is None:
             kind = "opaque"
-        return Op(index, kind, node.name, node.inputs, layer, node.params, site_of(node.place))  # type: ignore[arg-type]
+        return Op(index, kind, node.name, node.inputs, layer, node.params, site_of(node.place) if kind in _SITED else None)  # type: ignore[arg-type]
 
     # -- layers ------------------------------------------------------------------------------------------------------
 

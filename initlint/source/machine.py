@@ -105,6 +105,15 @@ class Machine:
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
+        from initlint.source.calling import HANDLERS
+        from initlint.source.escape import escape
+        from initlint.source.expressions import EXPRESSIONS
+        from initlint.source.statements import STATEMENTS
+
+        self._calls: dict[type, Callable[..., object]] = HANDLERS
+        self._expressions: dict[type[ast.expr], Callable[..., object]] = EXPRESSIONS
+        self._statements: dict[type[ast.stmt], Callable[..., Flow]] = STATEMENTS
+        self._escape: Callable[..., object] = escape
         self.project = project
         self.knowledge = knowledge
         self.budget = budget
@@ -123,6 +132,7 @@ class Machine:
         self.active: list[object] = []
         self.module_scopes: dict[str, Scope] = {}
         self.called: set[ast.AST] = set()
+        self.generators: dict[ast.AST, bool] = {}
         self.forwarded: set[Instance] = set()
         self.forwarding = 0
 
@@ -280,33 +290,22 @@ class Machine:
 
     def call(self, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
         """What calling `function` returns; what it does, it does to the memory."""
-        handler = self._handlers().get(type(function))
-        if handler is None:
-            from initlint.source.escape import escape
-
-            escape(self, function, arguments, node, frame)
-            return UNKNOWN
-        return handler(self, function, arguments, node, frame)
-
-    def _handlers(self) -> dict[type, Callable[..., object]]:
-        from initlint.source.calling import HANDLERS
-
-        return HANDLERS
+        handler = self._calls.get(type(function))
+        return (handler or self._escape)(self, function, arguments, node, frame)
 
     def evaluate(self, node: ast.expr, frame: Frame) -> object:
         """The value of an expression."""
-        from initlint.source.expressions import EXPRESSIONS
-
-        handler = EXPRESSIONS.get(type(node))
+        handler = self._expressions.get(type(node))
         return UNKNOWN if handler is None else handler(self, node, frame)
 
     def execute(self, body: Sequence[ast.stmt], frame: Frame) -> Flow:
         """Run statements in order until one of them leaves."""
-        from initlint.source.statements import STATEMENTS
-
+        statements = self._statements
         for statement in body:
-            self.step()
-            handler = STATEMENTS.get(type(statement))
+            self.steps += 1
+            if self.steps > self.budget:
+                raise OutOfBudget
+            handler = statements.get(type(statement))
             if handler is not None:
                 flow = handler(self, statement, frame)
                 if flow:

@@ -88,7 +88,7 @@ def _call_hook(machine: Machine, instance: Instance, name: str, node: ast.AST, f
     if not isinstance(instance.cls, ClassV):
         return False
     for base in instance.cls.external_bases:
-        fact = machine.knowledge.libraries.get(base.name) if isinstance(base, External) else None
+        fact = machine.knowledge.libraries.get(machine.knowledge.resolve(base.name)) if isinstance(base, External) else None
         if fact is None or fact.kind != "initializing-base" or name not in ("post_init", "init_weights", "initialize_weights", *fact.hooks):
             continue
         found = False

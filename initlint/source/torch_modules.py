@@ -84,6 +84,7 @@ def adopt_torch_base(machine: Machine, instance: Instance) -> None:
 
 def torch_name(machine: Machine, name: str) -> str | None:
     """The torch class that an outside base class stands for, None if it is none that is known."""
+    name = machine.knowledge.resolve(name)
     if is_torch_class(machine, name):
         return name
     fact = machine.knowledge.libraries.get(name)

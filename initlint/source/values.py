@@ -207,7 +207,7 @@ class Scope(Cell):
 class FunctionV:
     """A function of the project: its syntax, the scope it closes over and its evaluated defaults."""
 
-    __slots__ = ("defaults", "generator", "keyword_defaults", "name", "node", "owner", "role", "scope")
+    __slots__ = ("defaults", "keyword_defaults", "name", "node", "owner", "role", "scope")
 
     def __init__(
         self,
@@ -218,7 +218,6 @@ class FunctionV:
         *,
         owner: ClassV | None = None,
         role: str = "function",
-        generator: bool = False,
     ) -> None:
         self.node = node
         self.scope = scope
@@ -226,7 +225,6 @@ class FunctionV:
         self.keyword_defaults = keyword_defaults
         self.owner = owner
         self.role = role
-        self.generator = generator
         self.name: str = getattr(node, "name", "<lambda>")
 
     def __repr__(self) -> str:
