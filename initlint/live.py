@@ -139,7 +139,7 @@ def examine(
     judgements = judge(traced.model, knowledge)
     described = traced.model if measurement is None else observed(measurement, judgements)
     merged = merge(judgements)
-    findings = checks.run(merged, (described,), knowledge)
+    findings = (*checks.run(merged, (described,), knowledge), *_measured(merged, described, knowledge))
     return Live(
         model=described,
         judgements=judgements,
@@ -207,6 +207,14 @@ def check_module(
     if raise_on is not None and any(f.severity >= Severity[raise_on.upper()] for f in findings):
         raise InitializationError(findings)
     return findings
+
+
+def _measured(judgements: tuple[Judgement, ...], model: Model, knowledge: Knowledge) -> tuple[Finding, ...]:
+    """The findings of the rules that only a measured model can be held to."""
+    from initlint.checks import dead_units, exploding_signal, saturated_units, vanishing_gradient, vanishing_signal
+
+    modules = (vanishing_signal, exploding_signal, dead_units, saturated_units, vanishing_gradient)
+    return tuple(finding for module in modules for finding in module.CHECK.run(judgements, (model,), knowledge))
 
 
 def _require_torch() -> None:

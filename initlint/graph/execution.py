@@ -41,7 +41,7 @@ class Execution(TorchFunctionMode):
             id(tensor): Stored(name, tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())
         }
         self._made: dict[int, tuple[int, torch.Tensor]] = {}
-        self._inside_leaf = 0
+        self._unseen = 0
 
     def run(self, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The output of `model`; what it raises is the user's error."""
@@ -64,7 +64,7 @@ class Execution(TorchFunctionMode):
     ) -> Any:
         """Run `func` and write down what it made."""
         kwargs = kwargs or {}
-        if self._inside_leaf:
+        if self._unseen:
             return func(*args, **kwargs)
         before = self._replaced(args), self._replaced(kwargs)
         result = func(*args, **kwargs)
@@ -79,14 +79,14 @@ class Execution(TorchFunctionMode):
         self, module: nn.Module, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         path = self._paths.get(id(module))
-        if self._inside_leaf or path is None or not is_leaf(module, self._knowledge):
+        if self._unseen or path is None or not is_leaf(module, self._knowledge):
             return original(module, *args, **kwargs)
         before = self._replaced(args), self._replaced(kwargs)
-        self._inside_leaf += 1
+        self._unseen += 1
         try:
             result = original(module, *args, **kwargs)
         finally:
-            self._inside_leaf -= 1
+            self._unseen -= 1
         site: Site | None = call_site(sys._getframe(1))
         name = class_name(type(module))
         self._append(Call(len(self.calls), "module", name, *before, module=module, path=path, site=site), *tensors_in(result))
@@ -101,7 +101,15 @@ class Execution(TorchFunctionMode):
                 self.calls.append(Call(maker, "function", "operator.getitem", (Result(call.id), index), site=call.site))
             self._made[id(tensor)] = (maker, tensor)
             if self._observer is not None:
-                self._observer(self.calls[maker], tensor)
+                self._observe(self.calls[maker], tensor)
+
+    def _observe(self, call: Call, tensor: torch.Tensor) -> None:
+        """Let the observer look; what it computes is no part of the run."""
+        self._unseen += 1
+        try:
+            self._observer(call, tensor)  # type: ignore[misc]
+        finally:
+            self._unseen -= 1
 
     def _stand_in(self, value: Any) -> Any:
         if not isinstance(value, torch.Tensor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
@@ -100,13 +101,21 @@ def user_traceback(error: BaseException) -> str:
 
 @contextmanager
 def users_errors(doing: str) -> Iterator[None]:
-    """What the user's code raises inside becomes a UserCodeError."""
+    """What the user's code raises inside becomes a UserCodeError; what initlint's own code raises is a bug and stays one."""
     try:
         yield
     except InitlintError:
         raise
     except (Exception, SystemExit) as error:
+        if is_own(_origin(error)):
+            raise
         raise UserCodeError(doing, error) from error
+
+
+def _origin(error: BaseException) -> str:
+    """The file of the line that raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].filename if frames else ""
 
 
 def _call(target: str, factory: object, arguments: Mapping[str, Value]) -> object:
@@ -114,6 +123,13 @@ def _call(target: str, factory: object, arguments: Mapping[str, Value]) -> objec
         raise InitlintError(
             f"is a {type(factory).__name__} and cannot be called", where=target, hint="name a class or a function"
         )
+    try:
+        inspect.signature(factory).bind(**arguments)
+    except TypeError as error:
+        hint = f"it is {getattr(factory, '__name__', target)}{inspect.signature(factory)}; give arguments with --arg"
+        raise InitlintError(f"cannot be called so: {error}", where=target, hint=hint) from None
+    except ValueError:  # a signature that Python cannot read; the call will tell
+        pass
     return factory(**arguments)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 
 from initlint.graph.provenance import Write
 from initlint.knowledge import InitializerFact, Knowledge
-from initlint.model import UNKNOWN_INITIALIZER, Initializer
+from initlint.model import UNKNOWN_INITIALIZER, Initializer, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +52,31 @@ def true_fan_in(module: nn.Module, weight: torch.Tensor, fans: str) -> float | N
 def read_initializer(
     writes: Sequence[Write], tensor: torch.Tensor, fan_in: float | None, knowledge: Knowledge
 ) -> tuple[Initializer, tuple[Initializer, ...]]:
-    """The initializer in effect, with what was measured, and those before it, oldest first."""
+    """The initializer in effect, and those before it, oldest first.
+
+    Its effective gain is measured. So are mean and std where no formula promises them: a promise holds for every seed.
+    """
     history = tuple(_initializer(write, tensor, fan_in, knowledge) for write in _effective(writes))
     statistics = measure_parameter(tensor)
     current = history[-1] if history else UNKNOWN_INITIALIZER
     if statistics is None:
         return current, history[:-1]
     effective = None if fan_in is None else statistics.std * math.sqrt(fan_in)
-    measured = Initializer(
-        source=current.source,
-        function=current.function,
-        arguments=current.arguments,
-        gain=current.gain if current.gain is not None else effective,
+    gain = effective if current.gain is None and not _is_fixed(current) else current.gain
+    measured = replace(
+        current,
+        gain=gain,
         effective_gain=effective,
-        std=statistics.std,
-        mean=statistics.mean,
-        site=current.site,
-        editable=current.editable,
+        std=statistics.std if current.std is None else current.std,
+        mean=statistics.mean if current.mean is None else current.mean,
     )
     return measured, history[:-1]
+
+
+def _is_fixed(initializer: Initializer) -> bool:
+    """Whether every number in a call was chosen rather than computed from a width: 0.02 is, 0.0883883 is not."""
+    numbers = [value for _, value in initializer.arguments if isinstance(value, float)]
+    return initializer.function is not None and all(value == float(f"{value:.3g}") for value in numbers)
 
 
 def _effective(writes: Sequence[Write]) -> list[Write]:
@@ -97,13 +103,20 @@ def _initializer(write: Write, tensor: torch.Tensor, fan_in: float | None, knowl
     return Initializer(
         source=write.source,
         function=write.function,
-        arguments=write.arguments,
-        gain=gain if gain is not None else effective,
+        arguments=_given(write, fact),
+        gain=gain,
         effective_gain=effective,
         std=std,
+        mean=None if fact is None else _analytic_mean(fact, arguments),
         site=write.site if write.source != "default" else None,
         editable=write.editable,
     )
+
+
+def _given(write: Write, fact: InitializerFact | None) -> tuple[tuple[str, Value], ...]:
+    """The arguments that differ from the initializer's own defaults: what the call spells out."""
+    defaults = {} if fact is None else dict(fact.signature)
+    return tuple((name, value) for name, value in write.arguments if defaults.get(name, ...) != value)
 
 
 def _fact(write: Write, knowledge: Knowledge) -> InitializerFact | None:
@@ -163,6 +176,21 @@ def _analytic_std(
             return abs(_number(arguments, "b", 1.0) - _number(arguments, "a", 0.0)) / math.sqrt(12)
         case "constant":
             return 0.0
+        case _:
+            return None
+
+
+def _analytic_mean(fact: InitializerFact, arguments: Mapping[str, object]) -> float | None:
+    """The mean an initializer gives a tensor, None where that is not known."""
+    match fact.formula:
+        case "kaiming" | "xavier" | "orthogonal":
+            return 0.0
+        case "normal":
+            return _number(arguments, "mean", 0.0)
+        case "uniform":
+            return (_number(arguments, "a", 0.0) + _number(arguments, "b", 1.0)) / 2
+        case "constant":
+            return _number(arguments, "val", 0.0)
         case _:
             return None
 
