@@ -150,7 +150,7 @@ class _Bench:
             if not isinstance(outcome, Refusal):
                 return proposal
             refusals.append(outcome)
-        return refusals[-1]
+        return refusals[0]
 
     def _verify(self, proposals: Sequence[Proposal]) -> tuple[Edit, ...] | Refusal:
         """The edits of some proposals made together, or why they may not be made."""

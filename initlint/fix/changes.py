@@ -11,13 +11,15 @@ Position = tuple[int, int]
 class Insertion:
     """Statements to write before or after the statement that starts at a position.
 
-    `code` is without indentation; `spaced` puts an empty line before it, as before a method.
+    `code` is without indentation; `spaced` puts an empty line before it, as before a method. With `naming`, the
+    statement is a return: what it returns gets that name first, and is returned after the code.
     """
 
     anchor: Position
     code: str
     before: bool = False
     spaced: bool = False
+    naming: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from initlint.fix.place import Place
 from initlint.fix.spelling import Source
 from initlint.model import Layer
+
+if TYPE_CHECKING:
+    from initlint.fix.place import Place
 
 _SEQUENCES = frozenset({"Sequential", "ModuleList"})
 _CONTAINERS = _SEQUENCES | {"ModuleDict"}
@@ -22,6 +25,11 @@ def is_exact(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> b
             return False
         value = element
     return not isinstance(value, ast.IfExp | ast.BoolOp)
+
+
+def is_container(value: ast.expr) -> bool:
+    """Whether an expression builds one of torch's containers."""
+    return isinstance(value, ast.Call) and _callee(value) in _CONTAINERS
 
 
 def is_keyed(value: ast.expr) -> bool:

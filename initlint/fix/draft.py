@@ -127,7 +127,7 @@ def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: Fix
     anchor = place.source.start(place.anchor)
     name = _method_name(place, len(statements), options)
     if name is None or place.function is None:
-        return [Insertion(anchor, "\n".join(statements), before=place.before)]
+        return [Insertion(anchor, "\n".join(statements), before=place.before, naming=place.naming)]
     body = write_statements(members, census, spell(place.source), frozenset(), margin)
     if isinstance(body, Refusal):
         return body

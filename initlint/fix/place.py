@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
@@ -16,7 +17,6 @@ _WALKERS = frozenset(
     {"apply", "modules", "named_modules", "children", "named_children", "parameters", "named_parameters"}
 )
 _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class Place:
     """Next to which statement code is inserted, and for which layer that was found out.
 
     `value` is what the root was bound to, `function` and `definition` are around the anchor; `extends` says that the
-    function is an init method of the author's, `nested` that the anchor stands in an inner block.
+    function is an init method of the author's, `nested` that the anchor stands in an inner block, `naming` is the name
+    to give to what the anchor returns.
     """
 
     source: Source
@@ -62,10 +63,11 @@ class Place:
     before: bool
     access: Access
     value: ast.expr
-    function: _Function | None = None
+    function: Function | None = None
     definition: ast.ClassDef | None = None
     extends: bool = False
     nested: bool = False
+    naming: str | None = None
 
     @property
     def key(self) -> tuple[str, int, int, bool]:
@@ -149,11 +151,11 @@ def _class_at(source: Source, site: Site) -> ast.ClassDef | None:
     return None
 
 
-def _method(definition: ast.ClassDef, name: str) -> _Function | None:
+def _method(definition: ast.ClassDef, name: str) -> Function | None:
     return next((one for one in definition.body if isinstance(one, ast.FunctionDef) and one.name == name), None)
 
 
-def _is_method(function: _Function) -> bool:
+def _is_method(function: Function) -> bool:
     arguments = [*function.args.posonlyargs, *function.args.args]
     return bool(arguments) and arguments[0].arg == "self"
 
@@ -173,7 +175,7 @@ def blocks(
                 yield from blocks(block, (*around, statement))
 
 
-def _class_bindings(definition: ast.ClassDef, constructor: _Function, access: Access) -> Iterator[Binding]:
+def _class_bindings(definition: ast.ClassDef, constructor: Function, access: Access) -> Iterator[Binding]:
     """Where `__init__`, or a method it calls, binds the root of an access."""
     found = False
     for binding in _bindings(constructor.body, access):
@@ -227,7 +229,7 @@ def _is_root(target: ast.expr, access: Access) -> bool:
             return False
 
 
-def _called_method(definition: ast.ClassDef, statement: ast.stmt) -> _Function | None:
+def _called_method(definition: ast.ClassDef, statement: ast.stmt) -> Function | None:
     match statement:
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))):
             return _method(definition, name)
@@ -240,7 +242,7 @@ def _in_class(
     access: Access,
     source: Source,
     definition: ast.ClassDef,
-    constructor: _Function,
+    constructor: Function,
     bindings: list[Binding],
 ) -> Place | Refusal:
     binding = _the_binding(layer, source, bindings)
@@ -288,8 +290,8 @@ def _end_of(body: list[ast.stmt], stop: int) -> tuple[ast.stmt, bool]:
 
 
 def _init_method(
-    source: Source, definition: ast.ClassDef, constructor: _Function, start: int, stop: int
-) -> _Function | None:
+    source: Source, definition: ast.ClassDef, constructor: Function, start: int, stop: int
+) -> Function | None:
     """The author's own init method, if `__init__` calls it after the layer is built and nothing is written later."""
     for statement in reversed(constructor.body[start + 1 : stop]):
         called = statement.body[0] if isinstance(statement, ast.If) and not statement.orelse else statement
@@ -325,16 +327,34 @@ def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:
 
 def _beside_variable(layer: Layer, access: Access, source: Source) -> Place | Refusal:
     """Right after the assignment to a variable, or after the later statement of its block that wrote the weight."""
-    scopes: list[ast.Module | _Function] = [source.tree]
-    scopes += [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    found = [(scope, binding) for scope in scopes for binding in _bindings(scope.body, access)]
+    function = function_around(layer, source)
+    found = list(_bindings(source.tree.body if function is None else function.body, access))
     if len(found) > 1:
-        found = [(scope, binding) for scope, binding in found if source.contains(binding.statement, layer.site)]
-    if len(found) != 1:
-        return Refusal("it is built in several places" if found else "the statement that builds it was not found")
-    scope, binding = found[0]
+        found = [binding for binding in found if source.contains(binding.statement, layer.site)]
+    if not found:
+        return _before_return(layer, access, source)
+    if len(found) > 1:
+        return Refusal("it is built in several places")
+    binding = found[0]
     if isinstance(binding.value, ast.IfExp | ast.BoolOp):
         return Refusal("it is built only under a condition")
     anchor = binding.block[_last_index(list(binding.block), source, binding, layer.weight.site)]
-    function = None if isinstance(scope, ast.Module) else scope
     return Place(source, anchor, before=False, access=access, value=binding.value, function=function, nested=True)
+
+
+def _before_return(layer: Layer, access: Access, source: Source) -> Place | Refusal:
+    """Between the building of a container and its return, which gives it a name."""
+    function = function_around(layer, source)
+    returned = None if function is None else returned_container(function)
+    if function is None or returned is None or returned.value is None:
+        return Refusal("the statement that builds it was not found")
+    return Place(
+        source,
+        returned,
+        before=False,
+        access=access,
+        value=returned.value,
+        function=function,
+        nested=True,
+        naming=access.root,
+    )

@@ -121,13 +121,17 @@ def title(repairs: Sequence[Repair]) -> str:
     """A verb phrase that names the layers, or how many there are."""
     functions: dict[str, list[str]] = {}
     for repair in sorted(repairs, key=lambda repair: repair.layer.id):
-        functions.setdefault(repair.call.function, []).append(repair.layer.path or repair.layer.owner)
+        functions.setdefault(repair.call.function, []).append(_name(repair))
     if len(repairs) > _NAMED_LAYERS:
         owners = sorted({repair.layer.owner for repair in repairs if repair.layer.owner})
         where = f" of {_enumerate(owners)}" if owners else ""
         return f"Initialize {len(repairs)} layers{where} with {_enumerate(list(functions))}"
     parts = [f"{_enumerate(paths)} with {function}" for function, paths in functions.items()]
     return f"Initialize {_enumerate(parts)}"
+
+
+def _name(repair: Repair) -> str:
+    return repair.layer.path if repair.layer.owner else repair.layer.access or repair.layer.path
 
 
 def _enumerate(words: Sequence[str]) -> str:

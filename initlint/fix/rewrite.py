@@ -108,18 +108,30 @@ class _Pen(cst.CSTTransformer):
         return before, after
 
     def _statement(self, original: cst.CSTNode, node: cst.BaseStatement) -> object:
-        before, after = self._around(original)
-        return cst.FlattenSentinel([*before, node, *after]) if before or after else node
-
-    def _suite(self, original: cst.CSTNode, node: cst.SimpleStatementSuite) -> cst.BaseSuite:
-        """``def f(self): a; b`` made a block, if something is written into it."""
+        name = self._naming(original)
         before, after = self._around(original)
         if not before and not after:
             return node
-        statements = [
-            cst.SimpleStatementLine([one.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)]) for one in node.body
-        ]
-        return cst.IndentedBlock([*before, *statements, *after], header=node.trailing_whitespace)
+        if name is None or not isinstance(node, cst.SimpleStatementLine):
+            return cst.FlattenSentinel([*before, node, *after])
+        return cst.FlattenSentinel([*before, node.with_changes(body=_assigned(node.body, name)), *after, _return(name)])
+
+    def _naming(self, original: cst.CSTNode) -> str | None:
+        """The name to give to what a statement returns."""
+        start, end = self._start(original), self._end(original)
+        names = [change.naming for change in self._insertions if start <= change.anchor < end]
+        return names[0] if names and _is_simple(original) else None
+
+    def _suite(self, original: cst.CSTNode, node: cst.SimpleStatementSuite) -> cst.BaseSuite:
+        """``def f(self): a; b`` made a block, if something is written into it."""
+        name = self._naming(original)
+        before, after = self._around(original)
+        if not before and not after:
+            return node
+        body = node.body if name is None else _assigned(node.body, name)
+        statements = [cst.SimpleStatementLine([one.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)]) for one in body]
+        last = [] if name is None else [_return(name)]
+        return cst.IndentedBlock([*before, *statements, *after, *last], header=node.trailing_whitespace)
 
     def _call(self, original: cst.CSTNode, node: cst.Call) -> cst.Call:
         change = self._replacements.get((self._start(original), self._end(original)))
@@ -136,6 +148,18 @@ class _Pen(cst.CSTTransformer):
 
 def _is_simple(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.SimpleStatementLine | cst.SimpleStatementSuite)
+
+
+def _assigned(body: Sequence[cst.BaseSmallStatement], name: str) -> list[cst.BaseSmallStatement]:
+    """``return value`` at the end made ``name = value``."""
+    *rest, last = body
+    if not isinstance(last, cst.Return) or last.value is None:
+        raise AssertionError("only a return with a value is given a name")
+    return [*rest, cst.Assign([cst.AssignTarget(cst.Name(name))], last.value, semicolon=last.semicolon)]
+
+
+def _return(name: str) -> cst.BaseStatement:
+    return cst.SimpleStatementLine([cst.Return(cst.Name(name))])
 
 
 def _parse(change: Insertion) -> list[cst.BaseStatement]:

@@ -65,7 +65,11 @@ def write_statements(
 
 def _by_root(wanted: Sequence[Wanted]) -> dict[str, list[Wanted]]:
     roots: dict[str, list[Wanted]] = {}
+    named: set[str] = set()
     for one in wanted:
+        if one.place.access.text in named:
+            continue
+        named.add(one.place.access.text)
         roots.setdefault(one.place.access.root_text, []).append(one)
     return roots
 
@@ -122,7 +126,10 @@ def _siblings(root: str, member: Wanted, census: Sequence[Layer]) -> list[tuple[
     for layer in census:
         if (layer.owner, layer.owner_site) != (member.layer.owner, member.layer.owner_site) or layer.access is None:
             continue
-        if layer.owner_site is None and layer.site.file != member.layer.site.file:
+        if layer.owner_site is None and (layer.site.file, layer.context) != (
+            member.layer.site.file,
+            member.layer.context,
+        ):
             continue
         access = read_access(layer.access)
         if access is not None and access.root_text == root:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place
 from initlint.fix.recommend import Call, Habit, Refusal, recommend
@@ -66,10 +67,11 @@ class Workshop:
         judgements: Iterable[Judgement],
     ) -> None:
         self.options = options
-        self.census: tuple[Layer, ...] = tuple({identity(one.layer): one.layer for one in judgements}.values())
         self._texts = texts
         self._activations = activations
         self._sources: dict[str, Source | None] = {}
+        layers = {identity(one.layer): one.layer for one in judgements}
+        self.census: tuple[Layer, ...] = tuple(self._named(layer) for layer in layers.values())
 
     def source(self, file: str) -> Source | None:
         """A file with its syntax tree, None if its text is not at hand or does not parse."""
@@ -100,9 +102,24 @@ class Workshop:
             known = repairs.setdefault(identity(repair.layer), repair)
             if known.call != repair.call:
                 return Refusal("it is used before different activations")
-        return tuple(repairs.values()) or Refusal("it names no layer")
+        if not repairs:
+            return Refusal("it names no layer")
+        return self._in_factory(list(repairs.values()))
+
+    def _in_factory(self, repairs: list[Repair]) -> tuple[Repair, ...]:
+        """The same repairs, those written where a function builds the layer if that reaches all that it builds."""
+        factory = next((one for one in repairs if one.place is not None and one.place.definition is None), None)
+        covered = {identity(repair.layer) for repair in repairs}
+        if factory is None or any(
+            layer.site == factory.layer.site and identity(layer) not in covered for layer in self.census
+        ):
+            return tuple(repairs)
+        return tuple(
+            replace(one, place=factory.place) if one.layer.site == factory.layer.site else one for one in repairs
+        )
 
     def _repair(self, judgement: Judgement) -> Repair | Refusal:
+        judgement = replace(judgement, layer=self._named(judgement.layer))
         layer = judgement.layer
         place = find_place(layer, self.source)
         usual = Habit()
@@ -114,6 +131,13 @@ class Workshop:
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
         repair = Repair(judgement, call, place if isinstance(place, Place) else None, zero_bias)
         return place if isinstance(place, Refusal) and repair.rewritable is None else repair
+
+    def _named(self, layer: Layer) -> Layer:
+        """A layer outside of any class with the expression that names it."""
+        if layer.access is not None or layer.owner:
+            return layer
+        source = self.source(layer.site.file)
+        return layer if source is None else replace(layer, access=name_layer(layer, source))
 
     def _stride(self, layer: Layer) -> int | None:
         """The stride that a convolution is built with: torch's default or a number, None where it is computed."""
