@@ -6,11 +6,11 @@ import math
 import time
 
 import pytest
-from tests.model_builder import DEFAULT, LOADED, UNKNOWN, ZERO, ModelBuilder, kaiming, normal, plain, xavier
 
 from initlint.analysis import judge, merge, severity_of
 from initlint.knowledge import load_knowledge
 from initlint.model import Chain, Initializer, Judgement, Severity
+from tests.model_builder import DEFAULT, LOADED, UNKNOWN, ZERO, ModelBuilder, kaiming, normal, plain, xavier
 
 KNOWLEDGE = load_knowledge()
 
@@ -161,6 +161,17 @@ def test_a_pre_norm_transformer_block_is_judged() -> None:
     assert severity_of(first) is Severity.INFO
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(None, "exempt"), (0.1, "exempt"), (1.0, "mismatch")])
+def test_a_branch_that_is_scaled_down_is_excused(factor: float | None, verdict: str) -> None:
+    """D06: x + gamma * fc2(gelu(fc1(norm(x)))), gamma learned, a tenth, or 1."""
+    net = ModelBuilder()
+    trunk = net.input()
+    branch = net.layer(net.block(net.op("norm", trunk), act="gelu"))
+    branch = net.op("scale", branch) if factor is None else net.op("scale", branch, factor=factor)
+    net.output(net.layer(net.op("norm", net.op("add", trunk, branch))))
+    assert judged(net)[0].verdict == verdict
+
+
 def test_a_post_norm_sum_does_not_erase() -> None:
     """norm(x + f(x)): beside x the scale of f still counts."""
     net = ModelBuilder()
@@ -214,6 +225,17 @@ def test_xavier_before_a_chain_of_hidden_sigmoids_stops_matching() -> None:
     assert judge(plain(9, xavier(3.6), "sigmoid"), KNOWLEDGE)[0].verdict == "match"
 
 
+@pytest.mark.parametrize(("gain", "passed"), [(1 / math.sqrt(3), 0.14), (1.0, 0.24), (math.sqrt(2), 0.32), (3.6, 0.60)])
+def test_what_a_hidden_sigmoid_passes_on(gain: float, passed: float) -> None:
+    """The factor that one more sigmoid layer brings, once the chain is long enough to be the same everywhere."""
+    longer, shorter = (judge(plain(depth, xavier(gain), "sigmoid"), KNOWLEDGE)[0].chain for depth in (12, 11))
+    assert longer is not None
+    assert shorter is not None
+    assert longer.signal is not None
+    assert shorter.signal is not None
+    assert longer.signal / shorter.signal == pytest.approx(passed, abs=0.005)
+
+
 def test_one_starved_sigmoid_among_rectifiers_is_not_its_fault() -> None:
     net = ModelBuilder()
     tensor = net.block(net.input(), xavier(), act="sigmoid")
@@ -247,7 +269,7 @@ def test_deep_graphs_take_linear_time() -> None:
 # ---- several contexts, one layer of the text
 
 
-def _context(init: Initializer, depth: int = 3, act: str = "relu", norm: bool = False) -> tuple[Judgement, ...]:  # noqa: FBT001, FBT002
+def _context(init: Initializer, depth: int = 3, act: str = "relu", norm: bool = False) -> tuple[Judgement, ...]:
     net = ModelBuilder()
     tensor = net.layer(net.input(), init, path="shared", line=5)
     if norm:
@@ -267,11 +289,14 @@ def _context(init: Initializer, depth: int = 3, act: str = "relu", norm: bool = 
         ([_context(DEFAULT), _context(kaiming(), norm=True)], "match"),
         ([_context(DEFAULT), _context(DEFAULT, norm=True)], "mismatch"),
         ([_context(DEFAULT), _context(UNKNOWN)], "unknown"),
-        ([_context(DEFAULT), _context(LOADED)], "exempt"),
+        ([_context(DEFAULT), _context(LOADED)], "mismatch"),
+        ([_context(kaiming()), _context(LOADED)], "match"),
+        ([_context(LOADED), _context(LOADED)], "exempt"),
         ([_context(DEFAULT), _context(normal(0.1, fan_in=None))], "unknown"),
         ([_context(xavier()), _context(xavier(), act="tanh")], "match"),
         ([_context(DEFAULT, norm=True), _context(DEFAULT, norm=True)], "exempt"),
         ([_context(UNKNOWN), _context(kaiming())], "match"),
+        ([_context(DEFAULT), _context(ZERO)], "mismatch"),
     ],
     ids=[
         "all mismatch",
@@ -279,11 +304,14 @@ def _context(init: Initializer, depth: int = 3, act: str = "relu", norm: bool = 
         "one initializes it behind a norm",
         "one normalizes it",
         "one is unreadable",
-        "one loads it",
+        "one loads it and says nothing of the others",
+        "one loads what matches",
+        "all load it",
         "one has an unknown gain",
         "content before another activation",
         "all exempt",
         "unknown and match",
+        "one starts it at zero",
     ],
 )
 def test_contexts_are_merged(contexts: list[tuple[Judgement, ...]], verdict: str) -> None:
@@ -298,6 +326,15 @@ def test_the_most_severe_context_speaks_with_the_followers_of_all() -> None:
     assert merged.chain is not None
     assert merged.chain.length == 12
     assert {found.activation for found in merged.followers} == {"relu", "gelu"}
+
+
+def test_a_constant_that_costs_nothing_is_a_choice() -> None:
+    """GPT-2's std of 0.02 in the model, torch's default where the block stands alone: nothing is reported."""
+    (merged,) = merge([*_context(DEFAULT), *_context(normal(0.02))])
+    assert merged.layer.weight.function == "normal_"
+    (costly,) = merge([*_context(DEFAULT, 9), *_context(normal(0.02), 12)])
+    assert costly.chain is not None
+    assert costly.chain.length == 12
 
 
 def test_layers_of_different_paths_stay_apart() -> None:

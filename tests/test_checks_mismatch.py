@@ -8,13 +8,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, site, xavier
 
 from initlint.analysis import judge, merge
 from initlint.checks import CHECKS, run
 from initlint.checks.wording import name_layers, number
 from initlint.knowledge import load_knowledge
 from initlint.model import Finding, Initializer, Model, Severity
+from tests.model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, site, xavier
 
 KNOWLEDGE = load_knowledge()
 JUDGING = sorted(name for name, activation in KNOWLEDGE.activations.items() if not activation.exempt)

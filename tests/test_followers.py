@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from tests.model_builder import DEFAULT, ModelBuilder, plain, xavier
-
 from initlint.analysis import judge
 from initlint.analysis.followers import find_followers
+from initlint.analysis.gates import Gates
 from initlint.analysis.wiring import wire
 from initlint.knowledge import load_knowledge
 from initlint.model import Follower, Initializer, Judgement
+from tests.model_builder import DEFAULT, ModelBuilder, plain, xavier
 
 KNOWLEDGE = load_knowledge()
 
 
 def followers(net: ModelBuilder, layer: int = 0) -> tuple[Follower, ...]:
-    return find_followers(wire(net.build()), KNOWLEDGE.activations)[layer]
+    wiring = wire(net.build())
+    return find_followers(wiring, Gates(wiring, KNOWLEDGE.activations))[layer]
 
 
 def only(net: ModelBuilder, layer: int = 0) -> Follower:
@@ -154,6 +155,19 @@ def test_squeeze_excitation_gates_by_its_sigmoid_only() -> None:
     gate = net.act(net.layer(net.block(squeezed)), "sigmoid")
     net.output(net.layer(net.op("gate", feature, gate)))
     assert [only(net, layer).gated for layer in (0, 1, 2)] == [False, False, True]
+    judgements = judge(net.build(), KNOWLEDGE)
+    assert [found.verdict for found in judgements] == ["mismatch", "exempt", "exempt", "exempt"]
+    assert judgements[1].reason == "it is part of a gate"
+
+
+def test_a_layer_that_feeds_more_than_a_gate_is_judged() -> None:
+    """As D11, but its hidden layer leaves the model as well; and a gate of something else than it began from."""
+    net = ModelBuilder()
+    feature = net.input()
+    hidden = net.block(feature)
+    gate = net.act(net.layer(hidden), "sigmoid")
+    net.output(net.layer(net.op("gate", net.input(), gate)))
+    assert verdict(net).verdict == "mismatch"
 
 
 def test_lstm_like_tanh_is_a_gate_although_it_is_used_twice() -> None:
@@ -190,6 +204,19 @@ def test_output_activations() -> None:
     assert (judged.verdict, judged.ideal, judged.bands) == ("mismatch", 1.0, ((0.8, 1.25),))
 
 
+def test_a_tanh_output_wants_xavier_with_either_gain() -> None:
+    """D15: Kaiming there is reported at info; before a hidden tanh its gain is as good as any."""
+
+    def net(gain: float, *, hidden: bool) -> ModelBuilder:
+        built = ModelBuilder()
+        tensor = built.block(built.input(), xavier(gain), act="tanh")
+        built.output(built.layer(tensor) if hidden else tensor)
+        return built
+
+    assert [verdict(net(gain, hidden=True)).verdict for gain in (1.0, 2**0.5, 5 / 3)] == ["match"] * 3
+    assert [verdict(net(gain, hidden=False)).verdict for gain in (1.0, 2**0.5, 5 / 3)] == ["match", "mismatch", "match"]
+
+
 def test_an_activation_whose_result_goes_into_the_unknown_is_no_output() -> None:
     net = ModelBuilder()
     tensor = net.block(net.input(), act="sigmoid")
@@ -205,6 +232,24 @@ def test_a_conditional_activation_judges_by_all_its_branches() -> None:
     net.output(net.layer(net.op("join", net.act(tensor), net.act(tensor, "tanh"))))
     assert all(found.alternative for found in followers(net))
     assert verdict(net).verdict == "match"
+
+
+def test_an_activation_that_may_be_left_out_does_not_judge() -> None:
+    """A13: if flag: h = relu(h)."""
+    net = ModelBuilder()
+    tensor = net.layer(net.input())
+    net.output(net.layer(net.op("join", tensor, net.act(tensor))))
+    judged = verdict(net)
+    assert (judged.verdict, judged.reason) == ("exempt", "its activation may be left out")
+
+
+def test_what_is_optional_before_the_activation_leaves_it_certain() -> None:
+    """if self.training: h = dropout(h), and then a ReLU."""
+    net = ModelBuilder()
+    tensor = net.layer(net.input())
+    either = net.op("join", net.op("transparent", tensor, name="dropout"), tensor)
+    net.output(net.layer(net.act(either)))
+    assert verdict(net).verdict == "mismatch"
 
 
 def test_a_conditional_norm_is_taken_to_be_there() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from tests.model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, xavier
 
 from initlint.analysis import judge, severity_of, severity_of_signal
 from initlint.analysis.moments import has_formula, moments
@@ -13,6 +12,7 @@ from initlint.analysis.severity import local_factor
 from initlint.analysis.signal import nominal_weights, propagate
 from initlint.knowledge import load_knowledge
 from initlint.model import Initializer, Severity
+from tests.model_builder import DEFAULT, WIDTH, ModelBuilder, kaiming, normal, plain, xavier
 
 KNOWLEDGE = load_knowledge()
 DEFAULT_BIAS = Initializer("default", "uniform_", std=1 / math.sqrt(3 * WIDTH), mean=0.0)
@@ -109,7 +109,7 @@ def test_an_unknown_activation_has_no_moments() -> None:
     assert chain.signal is None
 
 
-def _measure(torch, depth: int, width: int, name: str, gain: float | None, nets: int = 6):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _measure(torch, depth: int, width: int, name: str, gain: float | None, nets: int = 6):  # type: ignore[no-untyped-def]
     """Rms of the last hidden pre-activation, and the gradient there over the gradient at the first, averaged in log.
 
     `gain` None leaves torch's own initialization; else the weights are N(0, gain^2 / width) and the biases zero.

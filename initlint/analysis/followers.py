@@ -6,24 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from initlint.analysis.gates import Gates
 from initlint.analysis.wiring import Wiring
-from initlint.knowledge import Activation
 from initlint.model import Follower, Op, OpKind
 
 MOST_ADDS = 1
 """Sums that may lie between a layer and an activation that still judges it: beyond, the other summands decide."""
 
-_BOUNDED = frozenset({"saturating", "gate"})
-_HARMLESS = frozenset({"transparent", "scale", "join"})
 
-
-def find_followers(wiring: Wiring, activations: Mapping[str, Activation]) -> Mapping[int, tuple[Follower, ...]]:
+def find_followers(wiring: Wiring, gates: Gates) -> Mapping[int, tuple[Follower, ...]]:
     """The followers of every layer by id, in forward order; a layer with several uses has those of all of them.
 
     One backward pass: what a tensor runs into is the union of what its consumers make of it. Followers that differ
     only in their place are one.
     """
-    gates = _Gates(wiring, activations)
     entering: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     leaving: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
@@ -42,7 +38,7 @@ def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
     return tuple(kept.values())
 
 
-def _entering(wiring: Wiring, position: int, leaving: tuple[Follower, ...], gates: _Gates) -> tuple[Follower, ...]:
+def _entering(wiring: Wiring, position: int, leaving: tuple[Follower, ...], gates: Gates) -> tuple[Follower, ...]:
     """What a tensor that enters the op at `position` runs into, given what the op's result runs into."""
     op = wiring.ops[position]
     if op.kind == "activation":
@@ -74,7 +70,7 @@ _PASSAGES: Mapping[OpKind, Callable[[Follower, Op], Follower | None]] = MappingP
 """What lies on the way to a follower, by kind of op; whatever is not here ends the way."""
 
 
-def _follower(wiring: Wiring, position: int, gates: _Gates) -> Follower:
+def _follower(wiring: Wiring, position: int, gates: Gates) -> Follower:
     op = wiring.ops[position]
     return Follower(
         activation=op.name,
@@ -86,33 +82,14 @@ def _follower(wiring: Wiring, position: int, gates: _Gates) -> Follower:
     )
 
 
-class _Gates:
-    """Which activations multiply another tensor.
-
-    A bounded activation is a gate as soon as one consumer multiplies it; an unbounded one only where every consumer
-    does: what a squeeze-excitation rescales is a feature, not a gate.
-    """
-
-    def __init__(self, wiring: Wiring, activations: Mapping[str, Activation]) -> None:
-        self._wiring = wiring
-        self._activations = activations
-        count = len(wiring.ops)
-        self._some = [False] * count
-        self._all = [False] * count
-        for position in range(count - 1, -1, -1):
-            consumers = wiring.consumers[position]
-            some = [self._multiplies(consumer, self._some) for consumer in consumers]
-            every = [self._multiplies(consumer, self._all) for consumer in consumers]
-            self._some[position] = any(some)
-            self._all[position] = bool(every) and all(every)
-
-    def _multiplies(self, consumer: int, beyond: list[bool]) -> bool:
-        kind = self._wiring.ops[consumer].kind
-        return kind == "gate" or (kind in _HARMLESS and beyond[consumer])
-
-    def is_gate(self, position: int) -> bool:
-        """Whether the activation at `position` gates."""
-        activation = self._activations.get(self._wiring.ops[position].name)
-        if activation is not None and activation.family in _BOUNDED:
-            return self._some[position]
-        return self._all[position]
+def find_optional(wiring: Wiring) -> frozenset[int]:
+    """The layers, by id, whose activation is on a branch that may not be taken: without it none follows."""
+    ahead = [False] * len(wiring.ops)  # whether an activation lies ahead of what an op makes
+    bare = [False] * len(wiring.ops)  # whether what an op makes may arrive at the next layer as it is
+    for position in range(len(wiring.ops) - 1, -1, -1):
+        for consumer in wiring.consumers[position]:
+            kind = wiring.ops[consumer].kind
+            passed = kind in _PASSAGES
+            ahead[position] |= kind == "activation" or (passed and ahead[consumer])
+            bare[position] |= passed and (bare[consumer] or (kind == "join" and not ahead[consumer]))
+    return frozenset(layer for layer, positions in wiring.uses.items() if any(bare[position] for position in positions))

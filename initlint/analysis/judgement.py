@@ -6,7 +6,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from initlint.analysis.chains import find_chains, find_erased
-from initlint.analysis.followers import MOST_ADDS, find_followers
+from initlint.analysis.followers import MOST_ADDS, find_followers, find_optional
+from initlint.analysis.gates import Gates, find_excitations
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands
 from initlint.analysis.signal import Weights, nominal_weights, propagate
 from initlint.analysis.wiring import wire
@@ -20,12 +21,23 @@ _STARVED = 0.03
 def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     """A judgement per layer of `model`, in the order of its layers; time linear in the op graph."""
     wiring = wire(model)
-    followers = find_followers(wiring, knowledge.activations)
+    gates = Gates(wiring, knowledge.activations)
     judged = {layer.id: layer for layer in model.layers if role_of(layer, knowledge) == "weight"}
     weights = {identity: nominal_weights(layer) for identity, layer in judged.items()}
     now = propagate(model, weights, knowledge)
     chains = find_chains(wiring, now)
-    scene = _Scene(knowledge, followers, chains, find_erased(wiring, judged.keys()), frozenset(wiring.uses))
+    scene = _Scene(
+        knowledge=knowledge,
+        followers=find_followers(wiring, gates),
+        chains=chains,
+        used=frozenset(wiring.uses),
+        optional=find_optional(wiring),
+        harmless={
+            **dict.fromkeys((now.steps[position].layer for position in now.damped), "its branch is scaled down"),
+            **dict.fromkeys(find_excitations(wiring, gates), "it is part of a gate"),
+            **dict.fromkeys(find_erased(wiring, judged.keys()), "a later normalization erases its scale"),
+        },
+    )
     verdicts = [_judge(layer, scene) if layer.id in judged else _set_aside(layer, scene) for layer in model.layers]
     verdicts = _starve(verdicts, chains)
     mended = {**weights, **_mended(verdicts, weights)}
@@ -50,13 +62,18 @@ def gain_of(layer: Layer) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What a verdict needs to know beyond its layer."""
+    """What a verdict needs to know beyond its layer.
+
+    `used` are the layers that are applied, `optional` those that may go without their activation, `harmless` says why
+    a layer's scale does not matter where it lies.
+    """
 
     knowledge: Knowledge
     followers: Mapping[int, tuple[Follower, ...]]
     chains: Mapping[int, Chain]
-    erased: frozenset[int]
     used: frozenset[int]
+    optional: frozenset[int]
+    harmless: Mapping[int, str]
 
 
 def _set_aside(layer: Layer, scene: _Scene) -> Judgement:
@@ -68,7 +85,7 @@ def _set_aside(layer: Layer, scene: _Scene) -> Judgement:
 def _judge(layer: Layer, scene: _Scene) -> Judgement:
     """The verdict of one weight layer, its chain left out."""
     followers = scene.followers.get(layer.id, ())
-    relevant = _relevant(followers, scene.knowledge)
+    relevant = _relevant(layer, followers, scene)
     gain = gain_of(layer)
     if (set_aside := _unjudged(layer, followers, scene)) is not None:
         return set_aside
@@ -117,11 +134,11 @@ def _exemption(layer: Layer) -> str | None:
     return next((reason for holds, reason in reasons if holds), None)
 
 
-def _relevant(followers: tuple[Follower, ...], knowledge: Knowledge) -> tuple[Follower, ...]:
+def _relevant(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> tuple[Follower, ...]:
     """The followers whose bands the layer has to meet.
 
-    An activation that a branch reaches with a normalization and another without is taken as normalized: which of the
-    two is built is not known.
+    Where it is not known which of two branches is taken, the milder counts: an activation that one reaches with a
+    normalization and another without is normalized, and one that may be left out does not judge.
     """
     maybe_normalized = {found.activation for found in followers if found.alternative and found.normalized}
     return tuple(
@@ -130,8 +147,8 @@ def _relevant(followers: tuple[Follower, ...], knowledge: Knowledge) -> tuple[Fo
         if not found.normalized
         and not found.gated
         and found.adds <= MOST_ADDS
-        and matching_bands(found, knowledge.activations)
-        and not (found.alternative and found.activation in maybe_normalized)
+        and matching_bands(found, scene.knowledge.activations)
+        and not (found.alternative and (found.activation in maybe_normalized or layer.id in scene.optional))
     )
 
 
@@ -142,6 +159,7 @@ def _why_nobody_judges(followers: tuple[Follower, ...]) -> str:
         (any(found.normalized for found in followers), "a normalization follows"),
         (any(found.gated for found in followers), "it is part of a gate"),
         (any(found.scaled is None for found in followers), "its output is rescaled first"),
+        (any(found.alternative for found in followers), "its activation may be left out"),
     )
     return next(
         (reason for holds, reason in reasons if holds), f"no initializer is wrong before {followers[0].activation}"
@@ -151,8 +169,8 @@ def _why_nobody_judges(followers: tuple[Follower, ...]) -> str:
 def _pardon(layer: Layer, gain: float, bands: tuple[tuple[float, float], ...], scene: _Scene) -> str:
     """Why a gain outside the bands costs nothing here, empty where it does."""
     chain = scene.chains.get(layer.id)
-    if layer.id in scene.erased:
-        return "a later normalization erases its scale"
+    if layer.id in scene.harmless:
+        return scene.harmless[layer.id]
     if chain is not None and chain.residual and gain < max(high for _, high in bands):
         return "it lies in a residual branch, where small is harmless"
     return ""
@@ -177,6 +195,8 @@ def _is_taught(judgement: Judgement) -> bool:
     """Whether it matches by a band that the ideal gain is not in."""
     gain = gain_of(judgement.layer)
     if judgement.verdict != "match" or gain is None or judgement.ideal is None or len(judgement.bands) < 2:
+        return False
+    if judgement.decisive is None or judgement.decisive.output:
         return False
     return any(contains((band,), gain) and not contains((band,), judgement.ideal) for band in judgement.bands)
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 from initlint.analysis.ideals import contains
 from initlint.analysis.judgement import gain_of
-from initlint.analysis.severity import severity_of
+from initlint.analysis.severity import is_neutral, severity_of
 from initlint.model import Follower, Judgement, Layer
 
 
 def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
     """Merge what several models say of the same (site, owner, path), in order of first appearance.
 
-    A context that loads the weights says nothing about those that do not. Among these silence wins: a layer is a mismatch only
-    where every context in which something judges it says so, and no context initializes it in a band that would match or
-    fills it with what is not known. Among mismatches the most
-    severe context speaks (then the longest chain, then the first), with the followers of all of them.
+    A context that loads the weights says nothing about those that do not. Among these silence wins: a layer is a
+    mismatch only where every context in which something judges it says so, and no context initializes it in a band that
+    would match or fills it with what is not known. Among mismatches the most severe context speaks (then the longest
+    chain, then the first), with the followers of all of them.
     """
     groups: dict[tuple[object, ...], list[Judgement]] = {}
     for judgement in judgements:
@@ -43,8 +43,8 @@ def _speaker(group: list[Judgement]) -> Judgement:
     """The judgement that stands for its group."""
     mismatches = [found for found in group if found.verdict == "mismatch"]
     if not mismatches:
-        return min(group, key=lambda found: _QUIET[found.verdict])
-    for silent in (_is_unreadable, _is_match, _is_pardoned):
+        return min(group, key=lambda found: (_QUIET[found.verdict], -_length(found)))
+    for silent in (_is_unreadable, _is_match, _is_pardoned, _is_deliberate):
         if (found := next(filter(silent, group), None)) is not None:
             return found
     bands = tuple(band for found in mismatches for band in found.bands)
@@ -76,6 +76,13 @@ def _is_pardoned(judgement: Judgement) -> bool:
     return judgement.verdict == "exempt" and judgement.decisive is not None
 
 
+def _is_deliberate(judgement: Judgement) -> bool:
+    """Whether a constant std was chosen here, and costs nothing: such a mismatch is never reported."""
+    weight, chain = judgement.layer.weight, judgement.chain
+    chosen = judgement.verdict == "mismatch" and weight.source == "explicit" and weight.gain is None
+    return chosen and chain is not None and is_neutral(chain.signal)
+
+
 def _is_unreadable(judgement: Judgement) -> bool:
     """Whether an initializer ran here that nothing is known of."""
     return judgement.verdict == "unknown" and _fills_unknown(judgement.layer)
@@ -86,5 +93,8 @@ def _fills_unknown(layer: Layer) -> bool:
 
 
 def _weight(judgement: Judgement) -> tuple[int, int]:
-    length = 0 if judgement.chain is None else judgement.chain.length
-    return (int(severity_of(judgement)), length)
+    return (int(severity_of(judgement)), _length(judgement))
+
+
+def _length(judgement: Judgement) -> int:
+    return 0 if judgement.chain is None else judgement.chain.length

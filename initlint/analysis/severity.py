@@ -1,7 +1,7 @@
 """What a mismatch costs: the chain gain J, and how severe that is.
 
-Measured on plain nets of 3 to 20 layers with nine activations: for 0.1 <= J <= 10 nothing is lost; from 0.03 down or
-30 up plain SGD starts slowly; below 0.001 or above 1000 it may not start at all (benchmarks/).
+For 0.1 <= J <= 10 training notices nothing; from 0.03 down or 30 up plain SGD starts slowly; below 0.001 or above 1000
+it may not start at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NEUTRAL = (0.1, 10.0)
 _WARNING = (0.03, 30.0)
 _ERROR = (0.001, 1000.0)
 _POOLED = 2
-"""With so many max-pools on the way J overstates: AlexNet's is 0.01, its gradients within a factor of 4."""
+"""With so many max-pools on the way J overstates: they lift the signal, and the gradient far less."""
 
 
 def severity_of_signal(signal: float | None) -> Severity:

@@ -46,7 +46,8 @@ class Step:
 class Tensor:
     """A tensor on its way: the path it lies on (`step` is None where that has only begun), and its scale.
 
-    `activated` says that it comes out of an activation and is no Gaussian any more.
+    `activated` says that it comes out of an activation and is no Gaussian any more, `damped` that since the last layer
+    it was scaled down, or by what is not known.
     """
 
     source: int
@@ -55,6 +56,7 @@ class Tensor:
     step: Step | None = None
     pools: int = 0
     activated: bool = False
+    damped: bool = False
 
     @property
     def depth(self) -> int:
@@ -81,10 +83,14 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Propagation:
-    """One pass of the signal through a model; `route` is the input that each op with a choice went on with."""
+    """One pass of the signal through a model; `route` is the input that each op with a choice went on with.
+
+    `damped` are the positions of steps in branches that are scaled down before they are added to something.
+    """
 
     steps: Mapping[int, Step]
     sums: tuple[Sum, ...]
+    damped: frozenset[int]
     route: Mapping[int, int]
 
 
@@ -122,7 +128,7 @@ def propagate(
     pass_ = _Pass(model, weights, knowledge, dict(route or {}))
     for position, op in enumerate(model.ops):
         pass_.tensors.append(pass_.tensor(position, op))
-    return Propagation(pass_.steps, tuple(pass_.sums), pass_.route)
+    return Propagation(pass_.steps, tuple(pass_.sums), frozenset(pass_.damped), pass_.route)
 
 
 class _Pass:
@@ -138,6 +144,7 @@ class _Pass:
         self.tensors: list[Tensor] = []
         self.steps: dict[int, Step] = {}
         self.sums: list[Sum] = []
+        self.damped: set[int] = set()
 
     def tensor(self, position: int, op: Op) -> Tensor:
         """The tensor that the op at `position` makes."""
@@ -174,8 +181,12 @@ class _Pass:
         branches = [step for tensor in kin if tensor.depth > trunk.depth for step in _since_fork(tensor, trunk)]
         if branches:
             self.sums.append(Sum(trunk.source, tuple(branches), trunk.carry, carry))
+        for tensor in inputs:
+            if tensor.damped and len(inputs) > 1:
+                self.damped.update(step.position for step in _since_fork(tensor, trunk))
         square = _sum([tensor.square for tensor in inputs])
-        return replace(trunk, square=square, carry=carry, activated=all(tensor.activated for tensor in inputs))
+        activated = all(tensor.activated for tensor in inputs)
+        return replace(trunk, square=square, carry=carry, activated=activated, damped=False)
 
     def gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """A product of independent tensors: d(ab) = b da + a db."""
@@ -259,10 +270,11 @@ def _activated(entering: Tensor, op: Op, activation: Activation | None) -> Tenso
     return replace(entering, square=known.square, carry=carry, activated=True)
 
 
-def _scaled(entering: Tensor, factor: float | None, pools: int = 0) -> Tensor:
+def _scaled(entering: Tensor, factor: float | None, *, pools: int = 0, damping: bool = False) -> Tensor:
     magnitude = None if factor is None else abs(factor)
     return replace(
         entering,
+        damped=entering.damped or damping,
         square=_product(entering.square, _product(magnitude, magnitude)),
         carry=_product(entering.carry, magnitude),
         pools=entering.pools + pools,
@@ -274,9 +286,11 @@ _EFFECTS: Mapping[OpKind, Callable[[_Pass, int, Op, tuple[Tensor, ...]], Tensor]
         "layer": lambda going, position, op, inputs: going.apply_layer(position, op, inputs[0]),
         "activation": lambda going, _, op, inputs: _activated(inputs[0], op, going.activations.get(op.name)),
         "transparent": lambda _, __, op, inputs: _scaled(
-            inputs[0], op.param("factor", 1.0), int("max_pool" in op.name)
+            inputs[0], op.param("factor", 1.0), pools=int("max_pool" in op.name)
         ),
-        "scale": lambda _, __, op, inputs: _scaled(inputs[0], op.param("factor")),
+        "scale": lambda _, __, op, inputs: _scaled(
+            inputs[0], op.param("factor"), damping=abs(op.param("factor") or 0.0) < 1.0
+        ),
         "add": lambda going, position, _, inputs: going.add(position, inputs),
         "gate": lambda going, position, _, inputs: going.gate(position, inputs),
         "concat": lambda going, position, _, inputs: going.concat(position, inputs),

@@ -14,7 +14,7 @@ from initlint.knowledge import Knowledge
 from initlint.model import Finding, Judgement, Model, Related, Severity, Site
 
 _DEEP = 8
-"""Weight layers in branches along one trunk; with fewer either gain trains, with 24 Kaiming's diverges at any rate."""
+"""Weight layers in branches along one trunk; with fewer the trunk grows no further than a head can bear."""
 
 _GROWN = math.sqrt(10.0)
 """How far a trunk may grow: half a decade. Branches that are scaled down somewhere stay below it."""

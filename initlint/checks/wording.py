@@ -11,7 +11,7 @@ from initlint.knowledge import Activation, Knowledge
 from initlint.model import Follower, Initializer, Judgement, Layer
 
 _RETUNE = 10.0
-"""A repair that moves J by more than this moves a tuned learning rate (4 ReLU layers at SGD 0.1 lose what they had)."""
+"""A repair that moves J by more than this moves the learning rate that suits the model."""
 
 
 def name_of(layer: Layer) -> str:
