@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from initlint.engine import check_paths, check_source
-    from initlint.graph import check_module
+    from initlint.live import check_module
     from initlint.model import Finding
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> object:
     """Import a public name where it is first used: `import initlint` itself costs nothing."""
     homes = {
         "Finding": "initlint.model",
-        "check_module": "initlint.graph",
+        "check_module": "initlint.live",
         "check_paths": "initlint.engine",
         "check_source": "initlint.engine",
     }

@@ -81,7 +81,7 @@ def load_settings(paths: Sequence[Path], *, config: Path | None = None, isolated
         for name in ("initlint.toml", "pyproject.toml"):
             if (folder / name).is_file() and (settings := _from_file(folder / name, required=False)) is not None:
                 return settings
-    return Settings(root=start, selection=Selection(root=start))
+    return Settings()
 
 
 def parse_settings(table: Mapping[str, object], base: Settings, *, where: str) -> Settings:

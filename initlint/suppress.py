@@ -240,10 +240,10 @@ def _removal(directive: Directive, kept: tuple[str, ...]) -> Fix | None:
     """The fix that takes out what is idle: the selectors, or the whole comment where the directive is all of it."""
     if kept:
         verb = "ignore-file" if directive.whole_file else "ignore"
-        return Fix("remove the idle rules", "safe", (_edit(directive.site, f"# initlint: {verb}[{', '.join(kept)}]"),))
+        return Fix("Remove the idle rules", "safe", (_edit(directive.site, f"# initlint: {verb}[{', '.join(kept)}]"),))
     if directive.extent is None:
         return None
-    return Fix("remove the comment", "safe", (_edit(directive.extent, ""),))
+    return Fix("Remove the comment", "safe", (_edit(directive.extent, ""),))
 
 
 def _edit(site: Site, content: str) -> Edit:

@@ -105,7 +105,7 @@ def test_a_mistake_names_file_key_and_remedy(tmp_path: Path, text: str, words: l
 
 def test_a_broken_pyproject_of_somebody_else_is_not_our_mistake(tmp_path: Path) -> None:
     write(tmp_path / "pyproject.toml", "[tool.other\n")
-    assert load_settings([tmp_path]).root == tmp_path
+    assert load_settings([tmp_path]).file is None
 
 
 def test_every_key_is_read() -> None:
