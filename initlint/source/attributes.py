@@ -52,6 +52,8 @@ def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, fra
     if isinstance(value, Instance):
         return _instance_attribute(machine, value, name, node, frame)
     if isinstance(value, External):
+        if name in ("__name__", "__qualname__"):
+            return value.name.rpartition(".")[2]
         dotted = f"{value.name}.{name}"
         return _EXTERNAL_CONSTANTS.get(dotted) or External(dotted)
     if isinstance(value, ModuleRef):
@@ -102,6 +104,8 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
         attribute = torch_attribute(value, name)
         if attribute is not ABSENT:
             return attribute
+    if isinstance(value.cls, External) and not value.torch_class:
+        return External(f"{value.cls.name}.{name}")
     if name == "__dict__":
         return DictV({key: each for key, each in value.data.items()})
     if isinstance(value.cls, ClassV):
@@ -199,8 +203,8 @@ def _set_parameter_attribute(
     machine: Machine, target: ParamV | View, name: str, value: object, node: ast.AST, frame: Frame
 ) -> None:
     param = target.param if isinstance(target, View) else target
-    if name == "requires_grad" and value is False:
-        param.frozen = True
+    if name == "requires_grad" and isinstance(value, bool):
+        param.frozen = not value
     elif name == "data":
         from initlint.source.initialization import assigned_write
 

@@ -132,16 +132,14 @@ class Contexts:
         for file in files:
             if script_words(file) & (names | self.seeds):
                 yield from self._run_file(file)
-        functions = self._without_variants([each for each in interesting if not each.is_class])
-        for each in functions:
-            if each.name not in mentioned:
+        candidates = self._without_variants(interesting)
+        for each in candidates:
+            if not each.is_class and each.name not in mentioned:
                 yield from self._run_function(each)
-        for each in self._callers_first(functions):
-            if each.node not in self.machine.called and each not in self.tried:
-                yield from self._run_function(each)
-        for each in interesting:
-            if each.is_class and each.node not in self.machine.called:
-                yield from self._run_class(each)
+        for each in self._callers_first(candidates):
+            if each.node in self.machine.called or each in self.tried:
+                continue
+            yield from self._run_class(each) if each.is_class else self._run_function(each)
 
     def _relevant(self, files: list[SourceFile]) -> list[SourceFile]:
         """The files that make or initialize layers, or mention a name that such a file defines."""
@@ -170,26 +168,25 @@ class Contexts:
         names = {each.name for each in interesting}
         return frozenset(name for each in interesting for name in each.words & names if name != each.name)
 
-    def _without_variants(self, functions: list[Definition]) -> list[Definition]:
+    def _without_variants(self, found: list[Definition]) -> list[Definition]:
         """Of functions that differ in nothing but numbers and names of their own (resnet18, resnet34, ...), the first and the last."""
         families: dict[object, list[Definition]] = {}
-        for each in functions:
-            families.setdefault((each.file.path, _shape(each.node)), []).append(each)
-        kept = {id(each) for family in families.values() for each in (family[0], family[-1])}
-        for family in families.values():
-            self.tried.update(family[1:-1])
-        return [each for each in functions if id(each) in kept]
+        for each in found:
+            key = each if each.is_class else (each.file.path, _shape(each.node))
+            families.setdefault(key, []).append(each)
+        kept = {each for family in families.values() for each in (family[0], family[-1])}
+        return [each for each in found if each in kept]
 
-    def _callers_first(self, functions: list[Definition]) -> Iterator[Definition]:
-        """Functions in an order in which one that mentions another comes before it, as far as there is one."""
+    def _callers_first(self, found: list[Definition]) -> Iterator[Definition]:
+        """Definitions in an order in which one that mentions another comes before it, as far as there is one."""
         by_name: dict[str, list[Definition]] = {}
-        for each in functions:
+        for each in found:
             by_name.setdefault(each.name, []).append(each)
-        users = Counter(name for each in functions for name in each.words & by_name.keys() if name != each.name)
-        ready = [each for each in functions if not users[each.name]]
+        users = Counter(name for each in found for name in each.words & by_name.keys() if name != each.name)
+        ready = [each for each in found if not users[each.name]]
         done: set[Definition] = set()
-        rest = iter(functions)
-        while len(done) < len(functions):
+        rest = iter(found)
+        while len(done) < len(found):
             each = ready.pop(0) if ready else next(other for other in rest if other not in done)
             if each in done:
                 continue
@@ -236,6 +233,9 @@ class Contexts:
         cls = self._value(definition)
         if not isinstance(cls, ClassV):
             return
+        yield from self._run_constructors(definition, cls)
+        if definition.node in machine.called:
+            return
         machine.restart(BUDGET)
         frame = Frame(Scope(definition.file))
         made: list[object] = []
@@ -244,6 +244,22 @@ class Contexts:
         instance = made[0] if made else None
         if isinstance(instance, Instance) and instance.torch_class:
             yield from self._finish(definition.name)
+
+    def _run_constructors(self, definition: Definition, cls: ClassV) -> Iterator[Model]:
+        """Class methods that build the class are contexts, also when nobody calls them."""
+        machine = self.machine
+        for name, method in list(cls.data.items()):
+            if not isinstance(method, FunctionV) or method.role != "class" or name.startswith("__"):
+                continue
+            machine.restart(BUDGET)
+            before = set(machine.called)
+            arguments = Arguments([cls])
+            frame = Frame(Scope(definition.file))
+            if self._survives(lambda method=method, given=arguments, at=frame: call_function(machine, method, given, definition.node, at)):
+                if definition.node in machine.called:
+                    yield from self._finish(f"{cls.name}.{name}")
+            else:
+                machine.called = before
 
     def _doubt(self, definition: Definition, before: set[ast.AST]) -> None:
         """A context that could not be followed to its end may initialize whatever it built: that is judged alone, and silently."""
@@ -276,6 +292,9 @@ class Contexts:
         machine = self.machine
         machine.steps, machine.budget = 0, FORWARD_BUDGET
         for top in top_modules(machine):
+            if top.discarded and top not in machine.forwarded:
+                machine.instances = [each for each in machine.instances if each is not top]
+                continue
             self._hooks(top)
             if top not in machine.forwarded:
                 self._forward(top, whole=True)

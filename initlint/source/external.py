@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from initlint.source.escape import escape, reachable_params
 from initlint.source.initialization import call_initializer, load_write, make_parameter
 from initlint.source.stdlib import STANDARD, call_math
-from initlint.source.tensors import call_activation, call_operation
+from initlint.source.tensors import call_activation, call_operation, maximum
 from initlint.source.torch_modules import construct_external, is_torch_class
 from initlint.source.values import (
     UNKNOWN,
@@ -39,6 +39,7 @@ _FALSE = frozenset(
         "torch.distributed.is_available",
     }
 )
+_MAXIMA = frozenset({"torch.maximum", "torch.max", "torch.fmax"})
 _SAME_MODEL = frozenset(
     {
         "torch.compile",
@@ -81,7 +82,10 @@ def call_external(machine: Machine, function: External, arguments: Arguments, no
         return _call_library(machine, name, library, arguments, node, frame)
     if name.startswith(("torch.", "Tensor.", "operator.", "einops.", "xformers.", "flash_attn.")):
         return _call_torch(machine, name, arguments, node, frame)
-    return escape(machine, External(name), arguments, node, frame)
+    result = escape(machine, External(name), arguments, node, frame)
+    if result is UNKNOWN and name.rpartition(".")[2][:1].isupper():
+        return machine.new_instance(External(name), machine.place(node, frame))
+    return result
 
 
 def _call_torch(machine: Machine, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -105,6 +109,8 @@ def _call_torch(machine: Machine, name: str, arguments: Arguments, node: ast.AST
     if activation is not None:
         return call_activation(machine, activation, arguments, node, frame)
     operation = knowledge.operations.get(name)
+    if name in _MAXIMA and len(arguments.positional) == 2:
+        return maximum(machine, arguments, node, frame)
     if operation is not None:
         return call_operation(machine, name, operation, arguments, node, frame)
     if name in ("torch.load", "torch.hub.load_state_dict_from_url"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from initlint.source.escape import escape
 from initlint.source.machine import MOST_DEPTH, Flow, Frame, Machine, Raised
 from initlint.source.values import (
     ABSENT,
@@ -289,7 +290,7 @@ def call_instance(machine: Machine, instance: Instance, arguments: Arguments, no
         return call_bound(machine, Bound(own, instance), arguments, node, frame)
     if instance.torch_class:
         return run_forward(machine, instance, arguments, node, frame)
-    return UNKNOWN
+    return escape(machine, instance.cls, arguments, node, frame)
 
 
 def harmless_base(base: object) -> bool:

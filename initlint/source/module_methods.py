@@ -65,9 +65,9 @@ def call_module_method(machine: Machine, instance: Instance, name: str, argument
     if handler is not None:
         return handler(machine, instance, arguments, node, frame)
     if name in _SAME_MODULE:
-        if name == "requires_grad_" and arguments.get(0, "requires_grad", True) is False:
+        if name == "requires_grad_":
             for param in all_parameters(instance):
-                param.frozen = True
+                param.frozen = arguments.get(0, "requires_grad", True) is False
         return instance
     if name in _NOTHING:
         return None
@@ -174,12 +174,29 @@ def _apply(machine: Machine, instance: Instance, arguments: Arguments, node: ast
 def _construct(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     if instance.fact is not None or instance.torch_class in CONTAINERS or instance.torch_class != "torch.nn.Module":
         construct_torch_part(machine, instance, arguments, node, frame)
-    elif instance.uncertain:
+    else:
+        _construct_framework_base(machine, instance, arguments)
+    return None
+
+
+def _construct_framework_base(machine: Machine, instance: Instance, arguments: Arguments) -> None:
+    """What a framework's base class is given: a configuration that it keeps, or one by which it initializes later."""
+    if arguments.get(0, "init_cfg", None) is not None and _base_kind(machine, instance) == "initializing-base":
+        instance.uncertain = True
+    if instance.uncertain:
         machine.touch(instance)
         for key, value in arguments.keywords.items():
             instance.data.setdefault(key, value)
         if arguments.positional and "config" not in instance.data:
             instance.data["config"] = arguments.positional[0]
+
+
+def _base_kind(machine: Machine, instance: Instance) -> str | None:
+    """What kind of library class a module of the project inherits from."""
+    for base in instance.cls.external_bases if isinstance(instance.cls, ClassV) else ():
+        fact = machine.knowledge.libraries.get(machine.knowledge.resolve(base.name)) if isinstance(base, External) else None
+        if fact is not None:
+            return fact.kind
     return None
 
 

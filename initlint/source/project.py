@@ -16,6 +16,7 @@ _SKIPPED_FOLDERS = frozenset(
     {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", "build", "dist", "site-packages", ".tox", ".nox", ".eggs"}
 )
 _MOST_FILES = 20_000
+_MOST_FOLDERS = 12
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -110,6 +111,7 @@ class Project:
         self._sources = dict(sources or {})
         self._by_path: dict[str, SourceFile] = {}
         self._by_name: dict[str, SourceFile | None] = {}
+        self._found_beside: dict[tuple[str, str], SourceFile | None] = {}
         self.roots: list[str] = []
         self.targets = [self._add(os.path.abspath(path)) for path in files]
 
@@ -141,8 +143,19 @@ class Project:
         return self._beside(name, asker)
 
     def _beside(self, name: str, asker: SourceFile) -> SourceFile | None:
-        """A script imports the modules that lie in its own folder."""
-        return self.under(os.path.dirname(asker.path), name)
+        """A script imports what lies in its own folder; a namespace package what lies below any folder above it, up to the project's."""
+        folder = os.path.dirname(asker.path)
+        key = (folder, name)
+        if key not in self._found_beside:
+            self._found_beside[key] = next(filter(None, (self.under(each, name) for each in self._folders_above(folder))), None)
+        return self._found_beside[key]
+
+    def _folders_above(self, folder: str) -> list[str]:
+        top = project_root(os.path.join(folder, "x.py"))
+        folders = [folder]
+        while folders[-1] != top and len(folders) < _MOST_FOLDERS:
+            folders.append(os.path.dirname(folders[-1]))
+        return folders
 
     def under(self, folder: str, name: str) -> SourceFile | None:
         """The module called `name` relative to `folder`; the package of the folder itself when `name` is empty."""
@@ -153,11 +166,6 @@ class Project:
             if path in self._sources or os.path.isfile(path):
                 return self._add(path)
         return None
-
-    def is_package(self, name: str, asker: SourceFile) -> bool:
-        """Whether `name` is a folder of the project without an ``__init__.py`` (a namespace package)."""
-        folders = [*self.roots, os.path.dirname(asker.path)]
-        return any(os.path.isdir(os.path.join(root, *name.split("."))) for root in folders)
 
     def files(self) -> Iterator[SourceFile]:
         """Every file of the project, named or not."""

@@ -86,8 +86,12 @@ def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
 
 
 def _expression(machine: Machine, node: ast.Expr, frame: Frame) -> Flow:
-    if not isinstance(node.value, ast.Constant):
-        machine.evaluate(node.value, frame)
+    if isinstance(node.value, ast.Constant):
+        return Flow.NEXT
+    before = machine.serial
+    value = machine.evaluate(node.value, frame)
+    if isinstance(value, Instance) and value.serial > before:
+        value.discarded = True
     return Flow.NEXT
 
 

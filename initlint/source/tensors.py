@@ -401,17 +401,21 @@ def _clamp(machine: Machine, fact: OperationFact, bound: dict[str, object], argu
     low = bound.get("min", bound.get("min_val"))
     high = bound.get("max", bound.get("max_val"))
     name = fact.name.rpartition(".")[2].rstrip("_")
-    if name in ("maximum", "max", "fmax") and len(arguments.positional) > 1:
-        low, high = arguments.positional[1], None
-        if isinstance(low, TensorV) and low.drawn is not None and dict(low.drawn.arguments).get("val") == 0:
-            low = 0
-        elif isinstance(low, TensorV):
-            return TensorV(machine.graph.add("opaque", name, (source.op, low.op), place=place))
     if number(low) == 0 and (number(high) is None or number(high) != 1):
         return activation_op(machine, "relu6" if number(high) == 6 else "relu", {}, source, place)
     if number(low) == -1 and number(high) == 1:
         return activation_op(machine, "hardtanh", {}, source, place)
     return _op(machine, "transparent" if name.startswith("clamp") or name == "clip" else "opaque", name, source, place)
+
+
+def maximum(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``torch.maximum(x, y)``: with a tensor of zeros, a ReLU."""
+    place = machine.place(node, frame)
+    tensors = [as_tensor(machine, each) for each in arguments.positional[:2]]
+    for signal, floor in (tensors, tensors[::-1]):
+        if floor.drawn is not None and dict(floor.drawn.arguments).get("val") == 0:
+            return activation_op(machine, "relu", {}, signal, place)
+    return TensorV(machine.graph.add("opaque", "maximum", tuple(each.op for each in tensors), place=place))
 
 
 def _fresh(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:

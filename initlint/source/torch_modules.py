@@ -397,6 +397,7 @@ def clone(machine: Machine, value: object, memo: dict[int, object] | None = None
         return memo[id(value)]
     if isinstance(value, Instance):
         twin = machine.new_instance(value.cls, value.place)
+        value.discarded = True
         memo[id(value)] = twin
         for slot in ("arguments", "fact", "frozen", "parametrization", "torch_class", "trail", "uncertain"):
             setattr(twin, slot, getattr(value, slot))

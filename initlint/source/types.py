@@ -121,7 +121,7 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
         return None if value.uncertain else False
     if isinstance(value.cls, ClassV) and value.cls.external_bases:
         return True if cls in value.cls.external_bases else None
-    return False
+    return None if isinstance(value.cls, External) else False
 
 
 def torch_subclass(machine: Machine, name: str, ancestor: str) -> bool:

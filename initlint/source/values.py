@@ -341,10 +341,10 @@ class Instance(Cell):
     """An object of a project class, or of a torch class; `data` are its attributes, in order of assignment.
 
     `torch_class` is the dotted name of the torch.nn class it is or inherits from (``torch.nn.Module`` included), None for
-    any other object. `arguments` are those the torch class was constructed with, `fact` its layer fact.
+    any other object. `discarded` says that the program keeps no hold of it. `arguments` are those the torch class was constructed with, `fact` its layer fact.
     """
 
-    __slots__ = ("arguments", "cls", "fact", "frozen", "owned", "parametrization", "place", "repeats", "serial", "torch_class", "trail", "uncertain")
+    __slots__ = ("arguments", "cls", "discarded", "fact", "frozen", "parametrization", "place", "repeats", "serial", "torch_class", "trail", "uncertain")
     data: dict[str, object]
 
     def __init__(self, cls: ClassV | External, place: Place | None, serial: int) -> None:
@@ -359,7 +359,7 @@ class Instance(Cell):
         self.uncertain = False
         self.repeats = False
         self.frozen = False
-        self.owned = False
+        self.discarded = False
         self.trail: tuple[Place, ...] = ()
 
     @property
