@@ -209,14 +209,14 @@ def bound_names(scope: ast.AST) -> frozenset[str]:
     return frozenset(names)
 
 
-def habit(scope: ast.AST, fallback: ast.AST) -> Habit:
-    """Which distribution and fan the initializers of a class use, or where it has none those of its file."""
-    for tree in (scope, fallback):
-        names = [(node, _last_name(node.func)) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        scaled = [(node, name) for node, name in names if _SCALED.match(name)]
-        if scaled:
-            return Habit(_distribution([name for _, name in scaled]), _mode([node for node, _ in scaled]))
-    return Habit()
+def habit(scope: ast.AST, file: ast.Module) -> Habit:
+    """Which fan the initializers of a class scale by, and their distribution there or, if it has none, in its file."""
+    inner, outer = _scaled_calls(scope), _scaled_calls(file)
+    return Habit(_distribution([_last_name(call.func) for call in inner or outer]), _mode(inner))
+
+
+def _scaled_calls(tree: ast.AST) -> list[ast.Call]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _SCALED.match(_last_name(node.func))]
 
 
 def _distribution(names: list[str]) -> Distribution | None:

@@ -18,11 +18,15 @@ _Key = tuple[str, str, str | None]
 
 
 class Verifier:
-    """Compares a file's findings before and after; what was found before is scanned once for every set of files."""
+    """Compares a file's findings before and after; before is scanned only where the findings at hand do not tell.
 
-    def __init__(self, texts: Mapping[str, str], rescan: Rescan) -> None:
+    The findings at hand may lack what was suppressed: what is not among them is looked up before it counts as new.
+    """
+
+    def __init__(self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan) -> None:
         self._texts = texts
         self._rescan = rescan
+        self._at_hand = _census(findings)
         self._before: dict[tuple[str, ...], Counter[_Key]] = {}
 
     def objection(self, rewritten: Mapping[str, str], repaired: Iterable[Finding]) -> str | None:
@@ -35,7 +39,10 @@ class Verifier:
             if _comments(text) != _comments(self._texts[file]):
                 return "a comment would be lost"
         gone = Counter(_key(finding) for finding in repaired)
-        surplus = _census(self._rescan(rewritten)) - (self._known(tuple(sorted(rewritten))) - gone)
+        after = _census(self._rescan(rewritten))
+        if not after - (self._at_hand - gone):
+            return None
+        surplus = after - (self._known(tuple(sorted(rewritten))) - gone)
         if not surplus:
             return None
         if any(key in gone for key in surplus):

@@ -1,0 +1,152 @@
+"""One round of fixing: every proposal drafted once, and all that do not touch each other verified in one scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from initlint.fix.draft import draft
+from initlint.fix.edits import apply
+from initlint.fix.proposals import Proposal, propose
+from initlint.fix.recommend import Refusal
+from initlint.fix.verify import Rescan, Verifier
+from initlint.fix.workshop import Workshop, identity
+from initlint.model import Edit, Finding, Fix
+
+_Edits = tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round writes: the changed texts by file, the findings answered, and those left with the reason."""
+
+    texts: Mapping[str, str]
+    fixed: tuple[Finding, ...]
+    left: tuple[tuple[Finding, str], ...]
+
+
+class Bench:
+    """The proposals for some findings over some texts; nothing outside of it changes."""
+
+    def __init__(
+        self, findings: Sequence[Finding], texts: Mapping[str, str], workshop: Workshop, rescan: Rescan
+    ) -> None:
+        self._findings = findings
+        self._texts = texts
+        self._workshop = workshop
+        self._verifier = Verifier(texts, findings, rescan)
+        self._proposals = propose(findings, workshop)
+        self._drafts: dict[tuple[int, ...], _Edits | Refusal] = {}
+        self._verified: dict[tuple[int, ...], _Edits | Refusal] = {}
+        self._verify_at_once()
+
+    def answer(self, index: int) -> Fix | Refusal | None:
+        """The first fix of a finding that stands, or why there is none; None for a rule that has no repair."""
+        chosen = self._choose(index)
+        if not isinstance(chosen, Proposal):
+            return chosen
+        edits = self._verify([chosen])
+        return edits if isinstance(edits, Refusal) else Fix(chosen.title, chosen.applicability, edits)
+
+    def together(self, *, unsafe: bool) -> Round:
+        """All chosen fixes that may be applied, drafted as one; those that do not go with the rest are left."""
+        chosen: dict[tuple[int, ...], Proposal] = {}
+        left: list[tuple[Finding, str]] = []
+        for index, finding in enumerate(self._findings):
+            choice = self._choose(index)
+            if isinstance(choice, Refusal):
+                left.append((finding, choice.reason))
+            elif choice is not None and not unsafe and choice.applicability == "unsafe":
+                left.append((finding, "the fix is unsafe"))
+            elif choice is not None:
+                chosen[choice.findings] = choice
+        made = self._compatible(list(chosen.values()))
+        answered = {index for proposal in made for index in proposal.findings}
+        dropped = sorted({index for proposal in chosen.values() for index in proposal.findings} - answered)
+        left += [(self._findings[index], "its fix does not go with the others") for index in dropped]
+        edits = self._verify(made) if made else ()
+        texts = {} if isinstance(edits, Refusal) else _applied(self._texts, edits)
+        return Round(texts, tuple(self._findings[index] for index in sorted(answered)), tuple(left))
+
+    def _compatible(self, proposals: list[Proposal]) -> list[Proposal]:
+        """As many proposals as stand together: usually all."""
+        if not proposals or not isinstance(self._verify(proposals), Refusal):
+            return proposals
+        made: list[Proposal] = []
+        for proposal in proposals:
+            if not isinstance(self._verify([*made, proposal]), Refusal):
+                made.append(proposal)
+        return made
+
+    def _choose(self, index: int) -> Proposal | Refusal | None:
+        proposals = self._proposals.get(index)
+        if proposals is None or isinstance(proposals, Refusal):
+            return proposals
+        refusals = []
+        for proposal in proposals:
+            outcome = self._verify([proposal])
+            if not isinstance(outcome, Refusal):
+                return proposal
+            refusals.append(outcome)
+        return refusals[0]
+
+    def _verify_at_once(self) -> None:
+        """Verify first choices in batches of which no two write in one place; what a batch fails is verified alone."""
+        first = {one[0].findings: one[0] for one in self._proposals.values() if not isinstance(one, Refusal)}
+        batches: list[dict[tuple[int, ...], _Edits]] = []
+        for findings, proposal in first.items():
+            edits = self._draft([proposal])
+            if isinstance(edits, Refusal):
+                continue
+            batch = next((one for one in batches if not any(_touch(edits, other) for other in one.values())), None)
+            if batch is None:
+                batches.append({findings: edits})
+            else:
+                batch[findings] = edits
+        for batch in batches:
+            edits = tuple(dict.fromkeys(edit for part in batch.values() for edit in part))
+            if self._objection(edits, [index for findings in batch for index in findings]) is None:
+                self._verified |= batch
+
+    def _verify(self, proposals: Sequence[Proposal]) -> _Edits | Refusal:
+        """The edits of some proposals made together, or why they may not be made."""
+        findings = _answered(proposals)
+        if findings not in self._verified:
+            edits = self._draft(proposals)
+            objection = None if isinstance(edits, Refusal) else self._objection(edits, findings)
+            self._verified[findings] = edits if objection is None else Refusal(objection)
+        return self._verified[findings]
+
+    def _draft(self, proposals: Sequence[Proposal]) -> _Edits | Refusal:
+        findings = _answered(proposals)
+        if findings not in self._drafts:
+            repairs = {identity(repair.layer): repair for proposal in proposals for repair in proposal.repairs}
+            self._drafts[findings] = draft(list(repairs.values()), self._workshop)
+        return self._drafts[findings]
+
+    def _objection(self, edits: _Edits, findings: Iterable[int]) -> str | None:
+        return self._verifier.objection(_applied(self._texts, edits), [self._findings[index] for index in findings])
+
+
+def _answered(proposals: Sequence[Proposal]) -> tuple[int, ...]:
+    return tuple(sorted({index for proposal in proposals for index in proposal.findings}))
+
+
+def _touch(edits: _Edits, others: _Edits) -> bool:
+    """Whether two fixes write in one place; the same import added by both is no conflict."""
+    return any(
+        one != other
+        and one.file == other.file
+        and (one.line, one.column) <= (other.end_line, other.end_column)
+        and (other.line, other.column) <= (one.end_line, one.end_column)
+        for one in edits
+        for other in others
+    )
+
+
+def _applied(texts: Mapping[str, str], edits: Iterable[Edit]) -> dict[str, str]:
+    """The texts that edits change."""
+    by_file: dict[str, list[Edit]] = {}
+    for edit in edits:
+        by_file.setdefault(edit.file, []).append(edit)
+    return {file: apply(texts[file], made) for file, made in by_file.items()}
