@@ -269,7 +269,7 @@ def test_deep_graphs_take_linear_time() -> None:
 # ---- several contexts, one layer of the text
 
 
-def _context(init: Initializer, depth: int = 3, act: str = "relu", norm: bool = False) -> tuple[Judgement, ...]:
+def _context(init: Initializer, depth: int = 3, act: str = "relu", *, norm: bool = False) -> tuple[Judgement, ...]:
     net = ModelBuilder()
     tensor = net.layer(net.input(), init, path="shared", line=5)
     if norm:
@@ -297,6 +297,8 @@ def _context(init: Initializer, depth: int = 3, act: str = "relu", norm: bool = 
         ([_context(DEFAULT, norm=True), _context(DEFAULT, norm=True)], "exempt"),
         ([_context(UNKNOWN), _context(kaiming())], "match"),
         ([_context(DEFAULT), _context(ZERO)], "mismatch"),
+        ([_context(normal(0.02)), _context(normal(0.02, fan_in=None))], "mismatch"),
+        ([_context(normal(0.02)), _context(normal(0.3, fan_in=None))], "unknown"),
     ],
     ids=[
         "all mismatch",
@@ -312,6 +314,8 @@ def _context(init: Initializer, depth: int = 3, act: str = "relu", norm: bool = 
         "all exempt",
         "unknown and match",
         "one starts it at zero",
+        "one constant, one width unknown",
+        "two constants, one width unknown",
     ],
 )
 def test_contexts_are_merged(contexts: list[tuple[Judgement, ...]], verdict: str) -> None:

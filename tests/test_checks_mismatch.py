@@ -152,16 +152,16 @@ def test_the_costliest_of_one_place_speaks() -> None:
 
 def test_the_message_states_the_measure() -> None:
     assert found(plain(9))[0].message == (
-        "`Net.fc0` keeps torch's default init (gain 0.58) before relu (wants 1.41), which scales the signal by 0.41 here"
-        " and by 0.0019 over this 9-layer chain"
+        "`Net.fc0` keeps torch's default init (gain 0.58) before relu (wants 1.41),"
+        " which scales the signal by 0.41 here and by 0.0019 over this 9-layer chain"
     )
     assert found(plain(4, xavier()))[0].message == (
-        "`Net.fc0..2` are initialized by xavier_uniform_ (gain 1.00) before relu (wants 1.41), which scales the signal by"
-        " 0.71 here and by 0.50 over this 4-layer chain"
+        "`Net.fc0..2` are initialized by xavier_uniform_ (gain 1.00) before relu (wants 1.41),"
+        " which scales the signal by 0.71 here and by 0.50 over this 4-layer chain"
     )
     assert found(plain(6, normal(0.02)))[0].message == (
-        "`Net.fc0..4` are drawn with std 0.020 whatever the width (gain 0.23) before relu (wants 1.41), which scales the"
-        " signal by 0.16 here and by 0.00066 over this 6-layer chain"
+        "`Net.fc0..4` are drawn with std 0.020 whatever the width (gain 0.23) before relu (wants 1.41),"
+        " which scales the signal by 0.16 here and by 0.00066 over this 6-layer chain"
     )
 
 
@@ -230,8 +230,8 @@ def test_rectifier_gain_in_residual_branches() -> None:
     # Each branch adds 2 (1/2) 2 = 2 to a variance of 1: sqrt(3)^4.
     assert finding.chain_signal == pytest.approx(9.0)
     assert finding.message == (
-        "`Net.blocks.0.fc1` and 7 more have gain 1.41 inside un-normalised residual branches, which scales the signal by"
-        " 9.0 over these 8 layers"
+        "`Net.blocks.0.fc1` and 7 more have gain 1.41 inside un-normalised residual branches,"
+        " which scales the signal by 9.0 over these 8 layers"
     )
 
 
@@ -269,8 +269,8 @@ def test_checks_stand_in_order_and_are_named_as_their_files() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.408, "0.41"), (0.00189, "0.0019"), (1.4142, "1.4"), (9.0, "9.0"), (81.0, "81"), (529.2, "530"), (1512.0, "1500"),
-     (2.5e-8, "2.5e-08"), (1.2e7, "1.2e+07"), (0.0, "0.0"), (0.5, "0.50")],
+    [(0.408, "0.41"), (0.00189, "0.0019"), (1.4142, "1.4"), (9.0, "9.0"), (81.0, "81"), (529.2, "530"),
+     (1512.0, "1500"), (2.5e-8, "2.5e-08"), (1.2e7, "1.2e+07"), (0.0, "0.0"), (0.5, "0.50")],
 )  # fmt: skip
 def test_numbers_have_two_digits(value: float, text: str) -> None:
     assert number(value) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -109,7 +110,7 @@ def test_an_unknown_activation_has_no_moments() -> None:
     assert chain.signal is None
 
 
-def _measure(torch, depth: int, width: int, name: str, gain: float | None, nets: int = 6):  # type: ignore[no-untyped-def]
+def _measure(torch: Any, depth: int, width: int, name: str, gain: float | None, nets: int = 6) -> tuple[float, ...]:
     """Rms of the last hidden pre-activation, and the gradient there over the gradient at the first, averaged in log.
 
     `gain` None leaves torch's own initialization; else the weights are N(0, gain^2 / width) and the biases zero.

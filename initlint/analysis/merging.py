@@ -43,8 +43,10 @@ def _speaker(group: list[Judgement]) -> Judgement:
     """The judgement that stands for its group."""
     mismatches = [found for found in group if found.verdict == "mismatch"]
     if not mismatches:
-        return min(group, key=lambda found: (_QUIET[found.verdict], -_length(found)))
-    for silent in (_is_unreadable, _is_match, _is_pardoned, _is_deliberate):
+        return min(group, key=_quietness)
+    if (unreadable := next(filter(_is_unreadable, group), None)) is not None and not _is_one_constant(group):
+        return unreadable
+    for silent in (_is_match, _is_pardoned, _is_deliberate):
         if (found := next(filter(silent, group), None)) is not None:
             return found
     bands = tuple(band for found in mismatches for band in found.bands)
@@ -61,6 +63,17 @@ def _speaker(group: list[Judgement]) -> Judgement:
 
 
 _QUIET = {"match": 0, "mismatch": 1, "exempt": 2, "unknown": 3}
+
+
+def _quietness(judgement: Judgement) -> tuple[int, bool, int]:
+    """Among silent contexts a match comes first, then what an author wrote, then the longest chain."""
+    return _QUIET[judgement.verdict], judgement.layer.weight.source != "explicit", -_length(judgement)
+
+
+def _is_one_constant(group: list[Judgement]) -> bool:
+    """Whether one constant std was written, and its gain is unknown only where the width is."""
+    written = {(found.layer.weight.function, found.layer.weight.std) for found in group}
+    return len(written) == 1 and None not in written.pop()
 
 
 def _is_match(judgement: Judgement) -> bool:

@@ -26,7 +26,7 @@ _POOLED = 2
 
 
 def severity_of_signal(signal: float | None) -> Severity:
-    """The severity of a chain gain J under the default initialization; what is not known is no more than information."""
+    """The severity of a chain gain J under the default initialization; an unknown one is no more than information."""
     if signal is None:
         return Severity.INFO
     if signal < _ERROR[0] or signal > _ERROR[1]:

@@ -50,8 +50,9 @@ def _report(place: Site, found: list[Judgement]) -> Finding:
         code="INI108",
         name="residual-overscale",
         message=(
-            f"{names} {'have' if len(layers) > 1 else 'has'} gain {wording.gain_text(gain)} inside un-normalised residual"
-            f" branches, which scales the signal by {wording.number(signal)} over these {length} layers"
+            f"{names} {'have' if len(layers) > 1 else 'has'} gain {wording.gain_text(gain)}"
+            " inside un-normalised residual branches,"
+            f" which scales the signal by {wording.number(signal)} over these {length} layers"
         ),
         severity=Severity.INFO,
         site=place,
