@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BUDGET = 150_000
 FORWARD_BUDGET = 150_000
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_COMMENT = re.compile(r"#.*")
 _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
 
 
@@ -46,12 +47,23 @@ class Definition:
         self.file = file
         self.node = node
         self.name = node.name
-        self.words = frozenset(_WORD.findall("\n".join(file.lines[node.lineno - 1 : node.end_lineno])))
+        self.words = frozenset(_WORD.findall(_code(file, node)))
 
     @property
     def is_class(self) -> bool:
         """Whether it is a class."""
         return isinstance(self.node, ast.ClassDef)
+
+
+def _code(file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
+    """The text of a definition without comments and docstrings."""
+    lines = file.lines[node.lineno - 1 : node.end_lineno]
+    for part in (node, *(each for each in node.body if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)))):
+        first = part.body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and first.end_lineno is not None:
+            for line in range(first.lineno - node.lineno, first.end_lineno - node.lineno + 1):
+                lines[line] = ""
+    return _COMMENT.sub("", "\n".join(lines))
 
 
 def definitions(file: SourceFile) -> Iterator[Definition]:
@@ -185,7 +197,7 @@ class Contexts:
         users = Counter(name for each in found for name in each.words & by_name.keys() if name != each.name)
         ready = [each for each in found if not users[each.name]]
         done: set[Definition] = set()
-        rest = iter(found)
+        rest = iter(sorted(found, key=lambda each: each.is_class))
         while len(done) < len(found):
             each = ready.pop(0) if ready else next(other for other in rest if other not in done)
             if each in done:
