@@ -52,9 +52,10 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     """Whether every element of a list of modules is written as a call of one of some kinds."""
     value = place.value
     if isinstance(value, ast.Call):
-        if _callee(value) != "ModuleList":
-            return False
-        value = value.args[0] if value.args else ast.List(elts=[])
+        if _callee(value) == "ModuleDict":
+            value = ast.List(elts=[element for _, element in _named(value)])
+        elif _callee(value) == "ModuleList":
+            value = value.args[0] if value.args else ast.List(elts=[])
     elements = _written(value)
     if elements is None:
         return False

@@ -66,7 +66,11 @@ def _rewritten(repairs: Iterable[Repair], workshop: Workshop) -> dict[Site, Repa
         first = next(iter(members.values()))
         if any(repair.call != first.call for repair in members.values()):
             continue
-        others = [layer for layer in workshop.written_by(site) if identity(layer) not in members]
+        others = [
+            layer
+            for layer in workshop.written_by(site)
+            if identity(layer) not in members and not workshop.agrees(layer, first.call)
+        ]
         alone = len(members) == 1 and _names_only(site, first.layer, workshop)
         if not others and (alone or workshop.written_by(site)):
             chosen[site] = first

@@ -70,8 +70,8 @@ class Workshop:
         self._texts = texts
         self._activations = activations
         self._sources: dict[str, Source | None] = {}
-        layers = {identity(one.layer): one.layer for one in judgements}
-        self.census: tuple[Layer, ...] = tuple(self._named(layer) for layer in layers.values())
+        self._judgements = {identity(one.layer): one for one in judgements}
+        self.census: tuple[Layer, ...] = tuple(self._named(one.layer) for one in self._judgements.values())
 
     def source(self, file: str) -> Source | None:
         """A file with its syntax tree, None if its text is not at hand or does not parse."""
@@ -89,6 +89,11 @@ class Workshop:
             for layer in self.census
             if layer.weight.site == site or any(written.site == site for written in layer.history)
         )
+
+    def agrees(self, layer: Layer, call: Call) -> bool:
+        """Whether a layer that was not reported, a head for instance, would be given the same call."""
+        judgement = self._judgements.get(identity(layer))
+        return judgement is not None and self._call(judgement, Habit()) == call
 
     def repairs(self, finding: Finding) -> tuple[Repair, ...] | Refusal:
         """The repairs of all layers that a finding rests on, or why it cannot be repaired."""
@@ -125,12 +130,16 @@ class Workshop:
         usual = Habit()
         if isinstance(place, Place):
             usual = habit(place.definition or place.function or place.source.tree, place.source.tree)
-        call = recommend(judgement, self._activations, usual, self.options, stride=self._stride(layer))
+        call = self._call(judgement, usual)
         if isinstance(call, Refusal):
             return call
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
         repair = Repair(judgement, call, place if isinstance(place, Place) else None, zero_bias)
         return place if isinstance(place, Refusal) and repair.rewritable is None else repair
+
+    def _call(self, judgement: Judgement, usual: Habit) -> Call | Refusal:
+        stride = self._stride(judgement.layer)
+        return recommend(judgement, self._activations, usual, self.options, stride=stride)
 
     def _named(self, layer: Layer) -> Layer:
         """A layer outside of any class with the expression that names it."""
