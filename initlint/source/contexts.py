@@ -50,6 +50,11 @@ class Definition:
         self.words = frozenset(_WORD.findall(_code(file, node)))
 
     @property
+    def telling_words(self) -> frozenset[str]:
+        """The words that set a function apart from its siblings: not its own name, nor that of its weights."""
+        return frozenset(word for word in self.words if word != self.name and "weights" not in word.lower() and self.name not in word)
+
+    @property
     def is_class(self) -> bool:
         """Whether it is a class."""
         return isinstance(self.node, ast.ClassDef)
@@ -97,25 +102,6 @@ def _defined(tree: ast.Module) -> Iterator[str]:
             yield node.name
 
 
-def _shape(node: ast.AST) -> str:
-    """The syntax of a function without its own name, its numbers, its strings and what it is decorated and annotated with."""
-    parts: list[str] = []
-    pending: list[ast.AST] = list(reversed(getattr(node, "body", [])))
-    while pending:
-        each = pending.pop()
-        if isinstance(each, ast.Constant):
-            parts.append("None" if each.value is None else str(each.value) if isinstance(each.value, bool) else "constant")
-        elif isinstance(each, (ast.Name, ast.Attribute)):
-            name = each.id if isinstance(each, ast.Name) else each.attr
-            parts.append("" if "weights" in name.lower() else name)
-            if isinstance(each, ast.Attribute):
-                pending.append(each.value)
-        else:
-            parts.append(type(each).__name__)
-            pending += reversed(list(ast.iter_child_nodes(each)))
-    return " ".join(parts)
-
-
 def layer_words(knowledge: Knowledge) -> frozenset[str]:
     """The last parts of the names of everything that makes a layer or initializes one."""
     layers = [name for name, fact in knowledge.layers.items() if fact.role not in ("norm", "activation")]
@@ -131,6 +117,7 @@ class Contexts:
         self.knowledge = knowledge
         self.machine = Machine(project, knowledge, budget=BUDGET)
         self.seeds = layer_words(knowledge)
+        self.used: frozenset[str] = frozenset()
         self.tried: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
 
@@ -139,7 +126,7 @@ class Contexts:
         files = self._relevant(self.project.targets)
         found = [each for file in files for each in definitions(file)]
         interesting = self._interesting(found)
-        mentioned = self._mentioned(interesting)
+        mentioned = self.used = self._mentioned(interesting)
         names = {each.name for each in interesting}
         for file in files:
             if script_words(file) & (names | self.seeds):
@@ -181,13 +168,19 @@ class Contexts:
         return frozenset(name for each in interesting for name in each.words & names if name != each.name)
 
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
-        """Of functions that differ in nothing but numbers and names of their own (resnet18, resnet34, ...), the first and the last."""
-        families: dict[object, list[Definition]] = {}
+        """Of functions of one file that build the same from other numbers (resnet18, resnet34, ...), those that bring a new word."""
+        seen: dict[str, set[str]] = {}
+        kept: list[Definition] = []
         for each in found:
-            key = each if each.is_class else (each.file.path, _shape(each.node))
-            families.setdefault(key, []).append(each)
-        kept = {each for family in families.values() for each in (family[0], family[-1])}
-        return [each for each in found if each in kept]
+            if each.is_class:
+                kept.append(each)
+                continue
+            words = seen.setdefault(each.file.path, set())
+            new = each.telling_words - words
+            if new or each.name in self.used:
+                words |= new
+                kept.append(each)
+        return kept
 
     def _callers_first(self, found: list[Definition]) -> Iterator[Definition]:
         """Definitions in an order in which one that mentions another comes before it, as far as there is one."""
