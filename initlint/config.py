@@ -59,6 +59,7 @@ class Settings:
     fix_bias: FixBias = "keep"
     distribution: Distribution = "auto"
     mode: FanMode = "auto"
+    jobs: int = 1
 
     @property
     def excludes(self) -> Excludes:
@@ -181,6 +182,12 @@ def _path(value: object, where: str) -> str:
     raise InitlintError("is not a path", where=where, hint="write it as a string")
 
 
+def _jobs(value: object, where: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise InitlintError("is not a number of processes", where=where, hint="write 1 or more")
+
+
 def _one_of(words: Sequence[str]) -> Callable[[object, str], object]:
     def parse(value: object, where: str) -> str:
         if isinstance(value, str) and value in words:
@@ -220,4 +227,5 @@ _KEYS: Mapping[str, Callable[[object, str], object]] = {
     "fix-bias": _one_of(FIX_BIASES),
     "distribution": _one_of(DISTRIBUTIONS),
     "mode": _one_of(FAN_MODES),
+    "jobs": _jobs,
 }

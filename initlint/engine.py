@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from initlint.config import Settings, load_settings
 from initlint.files import find_files
 from initlint.knowledge import Rule, load_knowledge, load_rules
 from initlint.model import Finding, Judgement, Model, Severity, Site
+from initlint.scanning import scan_files
 from initlint.selection import SYNTAX_ERROR, UNUSED_SUPPRESSION
 from initlint.sourcefile import SourceFile, UnreadableError, decode, read
 from initlint.suppress import suppress
 
 if TYPE_CHECKING:
+    from initlint.cache import Cache
     from initlint.fix import FixOptions
-    from initlint.knowledge import Knowledge
     from initlint.source import SyntaxProblem
 
 STDIN_NAME = "<stdin>"
@@ -79,23 +80,20 @@ def read_sources(files: Iterable[Path], *, stdin: SourceFile | None = None) -> S
     return Sources(found, tuple(unreadable))
 
 
-def understand(texts: Mapping[str, str], *, with_findings: bool = True) -> Reading:
+def understand(texts: Mapping[str, str], *, with_findings: bool = True, jobs: int = 1) -> Reading:
     """Scan, judge and check the files in `texts` (by absolute path); every rule speaks, nothing is suppressed."""
-    from initlint.source import scan
-
-    if not texts:
-        return Reading((), (), ())
-    knowledge = load_knowledge()
-    scanned = scan([Path(path) for path in texts], knowledge=knowledge, sources=texts)
-    errors = tuple(_problem_finding(problem) for problem in scanned.errors if problem.file in texts)
+    scanned = scan_files(tuple(texts), texts, jobs=jobs)
+    errors = tuple(_problem_finding(problem) for problem in scanned.problems)
     if not scanned.models:
         return Reading((), (), errors)
-    judgements = _judge(scanned.models, knowledge)
+    from initlint.analysis import merge
+
+    judgements = merge(scanned.judgements)
     if not with_findings:
         return Reading(scanned.models, judgements, errors)
     from initlint import checks
 
-    found = checks.run(judgements, scanned.models, knowledge)
+    found = checks.run(judgements, scanned.models, load_knowledge())
     requested = tuple(finding for finding in found if finding.site.file in texts)
     return Reading(scanned.models, judgements, _in_order((*errors, *requested)))
 
@@ -103,7 +101,7 @@ def understand(texts: Mapping[str, str], *, with_findings: bool = True) -> Readi
 def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> Outcome:
     """What is to be reported of `sources`: selected, not suppressed, severe enough, not in the baseline, with fixes."""
     texts = sources.texts
-    reading = understand(texts)
+    reading = understand(texts, jobs=settings.jobs)
     findings = reported((*sources.unreadable, *reading.findings), texts, settings)
     stale = 0
     if settings.baseline is not None:
@@ -114,6 +112,22 @@ def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> O
     if with_fixes and findings:
         findings = _attach(findings, texts, settings, reading.judgements)
     return Outcome(findings, sources, reading, stale)
+
+
+def check_cached(sources: Sources, settings: Settings, cache: Cache) -> Outcome:
+    """As `check`, but from `cache` where nothing that the run depends on has changed; it then holds no models."""
+    from initlint.cache import digest
+
+    baseline = settings.baseline.read_bytes().hex() if settings.baseline and settings.baseline.is_file() else ""
+    words = (repr(replace(settings, jobs=1)), baseline, *map(repr, sources.unreadable))
+    key = digest(sources.texts, words)
+    remembered = cache.read(key)
+    if remembered is not None:
+        (stale,), findings = cast("tuple[tuple[int], tuple[Finding, ...]]", remembered)
+        return Outcome(findings, sources, Reading((), (), ()), stale)
+    outcome = check(sources, settings)
+    cache.write(key, ((outcome.stale,), outcome.findings))
+    return outcome
 
 
 def reported(found: Sequence[Finding], texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
@@ -172,12 +186,6 @@ def bytes_source(data: bytes, filename: str) -> Sources:
         return Sources({str(path): decode(path, data)})
     except UnreadableError as error:
         return Sources({}, (_syntax_finding(Site(str(path), 1, 1, 1, 1), str(error), "save it as UTF-8"),))
-
-
-def _judge(models: Iterable[Model], knowledge: Knowledge) -> tuple[Judgement, ...]:
-    from initlint.analysis import judge, merge
-
-    return merge(tuple(judgement for model in models for judgement in judge(model, knowledge)))
 
 
 def _attach(

@@ -88,6 +88,7 @@ def test_the_baseline_is_relative_to_the_file(tmp_path: Path) -> None:
         ('fail-on = "warn"', ["fail-on", "nearest is `warning`"]),
         ("baseline = 3", ["baseline", "not a path"]),
         ('per-file-ignores = ["x"]', ["per-file-ignores", "not a table"]),
+        ("jobs = 0", ["jobs", "not a number of processes"]),
         ('mode = "fan_avg"', ["mode", "fan_"]),
         ("select = [", ["not valid TOML"]),
     ],
@@ -129,6 +130,7 @@ def test_every_key_is_read() -> None:
         "fix-bias": "zeros",
         "distribution": "uniform",
         "mode": "fan_out",
+        "jobs": 3,
     }
     assert set(table) == set(option_keys())
     default = Settings(root=Path("/p"))
@@ -141,7 +143,17 @@ def test_every_key_is_read() -> None:
     assert settings.excludes.globs == ("a", "b")
     assert settings.excludes.force
     assert not settings.excludes.gitignore
-    changed = ("output_format", "fix", "unsafe_fixes", "show_fixes", "fix_style", "fix_bias", "distribution", "mode")
+    changed = (
+        "output_format",
+        "fix",
+        "unsafe_fixes",
+        "show_fixes",
+        "fix_style",
+        "fix_bias",
+        "distribution",
+        "mode",
+        "jobs",
+    )
     for name in changed:
         assert getattr(settings, name) != getattr(default, name)
 

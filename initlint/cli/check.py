@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from initlint import __version__
+from initlint.cache import FOLDER, Cache
 from initlint.cli.options import FileArguments, file_options, output_options, selecting
 from initlint.cli.output import display_root, wants_color, write
 from initlint.config import FORMATS, SEVERITIES, Settings
-from initlint.engine import Outcome, Sources, check
+from initlint.engine import Outcome, Sources, check, check_cached
 from initlint.errors import InitlintError
 from initlint.model import Finding, Severity
 
@@ -45,6 +46,8 @@ class Arguments:
     add_noqa: bool
     baseline: Path | None
     write_baseline: bool
+    jobs: int | None
+    no_cache: bool
     verbose: bool
     quiet: bool
     output_format: str | None
@@ -77,6 +80,8 @@ class Arguments:
     help="Report only what is not in this file.",
 )
 @click.option("--write-baseline", is_flag=True, help="Write what is found now to the baseline.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Scan in so many processes.")
+@click.option("--no-cache", is_flag=True, help="Do not reuse what an earlier run found.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is read and how long it takes.")
 @click.option("-q", "--quiet", is_flag=True, help="Show findings only, no closing lines.")
 @output_options(FORMATS)
@@ -93,7 +98,7 @@ def command(**options: Any) -> int:
         return _add_noqa(sources, settings)
     if arguments.write_baseline:
         return _write_baseline(sources, settings)
-    outcome = check(sources, settings)
+    outcome = _check(sources, settings, arguments)
     _tell(arguments, settings, outcome)
     if arguments.diff:
         return _diff(outcome, settings, arguments)
@@ -119,9 +124,17 @@ def _settings(arguments: Arguments) -> Settings:
         fix=arguments.fix_only or (settings.fix if arguments.fix is None else arguments.fix),
         unsafe_fixes=settings.unsafe_fixes if arguments.unsafe_fixes is None else arguments.unsafe_fixes,
         show_fixes=settings.show_fixes if arguments.show_fixes is None else arguments.show_fixes,
+        jobs=arguments.jobs or settings.jobs,
         output_format=arguments.output_format or settings.output_format,
         baseline=arguments.baseline.absolute() if arguments.baseline else settings.baseline,
     )
+
+
+def _check(sources: Sources, settings: Settings, arguments: Arguments) -> Outcome:
+    """The findings, from an earlier run where nothing changed since; a fix needs more than is remembered."""
+    if arguments.no_cache or arguments.diff or settings.fix or arguments.files.reads_stdin or not sources.files:
+        return check(sources, settings)
+    return check_cached(sources, settings, Cache(settings.root / FOLDER))
 
 
 def _severity(word: str | None, otherwise: Severity) -> Severity:
@@ -133,7 +146,6 @@ def _tell(arguments: Arguments, settings: Settings, outcome: Outcome) -> None:
     if not arguments.verbose:
         return
     lines = [f"configuration: {settings.file or 'none'}", f"files read: {len(outcome.sources.files)}"]
-    lines.append(f"models understood: {len(outcome.reading.models)}")
     if outcome.stale:
         lines.append(f"entries of the baseline that nothing matches any more: {outcome.stale}")
     write("".join(f"{line}\n" for line in lines), err=True)
