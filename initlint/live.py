@@ -128,14 +128,18 @@ def examine(
     from initlint.graph.inputs import synthesize
     from initlint.graph.measure import measure
     from initlint.graph.observations import observed
-    from initlint.graph.tracer import trace
+    from initlint.graph.symbolic import trace_symbolically
+    from initlint.graph.tracer import lower
 
-    symbolic = None if inputs is not None else trace(model, knowledge, recorder=recorder)
-    chosen = inputs if symbolic is None else synthesize(model, symbolic.calls)
-    measurement = None if chosen is None else measure(model, chosen, knowledge, recorder=recorder)
-    traced = measurement.trace if measurement is not None else symbolic
-    if traced is None:
-        raise InitlintError("nothing was traced", where=type(model).__name__)
+    chosen, measurement = inputs, None
+    if chosen is None:
+        symbolic = trace_symbolically(model, knowledge)
+        chosen = synthesize(model, symbolic.calls)
+    if chosen is None:
+        traced = lower(model, symbolic.calls, symbolic.opaque, knowledge, recorder)
+    else:
+        measurement = measure(model, chosen, knowledge, recorder=recorder)
+        traced = measurement.trace
     judgements = judge(traced.model, knowledge)
     described = traced.model if measurement is None else observed(measurement, judgements)
     merged = merge(judgements)
@@ -151,13 +155,13 @@ def examine(
     )
 
 
-def report_live(live: Live, settings: Settings) -> Outcome:
-    """What is to be reported of a live module: selected, not suppressed, severe enough, with fixes where the user's code can be written."""
+def report_live(live: Live, settings: Settings, *, fixes: bool = True) -> Outcome:
+    """What is to be reported of a live module: selected, not suppressed, severe enough, with fixes for the user's own code."""
     sources = _sources(live)
     texts = sources.texts
     kept = tuple(f for f in reported(live.findings, texts, settings) if f.code != UNUSED_SUPPRESSION)
     reading = Reading((live.model,), live.merged, live.findings)
-    return Outcome(_with_fixes(kept, texts, settings, live), sources, reading)
+    return Outcome(_with_fixes(kept, texts, settings, live) if fixes else kept, sources, reading)
 
 
 def repair_live(outcome: Outcome, settings: Settings) -> FixedTexts:

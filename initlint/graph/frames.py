@@ -117,12 +117,25 @@ class Caller:
             elif is_torch(code.co_filename):
                 constructing = constructing or _fills_itself(frame)
             elif not is_own(code.co_filename):
-                break
+                outer = self._enclosing(frame)
+                if outer is None:
+                    break
+                frame = outer
+                continue
             loading = loading or code.co_name in _LOADERS
             frame = frame.f_back
         site = frame_site(frame) if frame is not None else None
         loading = loading or _is_loading(frame)
         return Call(function, arguments, site, constructing, loading, mark or id(frame))
+
+    def _enclosing(self, frame: FrameType) -> FrameType | None:
+        """The known initializer that `frame` is an inner function of: the next caller in the same file that is one."""
+        caller = frame.f_back
+        while caller is not None and caller.f_code.co_filename == frame.f_code.co_filename:
+            if self._initializer(caller) is not None:
+                return caller
+            caller = caller.f_back
+        return None
 
     def _initializer(self, frame: FrameType) -> str | None:
         """The canonical name of the initializer that a frame runs."""

@@ -143,7 +143,7 @@ def _shape(layer: nn.Module | None, model: nn.Module, variant: int) -> InputShap
             return InputShape((_BATCH, layer.in_channels, (256, 64, 1024, 4096, 16)[variant]))
         case nn.Conv2d():
             side = (_image_size(model) or 64, 224, 32, 256, 299)[variant]
-            return InputShape((_BATCH, layer.in_channels, side, side))
+            return InputShape((_BATCH if side < 100 else _BATCH // 2, layer.in_channels, side, side))
         case nn.Conv3d():
             side = (32, 64, 16, 112, 8)[variant]
             return InputShape((2, layer.in_channels, side, side, side))

@@ -114,7 +114,10 @@ class Lowering:
         signals = self._signals(call)
         layer = self._layers.get(call.path)
         if layer is not None:
-            self._emit(call, "layer", call.name, signals[:1] or signals, layer=layer)
+            self._emit(call, "layer", call.name, signals[:1], layer=layer)
+            projection = self._layers.get(f"{call.path}.out_proj")
+            if projection is not None:
+                self._emit(call, "layer", f"{call.name}.out_proj", (self._out.op_of[call.id],), layer=projection)
             return
         name = known_class(call.module, self._knowledge) or call.name
         activation = self._knowledge.activation_of.get(name)
@@ -407,9 +410,9 @@ def _fan_in(call: Call, name: str, position: int, weight: _Weight) -> int | None
         return None if weight.turned else _einsum_fan_in(call, position, weight.stored)
     if name == "linear" or (name.startswith("conv") and "transpose" not in name):
         return math.prod(shape[1:])
-    if "matmul" in name or name in {"mm", "bmm"}:
-        before = position == 0
-        return int(shape[-1] if before != weight.turned else shape[-2])
+    if "mm" in name or "matmul" in name:
+        first = position == (1 if name.startswith(("add", "badd")) else 0)
+        return int(shape[-1] if first != weight.turned else shape[-2])
     return None
 
 

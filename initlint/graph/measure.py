@@ -105,9 +105,11 @@ class _Probe:
         if call.kind == "input":
             self.batch = self.batch or int(tensor.shape[0])
             return
+        activation = self._activation(call)
+        if activation is None and not self._applies_weight(call):
+            return
         values = tensor.detach().float()
         self.signals[call.id] = _signal(values)
-        activation = self._activation(call)
         if activation is not None:
             self.activities.append(_activity(call.id, activation, values))
         if tensor.requires_grad:
@@ -128,6 +130,13 @@ class _Probe:
         norm = float(gradient.detach().float().norm()) / math.sqrt(max(samples, 1))
         self.gradients[call] = math.hypot(self.gradients.get(call, 0.0), norm)
 
+    def _applies_weight(self, call: Call) -> bool:
+        """Whether the call may be a layer's."""
+        if call.module is not None:
+            return any(True for _ in call.module.parameters())
+        operation = self.knowledge.operations.get(self.knowledge.resolve(call.name))
+        return operation is not None and operation.effect in {"linear", "matmul"}
+
     def _activation(self, call: Call) -> str | None:
         name = call.name if call.module is None else known_class(call.module, self.knowledge) or call.name
         return self.knowledge.activation_of.get(self.knowledge.resolve(name))
@@ -137,8 +146,8 @@ def _signal(values: torch.Tensor) -> Signal:
     batch = int(values.shape[0])
     spread = None
     if batch > 1:
-        # The mean over the batch takes one degree of freedom with it.
-        spread = float(values.var(dim=0).mean().sqrt())
+        # The mean over the batch takes one degree of freedom with it. Differences first: a vanishing spread beside a bias.
+        spread = float((values - values.mean(dim=0)).square_().mean().mul(batch / (batch - 1)).sqrt())
     units = int(values.shape[_unit_dimension(values)])
     return Signal(float(values.square().mean().sqrt()), spread, units, values.numel() // max(units, 1))
 

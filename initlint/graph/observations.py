@@ -45,8 +45,21 @@ def _chain_events(
     chains = {judgement.chain.layers: judgement.chain for judgement in judgements if judgement.chain is not None}
     for chain in chains.values():
         spanned = [layer for layer in measured_layers(chain, wiring) if layer in signals]
-        if len(spanned) > 1 and not chain.residual:
+        if len(spanned) > 1 and not chain.residual and not _joins_trunk(wiring, spanned[-1]):
             yield _chain_event(chain, [layers[layer] for layer in spanned], [signals[layer] for layer in spanned])
+
+
+def _joins_trunk(wiring: Wiring, layer: int) -> bool:
+    """Whether a layer ends a residual branch: beside the trunk it may be as small as it likes."""
+    positions = list(wiring.uses.get(layer, ()))
+    while positions:
+        for consumer in wiring.consumers[positions.pop()]:
+            kind = wiring.ops[consumer].kind
+            if kind == "add":
+                return True
+            if kind in {"transparent", "scale", "join"}:
+                positions.append(consumer)
+    return False
 
 
 def _chain_event(chain: Chain, layers: list[Layer], signals: list[Signal]) -> Event:

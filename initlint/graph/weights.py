@@ -27,8 +27,8 @@ def measure_parameter(tensor: torch.Tensor) -> Statistics | None:
     """The statistics of a parameter; None where its elements do not exist."""
     if tensor.is_meta or nn.parameter.is_lazy(tensor) or not tensor.is_floating_point() or not tensor.numel():
         return None
-    values = tensor.detach().double()
-    return Statistics(float(values.mean()), float(values.std(correction=0)))
+    std, mean = torch.std_mean(tensor.detach().float(), correction=0)
+    return Statistics(float(mean), float(std))
 
 
 def true_fan_in(module: nn.Module, weight: torch.Tensor, fans: str) -> float | None:
