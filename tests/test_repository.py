@@ -68,6 +68,16 @@ def test_only_the_command_line_prints(path: Path) -> None:
         assert "click" not in imports(tree(path))
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=IDS)
+def test_torch_is_for_the_tracer_and_libcst_for_the_pen(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    imported = imports(tree(path))
+    if not place.startswith("initlint/graph/") and place != "initlint/live.py":
+        assert imported.isdisjoint({"torch", "numpy", "matplotlib"})
+    if not place.startswith("initlint/fix/"):
+        assert "libcst" not in imported
+
+
 def imports(module: ast.Module) -> set[str]:
     found = set()
     for node in ast.walk(module):
