@@ -32,8 +32,11 @@ def find_followers(wiring: Wiring, gates: Gates) -> Mapping[int, tuple[Follower,
 
 
 def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
+    met = tuple(followers)
+    if len(met) < 2:
+        return met
     kept: dict[Follower, Follower] = {}
-    for follower in followers:
+    for follower in met:
         kept.setdefault(replace(follower, site=None), follower)
     return tuple(kept.values())
 

@@ -40,8 +40,9 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     )
     verdicts = [_judge(layer, scene) if layer.id in judged else _set_aside(layer, scene) for layer in model.layers]
     verdicts = _starve(verdicts, chains)
-    mended = {**weights, **_mended(verdicts, weights)}
-    chains = find_chains(wiring, now, propagate(model, mended, knowledge, now.route))
+    mended = _mended(verdicts, weights)
+    then = propagate(model, {**weights, **mended}, knowledge, now.route) if mended else now
+    chains = find_chains(wiring, now, then)
     return tuple(
         replace(judgement, chain=chains.get(judgement.layer.id), model=model.name, traced=model.traced)
         for judgement in verdicts

@@ -271,6 +271,8 @@ def _activated(entering: Tensor, op: Op, activation: Activation | None) -> Tenso
 
 
 def _scaled(entering: Tensor, factor: float | None, *, pools: int = 0, damping: bool = False) -> Tensor:
+    if factor == 1.0 and not pools:
+        return entering
     magnitude = None if factor is None else abs(factor)
     return replace(
         entering,
