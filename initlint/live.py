@@ -68,6 +68,8 @@ class Live:
     measurement: Measurement | None
     synthetic: bool
     opaque: tuple[str, ...]
+    module: nn.Module
+    inputs: Inputs | None
 
     @property
     def coverage(self) -> Coverage:
@@ -152,6 +154,8 @@ def examine(
         measurement=measurement,
         synthetic=chosen is not None and chosen.synthetic,
         opaque=traced.model.opaque,
+        module=model,
+        inputs=chosen,
     )
 
 
@@ -162,6 +166,18 @@ def report_live(live: Live, settings: Settings, *, fixes: bool = True) -> Outcom
     kept = tuple(f for f in reported(live.findings, texts, settings) if f.code != UNUSED_SUPPRESSION)
     reading = Reading((live.model,), live.merged, live.findings)
     return Outcome(_with_fixes(kept, texts, settings, live) if fixes else kept, sources, reading)
+
+
+def plot_live(live: Live, file: Path) -> None:
+    """Draw signal and gradient along the depth into `file`; InitlintError where nothing was measured."""
+    from initlint.graph.plot import write_plot
+    from initlint.graph.profile import profile
+
+    points = ()
+    if live.measurement is not None and live.inputs is not None:
+        points = profile(live.module, live.inputs, live.measurement, live.judgements, load_knowledge())
+    wrong = sum(judgement.verdict == "mismatch" for judgement in live.judgements)
+    write_plot(points, f"{live.model.name}: {wrong} of {len(live.judgements)} layers mismatched", file)
 
 
 def repair_live(outcome: Outcome, settings: Settings) -> FixedTexts:
