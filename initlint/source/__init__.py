@@ -34,7 +34,8 @@ def scan(files: Sequence[Path], *, knowledge: Knowledge, sources: Mapping[str, s
     from initlint.source.contexts import Contexts
 
     project = Project(files, sources)
-    models = tuple(Contexts(project, knowledge).models())
+    contexts = Contexts(project, knowledge)
+    models = contexts.settled()
     errors = []
     for file in project.targets:
         if file.tree is None and file.problem is not None:

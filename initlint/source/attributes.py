@@ -6,6 +6,7 @@ import ast
 import math
 from typing import TYPE_CHECKING
 
+from initlint.source.misuse import inspect_attribute_of_none, missing_attribute
 from initlint.source.values import (
     ABSENT,
     UNKNOWN,
@@ -83,6 +84,10 @@ def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, fra
         return value.function
     if isinstance(value, Builtin):
         return External(f"builtins.{value.name}.{name}") if name != "__name__" else value.name
+    if value is None:
+        inspect_attribute_of_none(machine, name, node, frame)
+    elif isinstance(value, Method):
+        missing_attribute(machine, value, node, frame)
     return UNKNOWN
 
 
@@ -168,7 +173,7 @@ def _tensor_attribute(value: TensorV, name: str) -> object:
 def _parameter_attribute(value: ParamV | View, name: str) -> object:
     param = value.param if isinstance(value, View) else value
     if name in _WHOLE_VIEWS:
-        return value if isinstance(value, View) else View(value, whole=True)
+        return seen_as(value, reshaped=name != "data", detached=name == "data")
     if name == "shape":
         return UNKNOWN if param.shape is None or isinstance(value, View) and not value.whole else param.shape
     if name == "ndim":
@@ -178,6 +183,13 @@ def _parameter_attribute(value: ParamV | View, name: str) -> object:
     if name in _TENSOR_PROPERTIES:
         return UNKNOWN
     return Method(value, name)
+
+
+def seen_as(value: ParamV | View, *, reshaped: bool = False, detached: bool = False) -> View:
+    """All elements of `value`, perhaps in another shape, perhaps out of autograd's sight."""
+    if isinstance(value, View):
+        return View(value.param, value.whole, value.reshaped or reshaped, value.detached or detached)
+    return View(value, True, reshaped, detached)
 
 
 def set_attribute(machine: Machine, target: object, name: str, value: object, node: ast.AST, frame: Frame) -> None:
@@ -232,7 +244,8 @@ def get_item(machine: Machine, value: object, key: object, node: ast.AST, frame:
         return index_tensor(machine, value, node, frame)
     if isinstance(value, (ParamV, View)):
         whole = key == slice(None) or key is Ellipsis
-        return View(value.param if isinstance(value, View) else value, whole=whole)
+        detached = isinstance(value, View) and value.detached
+        return View(value.param if isinstance(value, View) else value, whole, not whole, detached)
     if isinstance(value, (External, ClassV, Builtin)):
         return value
     if isinstance(value, Choice):

@@ -35,6 +35,8 @@ BUDGET = 150_000
 FORWARD_BUDGET = 150_000
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _COMMENT = re.compile(r"#.*")
+_FEW_SIBLINGS = 6
+_MOST_SIBLINGS = 24
 _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
 
 
@@ -121,6 +123,12 @@ class Contexts:
         self.tried: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
 
+    def settled(self) -> tuple[Model, ...]:
+        """All models, with the events that no other context speaks against."""
+        models = tuple(self.models())
+        self.machine.restart(BUDGET)
+        return self.machine.evidence.settled(models)
+
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
         files = self._relevant(self.project.targets)
@@ -168,8 +176,9 @@ class Contexts:
         return frozenset(name for each in interesting for name in each.words & names if name != each.name)
 
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
-        """Of functions of one file that build the same from other numbers (resnet18, resnet34, ...), those that bring a new word."""
+        """Of many functions of one file (resnet18, resnet34, ...) the first few, and then those that bring a new word."""
         seen: dict[str, set[str]] = {}
+        siblings: Counter[str] = Counter()
         kept: list[Definition] = []
         for each in found:
             if each.is_class:
@@ -177,7 +186,9 @@ class Contexts:
                 continue
             words = seen.setdefault(each.file.path, set())
             new = each.telling_words - words
-            if new or each.name in self.used:
+            siblings[each.file.path] += 1
+            few = siblings[each.file.path] <= _FEW_SIBLINGS
+            if few or (new and siblings[each.file.path] <= _MOST_SIBLINGS) or each.name in self.used:
                 words |= new
                 kept.append(each)
         return kept
@@ -287,7 +298,7 @@ class Contexts:
             machine.journal = None
             return False
         finally:
-            machine.depth = machine.repeating = machine.branching = machine.no_grad = 0
+            machine.depth = machine.repeating = machine.branching = machine.no_grad = machine.guarded = 0
             machine.calls.clear()
             machine.active.clear()
         return True
@@ -307,7 +318,7 @@ class Contexts:
             if module not in machine.forwarded and isinstance(module.cls, ClassV):
                 self._forward(module, whole=False)
         model = Lowering(machine, name, self.doubted).model()
-        if model.layers:
+        if model.layers or model.events:
             yield model
 
     def _hooks(self, module: Instance) -> None:

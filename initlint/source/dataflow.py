@@ -22,7 +22,9 @@ class Node:
     place: Place | None = None
 
 
-_POINTWISE = frozenset({"activation", "scale", "shift"})
+_POINTWISE = frozenset({"activation", "scale", "shift", "add", "gate"})
+_POINTWISE_FUNCTIONS = frozenset({"pow", "square", "exp", "erf", "product"})
+_ARITHMETIC = frozenset({"mul", "div", "add", "sub", "pow", "square", "product"})
 _WALK = 12
 
 
@@ -93,47 +95,43 @@ class Graph:
             self.nodes[op] = Node("fused", self.nodes[op].name, ())
 
     def _pointwise_path(self, op: int, base: int) -> list[int] | None:
-        """The ops between `base` and `op` when each of them is pointwise and there is no other way in."""
+        """The ops between `base` and `op`, the last first, when each is pointwise and there is no other way in."""
         path: list[int] = []
-        while op != base:
-            node = self.nodes[op]
-            if node.kind not in _POINTWISE or len(node.inputs) != 1 or len(path) > _WALK:
+        pending = [op]
+        while pending:
+            each = pending.pop()
+            node = self.nodes[each]
+            if each == base or each in path or node.kind == "constant":
+                continue
+            pointwise = node.kind in _POINTWISE or (node.kind == "opaque" and node.name in _POINTWISE_FUNCTIONS)
+            if not pointwise or not node.inputs or each < base or len(path) > _WALK:
                 return None
-            path.append(op)
-            (op,) = node.inputs
+            path.append(each)
+            pending += node.inputs
         return path
 
     def _shared_source(self, left: int, right: int) -> tuple[int, list[str]] | None:
         """Both operands are pointwise functions of one tensor: that tensor and the names on the way (``0.5 * x * (1 + tanh(x))``)."""
-        seen: dict[int, list[int]] = {}
-        path: list[int] = []
-        op = left
-        while True:
-            seen[op] = list(path)
-            node = self.nodes[op]
-            if node.kind not in _POINTWISE or len(node.inputs) != 1 or len(path) > _WALK:
-                break
-            path.append(op)
-            (op,) = node.inputs
-        path = []
-        op = right
-        while op not in seen:
-            node = self.nodes[op]
-            if node.kind not in _POINTWISE or len(node.inputs) != 1 or len(path) > _WALK:
+        source, above = left, []
+        while len(above) <= _WALK:
+            path = self._pointwise_path(right, source)
+            if path is not None:
+                names = [self.nodes[each].name for each in (*path, *above)]
+                if not _product_name(names):
+                    return None
+                self._fuse([*path, *above])
+                return source, names
+            node = self.nodes[source]
+            if node.kind not in ("activation", "scale", "shift") or len(node.inputs) != 1:
                 return None
-            path.append(op)
-            (op,) = node.inputs
-        ops = path + seen[op]
-        names = [self.nodes[each].name for each in ops]
-        if not _product_name(names):
-            return None
-        self._fuse(ops)
-        return op, names
+            above.append(source)
+            (source,) = node.inputs
+        return None
 
 
 def _product_name(names: list[str]) -> str | None:
     """The activation that x * f(x) is, for the pointwise steps of f from the last to the first; None when it is none we know."""
-    activations = [name for name in names if name not in ("mul", "div", "add", "sub")]
+    activations = [name for name in names if name not in _ARITHMETIC]
     if activations == ["sigmoid"]:
         return "quick_gelu" if "mul" in names or "div" in names else "silu"
     if activations == ["tanh", "softplus"]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from initlint.source.attributes import get_attribute, get_item
 from initlint.source.functions import make_function
+from initlint.source.misuse import inspect_alternative_types
 from initlint.source.machine import Frame, Machine
 from initlint.source.operators import binary, compare, unary
 from initlint.source.sequences import elements, repeats
@@ -17,7 +18,9 @@ from initlint.source.values import (
     Arguments,
     Builtin,
     Choice,
+    ClassV,
     DictV,
+    External,
     ListV,
     Scope,
     Sym,
@@ -43,7 +46,9 @@ def lookup(machine: Machine, name: str, frame: Frame) -> object:
 
 
 def _name(machine: Machine, node: ast.Name, frame: Frame) -> object:
-    return lookup(machine, node.id, frame)
+    name = node.id
+    value = frame.scope.data.get(name, ABSENT)
+    return lookup(machine, name, frame) if value is ABSENT else value
 
 
 def _constant(machine: Machine, node: ast.Constant, frame: Frame) -> object:
@@ -67,36 +72,37 @@ def _slice(machine: Machine, node: ast.Slice, frame: Frame) -> object:
 
 
 def _arguments(machine: Machine, node: ast.Call, frame: Frame) -> Arguments:
-    arguments = Arguments([])
+    evaluate = machine.evaluate
+    positional: list[object] = []
+    keywords: dict[str, object] = {}
+    open_ = False
     for each in node.args:
-        if isinstance(each, ast.Starred):
-            value = machine.evaluate(each.value, frame)
-            items = elements(machine, value, node, frame)
-            if items is None:
-                arguments.open = True
-            else:
-                arguments.positional += [item for item in items if item is not ABSENT]
+        if type(each) is ast.Starred:
+            items = elements(machine, evaluate(each.value, frame), node, frame)
+            open_ |= items is None
+            positional += [item for item in items or () if item is not ABSENT]
         else:
-            arguments.positional.append(machine.evaluate(each, frame))
+            positional.append(evaluate(each, frame))
     for keyword in node.keywords:
-        value = machine.evaluate(keyword.value, frame)
+        value = evaluate(keyword.value, frame)
         if keyword.arg is not None:
-            arguments.keywords[keyword.arg] = value
+            keywords[keyword.arg] = value
         elif isinstance(value, DictV):
-            arguments.keywords.update({key: item for key, item in value.data.items() if isinstance(key, str)})
-            arguments.open |= value.open
+            keywords.update({key: item for key, item in value.data.items() if isinstance(key, str)})
+            open_ |= value.open
         else:
-            arguments.open = True
-    return arguments
+            open_ = True
+    return Arguments(positional, keywords, open_)
 
 
 def _call(machine: Machine, node: ast.Call, frame: Frame) -> object:
     machine.step()
-    if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+    called = node.func
+    if type(called) is ast.Name and called.id == "super" and not node.args:
         from initlint.source.functions import implicit_super
 
         return implicit_super(frame)
-    function = machine.evaluate(node.func, frame)
+    function = machine.evaluate(called, frame)
     return machine.call(function, _arguments(machine, node, frame), node, frame)
 
 
@@ -186,6 +192,8 @@ def _boolean(machine: Machine, node: ast.BoolOp, frame: Frame) -> object:
             reached.append(value)
     if not reached:
         return value
+    if isinstance(value, (ClassV, External)) and value is reached[-1]:
+        inspect_alternative_types(machine, node, frame)
     if len(reached) > 1 and all(truth(each) is not stops_at for each in reached[:-1]) and truth(reached[-1]) is stops_at:
         # `unknown or True` is certainly true, whatever the first operand is
         return reached[-1] if isinstance(reached[-1], bool) else machine.join(reached)

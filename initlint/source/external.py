@@ -64,7 +64,7 @@ _BUFFERS = frozenset({"torch.nn.Buffer", "torch.nn.parameter.Buffer"})
 def call_external(machine: Machine, function: External, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """``torch.nn.Linear(...)``, ``math.sqrt(...)``, ``timm.layers.trunc_normal_(...)``."""
     knowledge = machine.knowledge
-    name = knowledge.resolve(function.name)
+    name = machine.resolve(function.name)
     if name in _PARAMETERS or name in _BUFFERS:
         return make_parameter(machine, arguments, node, frame, buffer=name in _BUFFERS)
     initializer = knowledge.initializers.get(name)

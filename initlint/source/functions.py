@@ -27,6 +27,7 @@ _MOST_RECURSION = 24
 _MOST_UNCERTAIN_RECURSION = 2
 _ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
 _LASTING_ROLES = frozenset({"cached_property", "lazy_property", "getter"})
+_WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode"})
 _WITHOUT_CODE = frozenset({"typing", "abc", "enum", "collections", "dataclasses", "typing_extensions", "builtins"})
 
 
@@ -66,6 +67,8 @@ def decorated(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, fu
         word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
         if word in _ROLES:
             function.role = _ROLES[word]
+        elif word in _WITHOUT_GRADIENTS:
+            function.quiet = True
         elif word in _LASTING_ROLES:
             function.role = "property"
         elif word == "setter":
@@ -120,7 +123,7 @@ def implicit_super(frame: Frame) -> object:
 
 def call_function(machine: Machine, function: FunctionV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """Run the body of `function` on `arguments`."""
-    running = sum(each is function.node for each in machine.active)
+    running = machine.active.get(function.node, 0)
     if machine.depth >= MOST_DEPTH or running >= (_MOST_UNCERTAIN_RECURSION if machine.branching else _MOST_RECURSION):
         return UNKNOWN
     machine.called.add(function.node)
@@ -131,13 +134,15 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     if isinstance(function.node, ast.Lambda):
         return machine.evaluate(function.node.body, inner)
     machine.depth += 1
-    machine.active.append(function.node)
+    machine.no_grad += function.quiet
+    machine.active[function.node] = running + 1
     machine.calls.append(machine.place(node, frame))
     try:
         flow = machine.execute(function.node.body, inner)
     finally:
         machine.calls.pop()
-        machine.active.pop()
+        machine.active[function.node] = running
+        machine.no_grad -= function.quiet
         machine.depth -= 1
     if inner.yielded or (flow is Flow.NEXT and _is_generator(machine, function.node)):
         return ListV(inner.yielded)
@@ -158,27 +163,36 @@ def _drop_bare_none(returned: list[object]) -> None:
 def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments) -> dict[str, object]:
     """Parameters to values; what a caller must give and did not is a symbol of its own."""
     signature = function.node.args
-    names = [each.arg for each in (*signature.posonlyargs, *signature.args)]
-    bound: dict[str, object] = dict(zip(names, arguments.positional, strict=False))
-    rest = arguments.positional[len(names) :]
-    keywords = dict(arguments.keywords)
-    for name in names:
-        if name in keywords and name not in bound:
-            bound[name] = keywords.pop(name)
-    first_default = len(names) - len(function.defaults)
-    for position, name in enumerate(names):
-        if name not in bound:
-            given = position < first_default or arguments.open
-            bound[name] = missing(machine, function, name) if given else function.defaults[position - first_default]
+    names = machine.signatures.get(function.node)
+    if names is None:
+        names = machine.signatures[function.node] = [each.arg for each in (*signature.posonlyargs, *signature.args)]
+    positional = arguments.positional
+    bound: dict[str, object] = dict(zip(names, positional, strict=False))
+    keywords = arguments.keywords
+    used = 0
+    if len(bound) < len(names):
+        first_default = len(names) - len(function.defaults)
+        for position in range(len(bound), len(names)):
+            name = names[position]
+            if name in keywords:
+                bound[name] = keywords[name]
+                used += 1
+            elif position < first_default or arguments.open:
+                bound[name] = missing(machine, function, name)
+            else:
+                bound[name] = function.defaults[position - first_default]
     for each, default in zip(signature.kwonlyargs, function.keyword_defaults, strict=True):
         if each.arg in keywords:
-            bound[each.arg] = keywords.pop(each.arg)
+            bound[each.arg] = keywords[each.arg]
+            used += 1
         else:
             bound[each.arg] = missing(machine, function, each.arg) if default is ABSENT else default
     if signature.vararg:
+        rest = positional[len(names) :]
         bound[signature.vararg.arg] = ListV([*rest, UNKNOWN], repeats=True) if arguments.open and not rest else tuple(rest)
     if signature.kwarg:
-        bound[signature.kwarg.arg] = DictV(dict(keywords), open_=arguments.open)
+        others = {name: value for name, value in keywords.items() if name not in bound} if used < len(keywords) else {}
+        bound[signature.kwarg.arg] = DictV(others, open_=arguments.open)
     return bound
 
 
@@ -219,7 +233,8 @@ def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.A
     from initlint.source.torch_modules import adopt_torch_base, construct_torch_part
 
     machine.called.add(cls.node or node)
-    instance = machine.new_instance(cls, machine.place(node, frame))
+    place = machine.place(node, frame)
+    instance = machine.new_instance(cls, place)
     adopt_torch_base(machine, instance)
     maker = cls.lookup("__new__")
     if isinstance(maker, FunctionV) and not instance.torch_class:

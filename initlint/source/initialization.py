@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from initlint.source.misuse import inspect_call
 from initlint.source.sequences import elements
 from initlint.source.torch_modules import bind, own_parameters, walk
 from initlint.source.values import (
@@ -150,6 +151,7 @@ def call_initializer(machine: Machine, fact: InitializerFact, arguments: Argumen
     bound.pop("generator", None)
     place = machine.place(node, frame)
     given = tuple((name, value) for name, value in bound.items() if name != "self")
+    inspect_call(machine, fact, arguments, bound, target, node, frame)
     if fact.formula == "scale" and fact.name.startswith("Tensor."):
         return _rescale(machine, target, given, place)
     write = _write_of(machine, fact, given, bound, place)
@@ -193,9 +195,11 @@ def _write_target(
         machine.write(target, write)
         return target
     if isinstance(target, TensorV):
+        if target.param is not None and target.drawn is None:
+            machine.write(View(target.param, whole=False), write)
+            return target
         if target.param is not None:
-            owner = target.param.owner
-            machine.occur("write-to-copy", machine.place(node, frame), owner, function=fact.canonical)
+            machine.occur("write-to-copy", machine.place(node, frame), target.param.owner, parameter=target.param.name)
             return TensorV(target.op, write, target.shape, None)
         return TensorV(target.op, write, target.shape)
     if isinstance(target, Instance):

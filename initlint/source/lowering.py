@@ -136,13 +136,21 @@ class Lowering:
                 each.kind,
                 site,
                 None if each.instance is None else self.ids.get(each.instance),
-                tuple((name, quotable(value)) for name, value in each.details),
+                (("layer", self._called(each.instance)), *((name, quotable(value)) for name, value in each.details)),
                 tuple(related for place in each.related if (related := site_of(place)) is not None),
             )
             for each in self.machine.occurrences
             if (site := site_of(each.place)) is not None
         )
         return Model(self.name, tuple(self.layers), ops, events)
+
+    def _called(self, module: Instance | None) -> str | None:
+        """What a user calls the module; None for one that is in no model."""
+        name = None if module is None else self.names.get(module)
+        if module is None or name is None:
+            return None
+        owner = "" if name.owner is None else name.owner.class_name
+        return ".".join(part for part in (owner, name.path) if part) or module.class_name
 
     def _op(self, index: int) -> Op:
         node = self.machine.graph.nodes[index]

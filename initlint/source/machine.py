@@ -106,6 +106,7 @@ class Machine:
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
         from initlint.source.calling import HANDLERS
+        from initlint.source.evidence import Evidence
         from initlint.source.escape import escape
         from initlint.source.expressions import EXPRESSIONS
         from initlint.source.statements import STATEMENTS
@@ -113,6 +114,7 @@ class Machine:
         self._calls: dict[type, Callable[..., object]] = HANDLERS
         self._expressions: dict[type[ast.expr], Callable[..., object]] = EXPRESSIONS
         self._statements: dict[type[ast.stmt], Callable[..., Flow]] = STATEMENTS
+        self._resolved: dict[str, str] = {}
         self._escape: Callable[..., object] = escape
         self.project = project
         self.knowledge = knowledge
@@ -122,14 +124,18 @@ class Machine:
         self.repeating = 0
         self.branching = 0
         self.no_grad = 0
+        self.guarded = 0
         self.serial = 0
         self.journal: dict[Cell, object] | None = None
         self.graph = Graph()
         self.instances: list[Instance] = []
         self.params: list[ParamV] = []
         self.occurrences: list[Occurrence] = []
+        self.reached: set[ast.AST] = set()
+        self.evidence = Evidence()
         self.calls: list[Place] = []
-        self.active: list[object] = []
+        self.active: dict[ast.AST, int] = {}
+        self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
         self.called: set[ast.AST] = set()
         self.generators: dict[ast.AST, bool] = {}
@@ -140,18 +146,27 @@ class Machine:
 
     def restart(self, budget: int) -> None:
         """Forget what the last context built; modules of the program stay loaded."""
+        self.evidence.close(self.reached, self.occurrences)
+        self.reached = set()
         self.budget = budget
         self.steps = 0
         self.depth = 0
-        self.repeating = self.branching = self.no_grad = self.forwarding = 0
+        self.repeating = self.branching = self.no_grad = self.guarded = self.forwarding = 0
         self.journal = None
         self.graph = Graph()
         self.instances = []
         self.params = []
         self.occurrences = []
         self.calls = []
-        self.active = []
+        self.active = {}
         self.forwarded = set()
+
+    def resolve(self, name: str) -> str:
+        """The name that the tables of facts know `name` by."""
+        known = self._resolved.get(name)
+        if known is None:
+            known = self._resolved[name] = self.knowledge.resolve(name)
+        return known
 
     def step(self) -> None:
         """Spend one unit of the budget."""
@@ -159,9 +174,11 @@ class Machine:
         if self.steps > self.budget:
             raise OutOfBudget
 
-    def occur(self, kind: str, place: Place, instance: Instance | None = None, **details: object) -> None:
+    def occur(
+        self, kind: str, place: Place, instance: Instance | None = None, *, related: tuple[Place, ...] = (), **details: object
+    ) -> None:
         """Note something that a check may want to hear of."""
-        self.occurrences.append(Occurrence(kind, place, instance, tuple(details.items())))
+        self.occurrences.append(Occurrence(kind, place, instance, tuple(details.items()), related))
 
     # -- memory ------------------------------------------------------------------------------------------------------
 
@@ -220,12 +237,12 @@ class Machine:
         if isinstance(cell, ParamV):
             return joined_writes([state for state in states if isinstance(state, tuple)])
         if isinstance(first, dict):
-            merged: dict[object, object] = {}
-            for state in states:
-                for key in state:  # type: ignore[attr-defined]
-                    if key not in merged:
-                        held = [each[key] for each in states if key in each]  # type: ignore[operator,index]
-                        merged[key] = self.join(held)
+            merged = dict(first)
+            for state in states[1:]:
+                assert isinstance(state, dict)
+                for key, value in state.items():
+                    held = merged.get(key, value)
+                    merged[key] = value if held is value else self.join([held, value])
             return merged
         if isinstance(first, list):
             longest = max(len(state) for state in states)  # type: ignore[arg-type]
@@ -238,7 +255,10 @@ class Machine:
     def join(self, values: list[object]) -> object:
         """The value that is one of `values`: tensors meet in a join op, tuples element by element."""
         first = values[0]
-        if all(same(first, value) for value in values[1:]):
+        for value in values:
+            if value is not first and not same(first, value):
+                break
+        else:
             return first
         if all(isinstance(value, TensorV) for value in values):
             ops = tuple(dict.fromkeys(value.op for value in values if isinstance(value, TensorV)))
@@ -276,11 +296,11 @@ class Machine:
         """Let an initializer write to a parameter, a view of one, or whatever it may be."""
         if isinstance(target, Choice):
             for each in target.alternatives:
-                self.write(each, Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail))
+                self.write(each, Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail, write.sweep))
             return
         if isinstance(target, View):
             if not target.whole:
-                write = Write(write.function, write.arguments, write.place, write.source, write.conditional, True, write.trail)
+                write = Write(write.function, write.arguments, write.place, write.source, write.conditional, True, write.trail, write.sweep)
             target = target.param
         if isinstance(target, ParamV):
             self.touch(target)
@@ -326,7 +346,7 @@ def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
     for state in states:
         for write in state[common:]:
             merged.append(
-                Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail)
+                Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail, write.sweep)
             )
     return tuple(merged)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from initlint.source.attributes import seen_as
 from initlint.source.escape import escape
 from initlint.source.initialization import call_initializer, copied_tensor
 from initlint.source.machine import Frame, Machine
@@ -32,6 +33,8 @@ _PURE_STRING = frozenset(
     "rpartition removeprefix removesuffix isalpha isalnum zfill splitlines casefold rfind".split()
 )
 _WHOLE_VIEWS = frozenset("detach requires_grad_ view reshape flatten t transpose permute contiguous unsqueeze squeeze to cuda cpu float double half data".split())
+_RESHAPES = frozenset("view reshape flatten t transpose permute unsqueeze squeeze".split())
+_SAME_VALUES = frozenset("detach requires_grad_ contiguous to cuda cpu float double half".split())
 _PART_VIEWS = frozenset("narrow select chunk split unbind diagonal index_select unfold".split())
 
 
@@ -78,6 +81,8 @@ def _call_tensor(machine: Machine, receiver: TensorV, name: str, arguments: Argu
     full = f"Tensor.{name}"
     knowledge = machine.knowledge
     given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
+    if receiver.drawn is not None and name in _SAME_VALUES:
+        return receiver
     if full in knowledge.initializers and (receiver.drawn is not None or receiver.param is not None):
         return call_initializer(machine, knowledge.initializers[full], given, node, frame)
     if full in knowledge.activation_of:
@@ -103,12 +108,13 @@ def _call_parameter(
         param.frozen = arguments.get(0, "requires_grad", True) is False
         return receiver
     if name in _WHOLE_VIEWS:
-        return receiver if isinstance(receiver, View) else View(receiver, whole=True)
+        return seen_as(receiver, reshaped=name in _RESHAPES, detached=name == "detach")
     if name in _PART_VIEWS:
+        part = View(param, False, True, isinstance(receiver, View) and receiver.detached)
         count = arguments.get(0, "chunks")
         if name == "chunk" and isinstance(count, int) and 0 < count <= 16:
-            return (View(param, whole=False),) * count
-        return View(param, whole=False)
+            return (part,) * count
+        return part
     if name in ("size", "dim", "ndimension", "numel", "nelement"):
         return _parameter_size(param, receiver, name, arguments)
     if name in ("clone", "copy", "__deepcopy__"):

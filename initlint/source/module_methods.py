@@ -9,6 +9,7 @@ from initlint.source.escape import escape
 from initlint.source.forward import leaf_forward, run_forward
 from initlint.source.initialization import load_write, reset_write
 from initlint.source.machine import Frame, Machine
+from initlint.source.misuse import inspect_applied
 from initlint.source.sequences import elements
 from initlint.source.torch_modules import (
     CONTAINERS,
@@ -88,7 +89,7 @@ def _call_hook(machine: Machine, instance: Instance, name: str, node: ast.AST, f
     if not isinstance(instance.cls, ClassV):
         return False
     for base in instance.cls.external_bases:
-        fact = machine.knowledge.libraries.get(machine.knowledge.resolve(base.name)) if isinstance(base, External) else None
+        fact = machine.knowledge.libraries.get(machine.resolve(base.name)) if isinstance(base, External) else None
         if fact is None or fact.kind != "initializing-base" or name not in ("post_init", "init_weights", "initialize_weights", *fact.hooks):
             continue
         found = False
@@ -166,6 +167,7 @@ def _submodule(machine: Machine, instance: Instance, arguments: Arguments, node:
 
 def _apply(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     function = arguments.get(0, "fn", UNKNOWN)
+    inspect_applied(machine, instance, function, node, frame)
     for _, module in list(post_order(instance)):
         machine.call(function, Arguments([module]), node, frame)
     return instance
@@ -194,7 +196,7 @@ def _construct_framework_base(machine: Machine, instance: Instance, arguments: A
 def _base_kind(machine: Machine, instance: Instance) -> str | None:
     """What kind of library class a module of the project inherits from."""
     for base in instance.cls.external_bases if isinstance(instance.cls, ClassV) else ():
-        fact = machine.knowledge.libraries.get(machine.knowledge.resolve(base.name)) if isinstance(base, External) else None
+        fact = machine.knowledge.libraries.get(machine.resolve(base.name)) if isinstance(base, External) else None
         if fact is not None:
             return fact.kind
     return None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from initlint.source.attributes import get_attribute, set_attribute
 from initlint.source.escape import escape
 from initlint.source.machine import Frame, Machine
+from initlint.source.misuse import inspect_type_test
 from initlint.source.sequences import elements, repeats
 from initlint.source.values import (
     ABSENT,
@@ -190,6 +191,7 @@ def _isinstance(machine: Machine, arguments: Arguments, node: ast.AST, frame: Fr
 
     if len(arguments.positional) < 2:
         return UNKNOWN
+    inspect_type_test(machine, node, frame)
     verdicts = {is_instance(machine, each, arguments.positional[1]) for each in alternatives(arguments.positional[0])}
     return verdicts.pop() if len(verdicts) == 1 and None not in verdicts else UNKNOWN
 

@@ -40,12 +40,19 @@ def elements(machine: Machine, value: object, node: ast.AST, frame: Frame) -> li
         return _choice_elements(machine, value, node, frame)
     if isinstance(value, TensorV):
         return [TensorV(machine.graph.add("transparent", "getitem", (value.op,)), param=value.param)]
+    if isinstance(value, (ParamV, View)):
+        return [_part(value)]
     return None
+
+
+def _part(value: ParamV | View) -> View:
+    """One of the parts that a parameter consists of."""
+    return View(value.param, False, True, value.detached) if isinstance(value, View) else View(value, False, True)
 
 
 def repeats(value: object) -> bool:
     """Whether the elements that are known stand for an unknown number of them."""
-    return isinstance(value, TensorV) or (isinstance(value, ListV) and value.repeats)
+    return isinstance(value, (TensorV, ParamV, View)) or (isinstance(value, ListV) and value.repeats)
 
 
 def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: Frame) -> list[object] | None:
@@ -93,7 +100,7 @@ def unpacked(machine: Machine, value: object, count: int, starred: int | None) -
         parts = [machine.graph.add("transparent", "getitem", (value.op,)) for _ in range(count)]
         return [TensorV(part, param=value.param) for part in parts]
     elif isinstance(value, (ParamV, View)):
-        return [View(value.param if isinstance(value, View) else value, whole=False)] * count
+        return [_part(value)] * count
     if items is not None and starred is not None and len(items) >= count - 1:
         extra = len(items) - (count - 1)
         return [*items[:starred], ListV(items[starred : starred + extra]), *items[starred + extra :]]

@@ -15,6 +15,7 @@ from initlint.source.sequences import elements, repeats, unpacked
 from initlint.source.torch_modules import append_all
 from initlint.source.values import ABSENT, UNKNOWN, External, Instance, ListV, ParamV, Scope, TensorV, truth
 
+_WITH_GRADIENTS = frozenset({"torch.enable_grad", "torch.autocast"})
 _MOST_ROUNDS = 400
 _MOST_WHILE = 64
 
@@ -172,7 +173,7 @@ def _while(machine: Machine, node: ast.While, frame: Frame) -> Flow:
 
 def _try(machine: Machine, node: ast.Try, frame: Frame) -> Flow:
     try:
-        flow = machine.execute(node.body, frame)
+        flow = _guarded(machine, node, frame)
         if flow is Flow.NEXT:
             flow = machine.execute(node.orelse, frame)
     except Raised:
@@ -184,11 +185,20 @@ def _try(machine: Machine, node: ast.Try, frame: Frame) -> Flow:
     return last or flow
 
 
+def _guarded(machine: Machine, node: ast.Try, frame: Frame) -> Flow:
+    """The body of a ``try``: what it raises, a handler may expect."""
+    machine.guarded += bool(node.handlers)
+    try:
+        return machine.execute(node.body, frame)
+    finally:
+        machine.guarded -= bool(node.handlers)
+
+
 def _with(machine: Machine, node: ast.With | ast.AsyncWith, frame: Frame) -> Flow:
     quiet = 0
     for item in node.items:
         manager = machine.evaluate(item.context_expr, frame)
-        if isinstance(manager, External) and manager.name in ("torch.no_grad", "torch.inference_mode"):
+        if not isinstance(manager, External) or manager.name not in _WITH_GRADIENTS:
             quiet += 1
         if item.optional_vars is not None:
             assign(machine, item.optional_vars, UNKNOWN if isinstance(manager, External) else manager, frame)

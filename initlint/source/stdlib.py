@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 
 from initlint.source.machine import Frame, Machine
+from initlint.source.misuse import inspect_calculated_gain
 from initlint.source.sequences import elements
 from initlint.source.values import (
     ABSENT,
@@ -15,6 +16,7 @@ from initlint.source.values import (
     Arguments,
     Builtin,
     DictV,
+    Instance,
     ListV,
     Partial,
     Sym,
@@ -23,6 +25,7 @@ from initlint.source.values import (
 )
 
 
+_TORCH_SLOPE = 0.01
 _MOST_PRODUCTS = 512
 _MATH = {
     name: getattr(math, name)
@@ -70,10 +73,26 @@ def _partial(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
     return Partial(arguments.positional[0], tuple(arguments.positional[1:]), dict(arguments.keywords))
 
 
+def _calculate_gain(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``nn.init.calculate_gain(nonlinearity, param)``."""
+    nonlinearity, slope = arguments.get(0, "nonlinearity", UNKNOWN), arguments.get(1, "param", None)
+    inspect_calculated_gain(machine, nonlinearity, slope, node, frame)
+    gain = machine.knowledge.gains.get(nonlinearity, UNKNOWN) if isinstance(nonlinearity, str) else UNKNOWN
+    if gain is not None:
+        return gain
+    known = _TORCH_SLOPE if slope is None else slope
+    return math.sqrt(2 / (1 + known**2)) if isinstance(known, (int, float)) and not isinstance(known, bool) else UNKNOWN
+
+
 def _deepcopy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     from initlint.source.torch_modules import clone
 
-    return clone(machine, arguments.positional[0]) if arguments.positional else UNKNOWN
+    if not arguments.positional:
+        return UNKNOWN
+    source = arguments.positional[0]
+    if isinstance(source, Instance):
+        source.discarded = True
+    return clone(machine, source)
 
 
 def _shallow_copy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -184,6 +203,7 @@ STANDARD: dict[str, Callable[..., object]] = {
     "functools.lru_cache": _first,
     "functools.cache": _first,
     "functools.wraps": _first,
+    "torch.nn.init.calculate_gain": _calculate_gain,
     "copy.deepcopy": _deepcopy,
     "copy.copy": _shallow_copy,
     "collections.OrderedDict": _ordered_dict,

@@ -84,7 +84,7 @@ def adopt_torch_base(machine: Machine, instance: Instance) -> None:
 
 def torch_name(machine: Machine, name: str) -> str | None:
     """The torch class that an outside base class stands for, None if it is none that is known."""
-    name = machine.knowledge.resolve(name)
+    name = machine.resolve(name)
     if is_torch_class(machine, name):
         return name
     fact = machine.knowledge.libraries.get(name)
@@ -397,7 +397,6 @@ def clone(machine: Machine, value: object, memo: dict[int, object] | None = None
         return memo[id(value)]
     if isinstance(value, Instance):
         twin = machine.new_instance(value.cls, value.place)
-        value.discarded = True
         memo[id(value)] = twin
         for slot in ("arguments", "fact", "frozen", "parametrization", "torch_class", "trail", "uncertain"):
             setattr(twin, slot, getattr(value, slot))

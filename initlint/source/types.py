@@ -73,7 +73,7 @@ def python_type(value: object) -> str | None:
 def is_instance(machine: Machine, value: object, cls: object) -> bool | None:
     """``isinstance(value, cls)``, None if that is not known."""
     if isinstance(cls, External):
-        cls = External(machine.knowledge.resolve(cls.name))
+        cls = External(machine.resolve(cls.name))
     if isinstance(cls, tuple | ListV):
         members = cls if isinstance(cls, tuple) else cls.data
         verdicts = [is_instance(machine, value, each) for each in members]

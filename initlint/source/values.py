@@ -1,7 +1,8 @@
 """Abstract values: what an expression of the program under study may be, without having run it.
 
 A constant is itself: `int`, `float`, `str`, `bool`, `None`, `bytes`, and `tuple` of values. Everything that a program can
-change in place is a `Cell`, so that two branches can be tried on the same memory and joined afterwards.
+change in place is a `Cell`, so that two branches can be tried on the same memory and joined afterwards. No other value ever
+changes; those made by the million are not frozen, since that would double what making them costs.
 """
 
 from __future__ import annotations
@@ -207,7 +208,7 @@ class Scope(Cell):
 class FunctionV:
     """A function of the project: its syntax, the scope it closes over and its evaluated defaults."""
 
-    __slots__ = ("defaults", "keyword_defaults", "name", "node", "owner", "role", "scope")
+    __slots__ = ("defaults", "keyword_defaults", "name", "node", "owner", "quiet", "role", "scope")
 
     def __init__(
         self,
@@ -225,13 +226,14 @@ class FunctionV:
         self.keyword_defaults = keyword_defaults
         self.owner = owner
         self.role = role
+        self.quiet = False
         self.name: str = getattr(node, "name", "<lambda>")
 
     def __repr__(self) -> str:
         return f"<function {self.name}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Bound:
     """A function with its first argument already given."""
 
@@ -239,7 +241,7 @@ class Bound:
     receiver: object
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Method:
     """A method of a built-in or torch object, by name: ``list.append``, ``Tensor.view``, ``Module.apply``."""
 
@@ -247,7 +249,7 @@ class Method:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Partial:
     """`functools.partial`."""
 
@@ -270,7 +272,7 @@ class External:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ModuleRef:
     """A module of the project, as ``import`` binds it."""
 
@@ -329,7 +331,7 @@ def _linearized(cls: ClassV, bases: list[ClassV]) -> list[ClassV]:
     return order
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
     """Where something stands, cheaply: a file and a syntax node; turned into a `Site` only when it is reported."""
 
@@ -373,7 +375,10 @@ class Instance(Cell):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Write:
-    """One write to a parameter: which initializer, with which arguments, where, and whether it certainly happens."""
+    """One write to a parameter: which initializer, with which arguments, where, and whether it certainly happens.
+
+    `sweep` says that it came from a walk over all modules or parameters below one.
+    """
 
     function: str
     arguments: tuple[tuple[str, object], ...]
@@ -382,6 +387,7 @@ class Write:
     conditional: bool = False
     partial: bool = False
     trail: tuple[Place, ...] = ()
+    sweep: bool = False
 
 
 class ParamV(Cell):
@@ -406,15 +412,20 @@ class ParamV(Cell):
         return f"<parameter {self.name}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class View:
-    """Part of a parameter, or the parameter reshaped: writing to it writes to the parameter."""
+    """Part of a parameter, or the parameter reshaped: writing to it writes to the parameter.
+
+    `reshaped`: its shape is not the parameter's; `detached`: autograd does not watch it.
+    """
 
     param: ParamV
     whole: bool
+    reshaped: bool = False
+    detached: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class TensorV:
     """The result of an op; `drawn` says how a fresh tensor was filled (a `Write`), `param` which parameter it was computed from."""
 
@@ -424,7 +435,7 @@ class TensorV:
     param: ParamV | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SuperV:
     """``super()``: attributes are looked up past `cls`."""
 
