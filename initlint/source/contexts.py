@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initlint.source.functions import call_function, instantiate
-from initlint.source.imports import module_scope
+from initlint.source.imports import imported_files, module_scope
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.statements import is_main_guard
@@ -35,6 +35,7 @@ BUDGET = 150_000
 FORWARD_BUDGET = 150_000
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _COMMENT = re.compile(r"#.*")
+_MOST_HOPS = 3
 _FEW_SIBLINGS = 6
 _MOST_SIBLINGS = 24
 _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
@@ -132,6 +133,7 @@ class Contexts:
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
         files = self._relevant(self.project.targets)
+        files += self._users(files)
         found = [each for file in files for each in definitions(file)]
         interesting = self._interesting(found)
         mentioned = self.used = self._mentioned(interesting)
@@ -158,6 +160,21 @@ class Contexts:
             rest = [file for file in rest if file not in added]
             names = {name for file in added if file.tree is not None for name in _defined(file.tree)}
         return [file for file in files if file in set(kept) and file.tree is not None]
+
+    def _users(self, files: list[SourceFile]) -> list[SourceFile]:
+        """The files around the named ones that use what these define, and those that use them in turn."""
+        known = list(self.project.targets)
+        added: list[SourceFile] = []
+        newest = set(files)
+        names = {each.name for file in files for each in definitions(file) if len(each.name) > 1}
+        for _ in range(_MOST_HOPS):
+            mentioning = self.project.mentioning(names, known)
+            newest = {file for file in mentioning if not newest.isdisjoint(imported_files(self.project, file))}
+            if not newest:
+                break
+            added += [file for file in mentioning if file in newest]
+            known += newest
+        return added
 
     def _interesting(self, found: list[Definition]) -> list[Definition]:
         """Those that make or initialize layers, or lead to others that do."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Iterator
 
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
-from initlint.source.project import SourceFile
+from initlint.source.project import Project, SourceFile
 from initlint.source.values import ABSENT, UNKNOWN, External, ModuleRef, Scope
 
 
@@ -42,6 +43,24 @@ def run_top_level(machine: Machine, file: SourceFile, frame: Frame) -> None:
             machine.budget += 5_000
 
 
+def imported_files(project: Project, file: SourceFile) -> Iterator[SourceFile]:
+    """The files of the project that `file` imports from, anywhere in its text."""
+    for node in ast.walk(file.tree) if file.tree is not None else ():
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found = project.module(alias.name, file)
+                if found is not None:
+                    yield found
+        elif isinstance(node, ast.ImportFrom):
+            source, name = _relative(project, node, file) if node.level else (project.module(node.module or "", file), node.module)
+            if source is not None:
+                yield source
+            for alias in node.names:
+                below = project.module(f"{name}.{alias.name}", file) if source is None or source.is_package else None
+                if below is not None:
+                    yield below
+
+
 def import_names(machine: Machine, node: ast.Import, frame: Frame) -> None:
     """``import a.b`` and ``import a.b as c``."""
     for alias in node.names:
@@ -63,7 +82,7 @@ def import_from(machine: Machine, node: ast.ImportFrom, frame: Frame) -> None:
     """``from a import b``, relative ones by folder, stars through the module's ``__all__`` or public names."""
     file: SourceFile | None
     if node.level:
-        file, name = _relative(machine, node, frame.file)
+        file, name = _relative(machine.project, node, frame.file)
     else:
         name = node.module or ""
         file = machine.project.module(name, frame.file)
@@ -83,14 +102,14 @@ def import_from(machine: Machine, node: ast.ImportFrom, frame: Frame) -> None:
         frame.scope.data[alias.asname or alias.name] = value
 
 
-def _relative(machine: Machine, node: ast.ImportFrom, asker: SourceFile) -> tuple[SourceFile | None, str]:
+def _relative(project: Project, node: ast.ImportFrom, asker: SourceFile) -> tuple[SourceFile | None, str]:
     package = asker.package.split(".") if asker.package else []
     base = package[: len(package) - (node.level - 1)] if node.level - 1 <= len(package) else []
     name = ".".join([*base, *([node.module] if node.module else [])])
     folder = os.path.dirname(asker.path)
     for _ in range(node.level - 1):
         folder = os.path.dirname(folder)
-    file = machine.project.under(folder, node.module or "")
+    file = project.under(folder, node.module or "")
     return file, name
 
 

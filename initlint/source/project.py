@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import os
 import re
 import tokenize
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +114,7 @@ class Project:
         self._by_name: dict[str, SourceFile | None] = {}
         self._found_beside: dict[tuple[str, str], SourceFile | None] = {}
         self.roots: list[str] = []
+        self._shared_folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in files] or [os.sep])
         self.targets = [self._add(os.path.abspath(path)) for path in files]
 
     def _add(self, path: str) -> SourceFile:
@@ -151,7 +153,7 @@ class Project:
         return self._found_beside[key]
 
     def _folders_above(self, folder: str) -> list[str]:
-        top = project_root(os.path.join(folder, "x.py"))
+        top = _marked_root(os.path.join(folder, "x.py")) or os.path.dirname(self._shared_folder)
         folders = [folder]
         while folders[-1] != top and len(folders) < _MOST_FOLDERS:
             folders.append(os.path.dirname(folders[-1]))
@@ -167,19 +169,26 @@ class Project:
                 return self._add(path)
         return None
 
-    def files(self) -> Iterator[SourceFile]:
-        """Every file of the project, named or not."""
-        seen = set()
-        for file in self.targets:
-            seen.add(file.path)
-            yield file
-        for root in [project_root(file.path) for file in self.targets[:1]]:
-            for count, path in enumerate(_python_files(root)):
-                if count >= _MOST_FILES:
-                    return
-                if path not in seen:
-                    seen.add(path)
-                    yield self._add(path)
+    def mentioning(self, names: Collection[str], known: Collection[SourceFile]) -> list[SourceFile]:
+        """The other files of the project that use one of `names`; they are searched as bytes, and only these become source files."""
+        if not names or not self.targets:
+            return []
+        wanted = re.compile(rb"\b(?:" + "|".join(sorted(map(re.escape, names))).encode() + rb")\b")
+        paths = {file.path for file in known}
+        found = []
+        for path in _project_files(self.targets[0].path):
+            if path not in paths and (path in self._sources or _matches(path, wanted)):
+                file = self._add(path)
+                if file.words & set(names):
+                    found.append(file)
+        return found
+
+
+def _matches(path: str, wanted: re.Pattern[bytes]) -> bool:
+    try:
+        return wanted.search(Path(path).read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def import_root(path: str) -> str:
@@ -207,19 +216,39 @@ def _source_tree(folder: str) -> str:
 
 
 def project_root(path: str) -> str:
-    """The nearest folder above `path` that holds a project file, else the folder that the file is imported from."""
-    folder = os.path.dirname(path)
-    probe = folder
+    """The nearest folder above `path` that holds a project file, else the folder that its package lies in."""
+    return _marked_root(path) or _package_folder(os.path.dirname(path))
+
+
+def _marked_root(path: str) -> str | None:
+    probe = os.path.dirname(path)
     while True:
         if any(os.path.exists(os.path.join(probe, mark)) for mark in _ROOT_MARKS):
             return probe
         parent = os.path.dirname(probe)
         if parent == probe:
-            break
+            return None
         probe = parent
+
+
+def _package_folder(folder: str) -> str:
     while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
     return folder
+
+
+def _project_files(path: str) -> Iterator[str]:
+    """The Python files of the project around `path`: below its marked root; without one, its package or its own folder."""
+    marked = _marked_root(path)
+    folder = os.path.dirname(path)
+    if marked is not None:
+        yield from itertools.islice(_python_files(marked), _MOST_FILES)
+    elif os.path.isfile(os.path.join(folder, "__init__.py")):
+        while os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
+            folder = os.path.dirname(folder)
+        yield from itertools.islice(_python_files(folder), _MOST_FILES)
+    else:
+        yield from (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py"))
 
 
 def _dotted(path: str, root: str) -> str:
