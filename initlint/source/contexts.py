@@ -159,7 +159,15 @@ class Contexts:
             kept += added
             rest = [file for file in rest if file not in added]
             names = {name for file in added if file.tree is not None for name in _defined(file.tree)}
+        kept += [file for file in rest if "Module" in file.words and self._borrows(file)]
         return [file for file in files if file in set(kept) and file.tree is not None]
+
+    def _borrows(self, file: SourceFile) -> bool:
+        """Whether a file builds on layers that files which were not named define; their names then count as layers."""
+        lenders = [each for each in imported_files(self.project, file) if each.words & self.seeds and each not in self.project.targets]
+        names = {name for each in lenders if each.tree is not None for name in _defined(each.tree)} & file.words
+        self.seeds |= names
+        return bool(names)
 
     def _users(self, files: list[SourceFile]) -> list[SourceFile]:
         """The files around the named ones that use what these define, and those that use them in turn."""
