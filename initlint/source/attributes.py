@@ -44,7 +44,20 @@ _EXTERNAL_CONSTANTS = {
 _WHOLE_VIEWS = frozenset({"data", "T", "mT", "H"})
 _TENSOR_VIEWS = frozenset({"data", "T", "mT", "H", "real"})
 _TENSOR_PROPERTIES = frozenset(
-    {"shape", "device", "dtype", "ndim", "layout", "grad", "grad_fn", "is_sparse", "is_quantized", "names", "itemsize", "nbytes"}
+    {
+        "shape",
+        "device",
+        "dtype",
+        "ndim",
+        "layout",
+        "grad",
+        "grad_fn",
+        "is_sparse",
+        "is_quantized",
+        "names",
+        "itemsize",
+        "nbytes",
+    }
 )
 
 
@@ -120,7 +133,9 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
     return Method(value, name) if value.torch_class else UNKNOWN
 
 
-def _from_class(machine: Machine, held: FunctionV, receiver: object, cls: ClassV, node: ast.AST, frame: Frame) -> object:
+def _from_class(
+    machine: Machine, held: FunctionV, receiver: object, cls: ClassV, node: ast.AST, frame: Frame
+) -> object:
     """A function found in a class, as attribute access turns it into a method, a property's value or itself."""
     if held.role == "property":
         return machine.call(held, Arguments([receiver]), node, frame)
@@ -175,7 +190,7 @@ def _parameter_attribute(value: ParamV | View, name: str) -> object:
     if name in _WHOLE_VIEWS:
         return seen_as(value, reshaped=name != "data", detached=name == "data")
     if name == "shape":
-        return UNKNOWN if param.shape is None or isinstance(value, View) and not value.whole else param.shape
+        return UNKNOWN if param.shape is None or (isinstance(value, View) and not value.whole) else param.shape
     if name == "ndim":
         return UNKNOWN if param.shape is None else len(param.shape)
     if name == "requires_grad":
@@ -315,7 +330,9 @@ def set_item(machine: Machine, container: object, key: object, value: object, no
         machine.write(container, Write("constant_" if constant else "assignment", constant, place, partial=not whole))
 
 
-def _set_instance_item(machine: Machine, container: Instance, key: object, value: object, node: ast.AST, frame: Frame) -> None:
+def _set_instance_item(
+    machine: Machine, container: Instance, key: object, value: object, node: ast.AST, frame: Frame
+) -> None:
     if isinstance(container.cls, ClassV):
         method = container.cls.lookup("__setitem__")
         if isinstance(method, FunctionV):

@@ -38,7 +38,9 @@ def _call_partial(machine: Machine, function: Partial, arguments: Arguments, nod
 def _call_choice(machine: Machine, function: Choice, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """Each alternative is called in turn, and one of the results is the result."""
     results = [
-        machine.call(each, arguments, node, frame) for each in function.alternatives if each is not ABSENT and each is not None
+        machine.call(each, arguments, node, frame)
+        for each in function.alternatives
+        if each is not ABSENT and each is not None
     ]
     if ABSENT in function.alternatives or None in function.alternatives:
         results += [each for each in arguments.positional[:1] if results]

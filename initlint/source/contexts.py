@@ -55,7 +55,9 @@ class Definition:
     @property
     def telling_words(self) -> frozenset[str]:
         """The words that set a function apart from its siblings: not its own name, nor that of its weights."""
-        return frozenset(word for word in self.words if word != self.name and "weights" not in word.lower() and self.name not in word)
+        return frozenset(
+            word for word in self.words if word != self.name and "weights" not in word.lower() and self.name not in word
+        )
 
     @property
     def is_class(self) -> bool:
@@ -164,7 +166,11 @@ class Contexts:
 
     def _borrows(self, file: SourceFile) -> bool:
         """Whether a file builds on layers that files which were not named define; their names then count as layers."""
-        lenders = [each for each in imported_files(self.project, file) if each.words & self.seeds and each not in self.project.targets]
+        lenders = [
+            each
+            for each in imported_files(self.project, file)
+            if each.words & self.seeds and each not in self.project.targets
+        ]
         names = {name for each in lenders if each.tree is not None for name in _defined(each.tree)} & file.words
         self.seeds |= names
         return bool(names)
@@ -264,7 +270,9 @@ class Contexts:
         frame = Frame(Scope(definition.file))
         returned: list[object] = []
         before = set(machine.called)
-        if self._survives(lambda: returned.append(call_function(machine, function, Arguments([]), definition.node, frame))):
+        if self._survives(
+            lambda: returned.append(call_function(machine, function, Arguments([]), definition.node, frame))
+        ):
             yield from self._finish(definition.name)
         else:
             self._doubt(definition, before)
@@ -296,7 +304,11 @@ class Contexts:
             before = set(machine.called)
             arguments = Arguments([cls])
             frame = Frame(Scope(definition.file))
-            if self._survives(lambda method=method, given=arguments, at=frame: call_function(machine, method, given, definition.node, at)):
+            if self._survives(
+                lambda method=method, given=arguments, at=frame: call_function(
+                    machine, method, given, definition.node, at
+                )
+            ):
                 if definition.node in machine.called:
                     yield from self._finish(f"{cls.name}.{name}")
             else:
@@ -353,7 +365,9 @@ class Contexts:
         for name in _HOOKS:
             hook = module.cls.lookup(name)
             if isinstance(hook, FunctionV) and hook.node not in machine.called:
-                self._survives(lambda hook=hook: call_function(machine, hook, Arguments([module]), hook.node, Frame(hook.scope)))
+                self._survives(
+                    lambda hook=hook: call_function(machine, hook, Arguments([module]), hook.node, Frame(hook.scope))
+                )
 
     def _forward(self, module: Instance, *, whole: bool) -> None:
         """One forward pass on inputs of which nothing is known; what a whole model returns is its output."""

@@ -72,7 +72,7 @@ class Graph:
         return self.add("gate", "mul", (left, right), place=place)
 
     def squared(self, op: int, place: Place | None) -> int:
-        """x ** 2; the square of a ReLU is an activation of its own."""
+        """X ** 2; the square of a ReLU is an activation of its own."""
         node = self.nodes[op]
         if node.kind == "activation" and node.name == "relu":
             self._fuse([op])

@@ -19,9 +19,38 @@ from initlint.source.values import (
     Write,
 )
 
-_TOUCHES_WEIGHTS = ("init", "load", "weight", "reset", "fill", "pretrain", "checkpoint", "restore", "resume", "quant", "wrap", "convert")
+_TOUCHES_WEIGHTS = (
+    "init",
+    "load",
+    "weight",
+    "reset",
+    "fill",
+    "pretrain",
+    "checkpoint",
+    "restore",
+    "resume",
+    "quant",
+    "wrap",
+    "convert",
+)
 _NEVER_TOUCHES = frozenset(
-    {"print", "len", "isinstance", "repr", "str", "id", "logging", "warnings", "time", "os", "sys", "json", "wandb", "tqdm", "torchinfo"}
+    {
+        "print",
+        "len",
+        "isinstance",
+        "repr",
+        "str",
+        "id",
+        "logging",
+        "warnings",
+        "time",
+        "os",
+        "sys",
+        "json",
+        "wandb",
+        "tqdm",
+        "torchinfo",
+    }
 )
 _MOST_NESTING = 3
 
@@ -46,7 +75,7 @@ def may_initialize(function: object) -> bool:
     if function.name.partition(".")[0] in _NEVER_TOUCHES:
         return False
     if function.name.startswith("torch."):
-        return "load" in function.name or "distributed" in function.name and "fsdp" in function.name
+        return "load" in function.name or ("distributed" in function.name and "fsdp" in function.name)
     lowered = function.name.lower()
     return any(word in lowered for word in _TOUCHES_WEIGHTS)
 

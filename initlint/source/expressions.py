@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-
 from initlint.source.attributes import get_attribute, get_item
 from initlint.source.functions import make_function
-from initlint.source.misuse import inspect_alternative_types
 from initlint.source.machine import Frame, Machine
+from initlint.source.misuse import inspect_alternative_types
 from initlint.source.operators import binary, compare, unary
 from initlint.source.sequences import elements, repeats
 from initlint.source.values import (
@@ -26,7 +25,6 @@ from initlint.source.values import (
     Sym,
     truth,
 )
-
 
 _BUILTINS = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
 _MOST_CHARACTERS = 4000
@@ -65,7 +63,9 @@ def _subscript(machine: Machine, node: ast.Subscript, frame: Frame) -> object:
 
 
 def _slice(machine: Machine, node: ast.Slice, frame: Frame) -> object:
-    parts = [machine.evaluate(part, frame) if part is not None else None for part in (node.lower, node.upper, node.step)]
+    parts = [
+        machine.evaluate(part, frame) if part is not None else None for part in (node.lower, node.upper, node.step)
+    ]
     if all(part is None or isinstance(part, int) for part in parts):
         return slice(*parts)
     return UNKNOWN
@@ -194,7 +194,11 @@ def _boolean(machine: Machine, node: ast.BoolOp, frame: Frame) -> object:
         return value
     if isinstance(value, (ClassV, External)) and value is reached[-1]:
         inspect_alternative_types(machine, node, frame)
-    if len(reached) > 1 and all(truth(each) is not stops_at for each in reached[:-1]) and truth(reached[-1]) is stops_at:
+    if (
+        len(reached) > 1
+        and all(truth(each) is not stops_at for each in reached[:-1])
+        and truth(reached[-1]) is stops_at
+    ):
         # `unknown or True` is certainly true, whatever the first operand is
         return reached[-1] if isinstance(reached[-1], bool) else machine.join(reached)
     return machine.join(reached)
@@ -208,9 +212,7 @@ def _compare(machine: Machine, node: ast.Compare, frame: Frame) -> object:
         each = compare(machine, type(operation), left, right, node, frame)
         if truth(each) is False:
             return each
-        if truth(each) is None:
-            result = each
-        elif result is True:
+        if truth(each) is None or result is True:
             result = each
         left = right
     return result

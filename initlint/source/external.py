@@ -55,7 +55,9 @@ _SAME_MODEL = frozenset(
         "torch.nn.SyncBatchNorm.convert_sync_batchnorm",
     }
 )
-_CONTEXTS = frozenset({"torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.autocast", "torch.set_grad_enabled"})
+_CONTEXTS = frozenset(
+    {"torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.autocast", "torch.set_grad_enabled"}
+)
 _RERUNS = frozenset({"torch.utils.checkpoint.checkpoint"})
 _PARAMETERS = frozenset({"torch.nn.Parameter", "torch.nn.parameter.Parameter"})
 _BUFFERS = frozenset({"torch.nn.Buffer", "torch.nn.parameter.Buffer"})
@@ -97,14 +99,20 @@ def _call_torch(machine: Machine, name: str, arguments: Arguments, node: ast.AST
     if name in _SAME_MODEL:
         return arguments.positional[0] if arguments.positional else UNKNOWN
     if name in _RERUNS and arguments.positional:
-        keywords = {key: value for key, value in arguments.keywords.items() if key not in ("use_reentrant", "preserve_rng_state")}
+        keywords = {
+            key: value
+            for key, value in arguments.keywords.items()
+            if key not in ("use_reentrant", "preserve_rng_state")
+        }
         return machine.call(arguments.positional[0], Arguments(arguments.positional[1:], keywords), node, frame)
     if name.startswith("Tensor.") and arguments.positional:
         from initlint.source.methods import call_method
         from initlint.source.values import Method
 
         receiver, *rest = arguments.positional
-        return call_method(machine, Method(receiver, name.removeprefix("Tensor.")), Arguments(rest, arguments.keywords), node, frame)
+        return call_method(
+            machine, Method(receiver, name.removeprefix("Tensor.")), Arguments(rest, arguments.keywords), node, frame
+        )
     activation = knowledge.activation_of.get(name)
     if activation is not None:
         return call_activation(machine, activation, arguments, node, frame)
@@ -133,14 +141,25 @@ def _alias(machine: Machine, name: str, fact: LibraryFact, arguments: Arguments,
     return call_external(machine, External(fact.target), arguments, node, frame)
 
 
-def _activation(machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    spelled = next((each for each, known in machine.knowledge.activation_of.items() if known == fact.target and each.startswith("torch.nn.") and each.rpartition(".")[2][0].isupper()), None)
+def _activation(
+    machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
+    spelled = next(
+        (
+            each
+            for each, known in machine.knowledge.activation_of.items()
+            if known == fact.target and each.startswith("torch.nn.") and each.rpartition(".")[2][0].isupper()
+        ),
+        None,
+    )
     if name.rpartition(".")[2][:1].isupper():
         return UNKNOWN if spelled is None else construct_external(machine, spelled, Arguments([]), node, frame)
     return call_activation(machine, fact.target or "", arguments, node, frame)
 
 
-def _operation(machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _operation(
+    machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     if name.rpartition(".")[2][:1].isupper():
         instance = machine.new_instance(External(name), machine.place(node, frame))
         instance.torch_class = name
@@ -148,7 +167,9 @@ def _operation(machine: Machine, name: str, fact: LibraryFact, arguments: Argume
     return effect_on(machine, fact, name, arguments, node, frame)
 
 
-def effect_on(machine: Machine, fact: LibraryFact, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def effect_on(
+    machine: Machine, fact: LibraryFact, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     """A library operation on its first tensor."""
     kind = fact.effect if fact.effect in ("transparent", "norm", "softmax", "scale") else "opaque"
     source = next((each for each in arguments.positional if isinstance(each, TensorV)), None)
@@ -158,7 +179,9 @@ def effect_on(machine: Machine, fact: LibraryFact, name: str, arguments: Argumen
     return TensorV(op)
 
 
-def _self_initializing(machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _self_initializing(
+    machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     instance = machine.new_instance(External(name), machine.place(node, frame))
     instance.torch_class = "torch.nn.Module"
     instance.uncertain = True
@@ -168,7 +191,9 @@ def _self_initializing(machine: Machine, name: str, fact: LibraryFact, arguments
     return instance
 
 
-def _apply_each(machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _apply_each(
+    machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     """``named_apply(fn, module)``: fn(module=, name=) on every module, the children first."""
     from initlint.source.module_methods import post_order
 
@@ -188,7 +213,9 @@ def _load(machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, 
     return UNKNOWN
 
 
-def _parametrize(machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _parametrize(
+    machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     module = arguments.positional[0] if arguments.positional else arguments.keywords.get("module", UNKNOWN)
     wanted = arguments.get(1, "name", "weight")
     for each in module.alternatives if isinstance(module, Choice) else (module,):

@@ -64,7 +64,9 @@ def _opaque(machine: Machine, instance: Instance, arguments: Arguments, node: as
 
 
 def _sequential(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    value: object = arguments.positional[0] if arguments.positional else next(iter(arguments.keywords.values()), UNKNOWN)
+    value: object = (
+        arguments.positional[0] if arguments.positional else next(iter(arguments.keywords.values()), UNKNOWN)
+    )
     given = arguments
     for child in container_items(instance) or ():
         value = machine.call(child, given, node, frame)
@@ -72,7 +74,9 @@ def _sequential(machine: Machine, instance: Instance, arguments: Arguments, node
     return value
 
 
-def _layer(machine: Machine, instance: Instance, role: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _layer(
+    machine: Machine, instance: Instance, role: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     place = machine.place(node, frame)
     source = first_tensor(machine, arguments)
     if role == "norm":
@@ -100,7 +104,9 @@ def _recurrent(machine: Machine, instance: Instance, arguments: Arguments, sourc
 
 
 def _attention(machine: Machine, instance: Instance, arguments: Arguments, source: TensorV, place: Place) -> object:
-    tensors = [as_tensor(machine, each).op for each in arguments.positional[:3] if isinstance(each, TensorV)] or [source.op]
+    tensors = [as_tensor(machine, each).op for each in arguments.positional[:3] if isinstance(each, TensorV)] or [
+        source.op
+    ]
     name = instance.class_name
     scores = machine.graph.add("matmul", name, tuple(dict.fromkeys(tensors)), place=place)
     return layer_op(machine, instance, TensorV(scores), place), UNKNOWN

@@ -31,11 +31,15 @@ _WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode"})
 _WITHOUT_CODE = frozenset({"typing", "abc", "enum", "collections", "dataclasses", "typing_extensions", "builtins"})
 
 
-def make_function(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, frame: Frame) -> FunctionV:
+def make_function(
+    machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, frame: Frame
+) -> FunctionV:
     """The function that `node` defines in `frame`."""
     arguments = node.args
     defaults = tuple(machine.evaluate(default, frame) for default in arguments.defaults)
-    keyword_defaults = tuple(ABSENT if each is None else machine.evaluate(each, frame) for each in arguments.kw_defaults)
+    keyword_defaults = tuple(
+        ABSENT if each is None else machine.evaluate(each, frame) for each in arguments.kw_defaults
+    )
     return FunctionV(node, frame.scope.enclosing, defaults, keyword_defaults)
 
 
@@ -58,7 +62,9 @@ def _yields(body: list[ast.stmt]) -> bool:
     return False
 
 
-def decorated(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, function: FunctionV, frame: Frame) -> object:
+def decorated(
+    machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, function: FunctionV, frame: Frame
+) -> object:
     """The function as its decorators leave it: roles are kept, wrappers are taken to wrap without changing."""
     for decorator in node.decorator_list:
         name = decorator
@@ -117,8 +123,6 @@ def implicit_super(frame: Frame) -> object:
     if function is None or function.owner is None:
         return UNKNOWN
     return SuperV(function.owner, frame.receiver)
-
-
 
 
 def call_function(machine: Machine, function: FunctionV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -189,7 +193,9 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
             bound[each.arg] = missing(machine, function, each.arg) if default is ABSENT else default
     if signature.vararg:
         rest = positional[len(names) :]
-        bound[signature.vararg.arg] = ListV([*rest, UNKNOWN], repeats=True) if arguments.open and not rest else tuple(rest)
+        bound[signature.vararg.arg] = (
+            ListV([*rest, UNKNOWN], repeats=True) if arguments.open and not rest else tuple(rest)
+        )
     if signature.kwarg:
         others = {name: value for name, value in keywords.items() if name not in bound} if used < len(keywords) else {}
         bound[signature.kwarg.arg] = DictV(others, open_=arguments.open)
@@ -223,7 +229,8 @@ def is_record(cls: ClassV) -> bool:
             if word in ("dataclass", "define", "frozen", "attrs", "s"):
                 return True
     return any(
-        isinstance(base, External) and base.name.rpartition(".")[2] in ("NamedTuple", "BaseModel", "BaseSettings", "TypedDict")
+        isinstance(base, External)
+        and base.name.rpartition(".")[2] in ("NamedTuple", "BaseModel", "BaseSettings", "TypedDict")
         for base in cls.external_bases
     )
 
@@ -238,7 +245,9 @@ def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.A
     adopt_torch_base(machine, instance)
     maker = cls.lookup("__new__")
     if isinstance(maker, FunctionV) and not instance.torch_class:
-        made = call_function(machine, maker, Arguments([cls, *arguments.positional], arguments.keywords, arguments.open), node, frame)
+        made = call_function(
+            machine, maker, Arguments([cls, *arguments.positional], arguments.keywords, arguments.open), node, frame
+        )
         if made is not UNKNOWN and not isinstance(made, Sym):
             return made
     initializer = cls.lookup("__init__")

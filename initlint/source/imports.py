@@ -52,7 +52,9 @@ def imported_files(project: Project, file: SourceFile) -> Iterator[SourceFile]:
                 if found is not None:
                     yield found
         elif isinstance(node, ast.ImportFrom):
-            source, name = _relative(project, node, file) if node.level else (project.module(node.module or "", file), node.module)
+            source, name = (
+                _relative(project, node, file) if node.level else (project.module(node.module or "", file), node.module)
+            )
             if source is not None:
                 yield source
             for alias in node.names:
@@ -133,7 +135,9 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
     if file.tree is not None:
         for statement in file.tree.body:
             defined = isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name
-            if defined or (isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)):
+            if defined or (
+                isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)
+            ):
                 scope = machine.module_scopes[file.path]
                 try:
                     machine.execute((statement,), Frame(scope))

@@ -47,7 +47,20 @@ _FRESH: dict[str, tuple[str, tuple[tuple[str, object], ...]]] = {
     "arange": ("assignment", ()),
     "linspace": ("assignment", ()),
 }
-_EMPTY = frozenset({"empty", "empty_like", "new_empty", "new", "Tensor", "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "empty_strided"})
+_EMPTY = frozenset(
+    {
+        "empty",
+        "empty_like",
+        "new_empty",
+        "new",
+        "Tensor",
+        "FloatTensor",
+        "DoubleTensor",
+        "HalfTensor",
+        "BFloat16Tensor",
+        "empty_strided",
+    }
+)
 
 
 def fresh_tensor(machine: Machine, name: str, bound: dict[str, object], arguments: Arguments, place: Place) -> TensorV:
@@ -88,7 +101,11 @@ def _shape_argument(name: str, arguments: Arguments) -> tuple[object, ...] | Non
     if arguments.open:
         return None
     if len(given) == 1 and isinstance(given[0], (tuple, ListV)):
-        return None if isinstance(given[0], ListV) and given[0].repeats else tuple(given[0].data if isinstance(given[0], ListV) else given[0])
+        return (
+            None
+            if isinstance(given[0], ListV) and given[0].repeats
+            else tuple(given[0].data if isinstance(given[0], ListV) else given[0])
+        )
     if any(each is UNKNOWN or isinstance(each, (ListV, Choice)) for each in given) or not given:
         return None
     return tuple(given)
@@ -140,7 +157,9 @@ def reset_write(machine: Machine, instance: Instance, name: str, node: ast.AST, 
     return Write(str(default.get("function") or ""), arguments, instance.place, source="default")
 
 
-def call_initializer(machine: Machine, fact: InitializerFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def call_initializer(
+    machine: Machine, fact: InitializerFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     """``nn.init.kaiming_normal_(w, ...)``, ``w.normal_(...)``, ``c2_msra_fill(conv)``: the target, written."""
     signature = fact.signature
     if fact.name.startswith("Tensor."):
@@ -159,13 +178,19 @@ def call_initializer(machine: Machine, fact: InitializerFact, arguments: Argumen
 
 
 def _write_of(
-    machine: Machine, fact: InitializerFact, given: tuple[tuple[str, object], ...], bound: dict[str, object], place: Place
+    machine: Machine,
+    fact: InitializerFact,
+    given: tuple[tuple[str, object], ...],
+    bound: dict[str, object],
+    place: Place,
 ) -> Write:
     trail = tuple(machine.calls[-4:])
     if fact.formula == "copy":
         copied = assigned_write(machine, bound.get("src", bound.get("other", bound.get("source", UNKNOWN))), place)
         return Write(copied.function, copied.arguments, place, copied.source, trail=trail)
-    return Write(fact.name if fact.name in machine.knowledge.initializers else fact.canonical, given, place, trail=trail)
+    return Write(
+        fact.name if fact.name in machine.knowledge.initializers else fact.canonical, given, place, trail=trail
+    )
 
 
 def _rescale(machine: Machine, target: object, given: tuple[tuple[str, object], ...], place: Place) -> object:
@@ -187,7 +212,9 @@ def _write_target(
 ) -> object:
     if isinstance(target, Choice):
         made = [each for each in target.alternatives if each is not ABSENT and each is not None]
-        conditional = Write(write.function, write.arguments, write.place, write.source, conditional=True, trail=write.trail)
+        conditional = Write(
+            write.function, write.arguments, write.place, write.source, conditional=True, trail=write.trail
+        )
         for each in made:
             _write_target(machine, fact, each, conditional, bound, node, frame)
         return target
@@ -214,7 +241,13 @@ def _write_target(
 
 
 def _write_modules(
-    machine: Machine, fact: InitializerFact, target: Instance, write: Write, bound: dict[str, object], node: ast.AST, frame: Frame
+    machine: Machine,
+    fact: InitializerFact,
+    target: Instance,
+    write: Write,
+    bound: dict[str, object],
+    node: ast.AST,
+    frame: Frame,
 ) -> None:
     if fact.target == "tensor":
         machine.occur("module-instead-of-tensor", machine.place(node, frame), target, function=fact.canonical)

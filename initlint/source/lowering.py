@@ -83,7 +83,9 @@ def names_of(machine: Machine, tops: list[Instance]) -> dict[Instance, Name]:
     return names
 
 
-def _name_below(module: Instance, owner: Instance | None, path: str, access: str | None, names: dict[Instance, Name]) -> None:
+def _name_below(
+    module: Instance, owner: Instance | None, path: str, access: str | None, names: dict[Instance, Name]
+) -> None:
     if module in names:
         return
     names[module] = Name(owner, path, access)
@@ -158,7 +160,9 @@ class Lowering:
         layer = self.ids.get(node.layer) if node.layer is not None and node.kind == "layer" else None
         if node.kind == "layer" and layer is None:
             kind = "opaque"
-        return Op(index, kind, node.name, node.inputs, layer, node.params, site_of(node.place) if kind in _SITED else None)  # type: ignore[arg-type]
+        return Op(
+            index, kind, node.name, node.inputs, layer, node.params, site_of(node.place) if kind in _SITED else None
+        )  # type: ignore[arg-type]
 
     # -- layers ------------------------------------------------------------------------------------------------------
 
@@ -301,5 +305,3 @@ def unreached(machine: Machine) -> list[Instance]:
             if module not in machine.forwarded:
                 found.append(module)
     return found
-
-

@@ -106,8 +106,8 @@ class Machine:
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
         from initlint.source.calling import HANDLERS
-        from initlint.source.evidence import Evidence
         from initlint.source.escape import escape
+        from initlint.source.evidence import Evidence
         from initlint.source.expressions import EXPRESSIONS
         from initlint.source.statements import STATEMENTS
 
@@ -175,7 +175,13 @@ class Machine:
             raise OutOfBudget
 
     def occur(
-        self, kind: str, place: Place, instance: Instance | None = None, *, related: tuple[Place, ...] = (), **details: object
+        self,
+        kind: str,
+        place: Place,
+        instance: Instance | None = None,
+        *,
+        related: tuple[Place, ...] = (),
+        **details: object,
     ) -> None:
         """Note something that a check may want to hear of."""
         self.occurrences.append(Occurrence(kind, place, instance, tuple(details.items()), related))
@@ -216,7 +222,9 @@ class Machine:
             self.branching -= 1
         return self._join(outcomes, originals, frame)
 
-    def _join(self, outcomes: list[tuple[Flow, dict[Cell, object]]], originals: dict[Cell, object], frame: Frame) -> Flow:
+    def _join(
+        self, outcomes: list[tuple[Flow, dict[Cell, object]]], originals: dict[Cell, object], frame: Frame
+    ) -> Flow:
         alive = [(flow, after) for flow, after in outcomes if flow is not Flow.RAISE]
         if not alive:
             raise Raised
@@ -228,7 +236,15 @@ class Machine:
         if going_on:
             return Flow.NEXT
         flows = {flow for flow, _ in alive}
-        return flows.pop() if len(flows) == 1 else Flow.NEXT if flows & {Flow.BREAK} else Flow.RETURN if Flow.RETURN in flows and Flow.CONTINUE not in flows else Flow.CONTINUE
+        return (
+            flows.pop()
+            if len(flows) == 1
+            else Flow.NEXT
+            if flows & {Flow.BREAK}
+            else Flow.RETURN
+            if Flow.RETURN in flows and Flow.CONTINUE not in flows
+            else Flow.CONTINUE
+        )
 
     def _joined_data(self, cell: Cell, before: object, states: list[object]) -> object:
         first = states[0]
@@ -296,11 +312,32 @@ class Machine:
         """Let an initializer write to a parameter, a view of one, or whatever it may be."""
         if isinstance(target, Choice):
             for each in target.alternatives:
-                self.write(each, Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail, write.sweep))
+                self.write(
+                    each,
+                    Write(
+                        write.function,
+                        write.arguments,
+                        write.place,
+                        write.source,
+                        True,
+                        write.partial,
+                        write.trail,
+                        write.sweep,
+                    ),
+                )
             return
         if isinstance(target, View):
             if not target.whole:
-                write = Write(write.function, write.arguments, write.place, write.source, write.conditional, True, write.trail, write.sweep)
+                write = Write(
+                    write.function,
+                    write.arguments,
+                    write.place,
+                    write.source,
+                    write.conditional,
+                    True,
+                    write.trail,
+                    write.sweep,
+                )
             target = target.param
         if isinstance(target, ParamV):
             self.touch(target)
@@ -346,7 +383,16 @@ def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
     for state in states:
         for write in state[common:]:
             merged.append(
-                Write(write.function, write.arguments, write.place, write.source, True, write.partial, write.trail, write.sweep)
+                Write(
+                    write.function,
+                    write.arguments,
+                    write.place,
+                    write.source,
+                    True,
+                    write.partial,
+                    write.trail,
+                    write.sweep,
+                )
             )
     return tuple(merged)
 

@@ -29,13 +29,62 @@ from initlint.source.values import (
 )
 
 _PURE_STRING = frozenset(
-    "lower upper strip lstrip rstrip startswith endswith split rsplit replace join find index count title capitalize format isdigit partition "
-    "rpartition removeprefix removesuffix isalpha isalnum zfill splitlines casefold rfind".split()
+    [
+        "lower",
+        "upper",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "startswith",
+        "endswith",
+        "split",
+        "rsplit",
+        "replace",
+        "join",
+        "find",
+        "index",
+        "count",
+        "title",
+        "capitalize",
+        "format",
+        "isdigit",
+        "partition",
+        "rpartition",
+        "removeprefix",
+        "removesuffix",
+        "isalpha",
+        "isalnum",
+        "zfill",
+        "splitlines",
+        "casefold",
+        "rfind",
+    ]
 )
-_WHOLE_VIEWS = frozenset("detach requires_grad_ view reshape flatten t transpose permute contiguous unsqueeze squeeze to cuda cpu float double half data".split())
-_RESHAPES = frozenset("view reshape flatten t transpose permute unsqueeze squeeze".split())
-_SAME_VALUES = frozenset("detach requires_grad_ contiguous to cuda cpu float double half".split())
-_PART_VIEWS = frozenset("narrow select chunk split unbind diagonal index_select unfold".split())
+_WHOLE_VIEWS = frozenset(
+    [
+        "detach",
+        "requires_grad_",
+        "view",
+        "reshape",
+        "flatten",
+        "t",
+        "transpose",
+        "permute",
+        "contiguous",
+        "unsqueeze",
+        "squeeze",
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "double",
+        "half",
+        "data",
+    ]
+)
+_RESHAPES = frozenset(["view", "reshape", "flatten", "t", "transpose", "permute", "unsqueeze", "squeeze"])
+_SAME_VALUES = frozenset(["detach", "requires_grad_", "contiguous", "to", "cuda", "cpu", "float", "double", "half"])
+_PART_VIEWS = frozenset(["narrow", "select", "chunk", "split", "unbind", "diagonal", "index_select", "unfold"])
 
 
 def call_method(machine: Machine, method: Method, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -62,7 +111,9 @@ def call_method(machine: Machine, method: Method, arguments: Arguments, node: as
     return UNKNOWN
 
 
-def _call_super(machine: Machine, receiver: SuperV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _call_super(
+    machine: Machine, receiver: SuperV, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     target = receiver.receiver
     if isinstance(target, Instance) and target.torch_class:
         return call_module_method(machine, target, name, arguments, node, frame)
@@ -77,7 +128,9 @@ def _call_super(machine: Machine, receiver: SuperV, name: str, arguments: Argume
 # -- tensors -------------------------------------------------------------------------------------------------------------
 
 
-def _call_tensor(machine: Machine, receiver: TensorV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _call_tensor(
+    machine: Machine, receiver: TensorV, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     full = f"Tensor.{name}"
     knowledge = machine.knowledge
     given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
@@ -144,7 +197,9 @@ def _parameter_size(param: ParamV, receiver: ParamV | View, name: str, arguments
 # -- containers ----------------------------------------------------------------------------------------------------------
 
 
-def _call_list(machine: Machine, receiver: ListV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _call_list(
+    machine: Machine, receiver: ListV, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     handler = _LIST.get(name)
     return UNKNOWN if handler is None else handler(machine, receiver, arguments, node, frame)
 
@@ -220,9 +275,13 @@ _LIST: dict[str, Callable[..., object]] = {
 }
 
 
-def _call_dict(machine: Machine, receiver: DictV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _call_dict(
+    machine: Machine, receiver: DictV, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     if name == "items":
-        return ListV([(key, value) for key, value in receiver.data.items()], repeats=receiver.open and not receiver.data)
+        return ListV(
+            [(key, value) for key, value in receiver.data.items()], repeats=receiver.open and not receiver.data
+        )
     if name == "keys":
         return ListV(list(receiver.data), repeats=receiver.open and not receiver.data)
     if name == "values":

@@ -48,7 +48,9 @@ def inspect_call(
 ) -> None:
     """Note what is wrong with ``nn.init.kaiming_normal_(target, ...)`` or ``target.normal_(...)``."""
     if fact.deprecated:
-        machine.occur("deprecated-initializer", machine.place(node, frame), function=_last(fact.name), successor=fact.canonical)
+        machine.occur(
+            "deprecated-initializer", machine.place(node, frame), function=_last(fact.name), successor=fact.canonical
+        )
     _inspect_arguments(machine, fact, arguments, bound, node, frame)
     if target is None:
         _write_to_none(machine, node, frame)
@@ -77,7 +79,11 @@ def _inspect_arguments(
     if fact.formula in ("normal", "trunc_normal", "trunc_normal_tf") and _is_positional_mean(fact, arguments, node):
         mean = arguments.positional[1]
         machine.occur(
-            "positional-mean", machine.place(node, frame), function=fact.canonical, mean=quotable(mean), text=_second_argument(node)
+            "positional-mean",
+            machine.place(node, frame),
+            function=fact.canonical,
+            mean=quotable(mean),
+            text=_second_argument(node),
         )
     if not fact.name.startswith(_TORCH) or fact.deprecated:
         return
@@ -193,12 +199,22 @@ def _inspect_target(
     plain = view is None or (view.whole and not view.reshaped)
     owner = param.owner
     if owner is not None and _is_rebuilt(owner, param):
-        machine.occur("write-to-rebuilt-weight", machine.place(node, frame), owner, function=fact.canonical, parameter=param.name)
+        machine.occur(
+            "write-to-rebuilt-weight", machine.place(node, frame), owner, function=fact.canonical, parameter=param.name
+        )
         return
     if machine.guarded:
         return
-    if plain and owner is not None and owner.fact is not None and owner.fact.lazy and _is_unmaterialized(machine, owner, view):
-        machine.occur("init-of-lazy-layer", machine.place(node, frame), owner, function=fact.canonical, parameter=param.name)
+    if (
+        plain
+        and owner is not None
+        and owner.fact is not None
+        and owner.fact.lazy
+        and _is_unmaterialized(machine, owner, view)
+    ):
+        machine.occur(
+            "init-of-lazy-layer", machine.place(node, frame), owner, function=fact.canonical, parameter=param.name
+        )
     elif plain and param.shape is not None and len(param.shape) < fact.minimum_dimensions:
         machine.occur(
             "fan-of-vector",
@@ -230,7 +246,12 @@ def inspect_in_place(machine: Machine, target: ParamV | View, operation: str, no
     if isinstance(target, View) and target.detached:
         return
     machine.occur(
-        "in-place-on-leaf", machine.place(node, frame), param.owner, operation=operation, parameter=param.name, part=isinstance(target, View)
+        "in-place-on-leaf",
+        machine.place(node, frame),
+        param.owner,
+        operation=operation,
+        parameter=param.name,
+        part=isinstance(target, View),
     )
 
 
@@ -251,7 +272,13 @@ def _write_to_none(machine: Machine, node: ast.AST, frame: Frame) -> None:
     if not isinstance(holder, Instance) or holder.fact is None or source.attr not in holder.fact.optional:
         return
     condition = holder.fact.optional[source.attr]
-    machine.occur("bias-may-be-none", machine.place(node, frame), holder, parameter=source.attr, argument=condition.removeprefix("not "))
+    machine.occur(
+        "bias-may-be-none",
+        machine.place(node, frame),
+        holder,
+        parameter=source.attr,
+        argument=condition.removeprefix("not "),
+    )
 
 
 def _target_node(node: ast.AST) -> ast.AST | None:
@@ -280,7 +307,13 @@ def missing_attribute(machine: Machine, method: Method, node: ast.AST, frame: Fr
         return
     test = _test_by_name(node, module.class_name, frame)
     if test is not None:
-        machine.occur("class-name-test-too-wide", machine.place(test, frame), module, attribute=method.name, class_name=module.class_name)
+        machine.occur(
+            "class-name-test-too-wide",
+            machine.place(test, frame),
+            module,
+            attribute=method.name,
+            class_name=module.class_name,
+        )
 
 
 def _test_by_name(node: ast.AST, name: str, frame: Frame) -> ast.expr | None:
@@ -291,7 +324,11 @@ def _test_by_name(node: ast.AST, name: str, frame: Frame) -> ast.expr | None:
     found: ast.expr | None = None
     for each in ast.walk(function.node):
         if isinstance(each, ast.If) and any(node is inner for statement in each.body for inner in ast.walk(statement)):
-            words = [part.value for part in ast.walk(each.test) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            words = [
+                part.value
+                for part in ast.walk(each.test)
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            ]
             if any(word and word in name for word in words):
                 found = each.test
     return found
@@ -310,7 +347,13 @@ def inspect_applied(machine: Machine, instance: Instance, function: object, node
     returned = isinstance(function, Instance) and any(function is module for _, module in walk(instance))
     if function is None or returned:
         called = ast.unparse(given.func)
-        machine.occur("apply-of-call-result", machine.place(node, frame), instance, called=called, returns="a module" if returned else "None")
+        machine.occur(
+            "apply-of-call-result",
+            machine.place(node, frame),
+            instance,
+            called=called,
+            returns="a module" if returned else "None",
+        )
 
 
 def inspect_type_test(machine: Machine, node: ast.AST, frame: Frame) -> None:
@@ -329,4 +372,10 @@ def inspect_alternative_types(machine: Machine, node: ast.BoolOp, frame: Frame) 
     """Note ``type(m) == A or B``: the second operand is a class, and true."""
     first = node.values[0]
     if isinstance(node.op, ast.Or) and isinstance(first, ast.Compare):
-        machine.occur("type-test-always-wrong", machine.place(node, frame), sees=ast.unparse(node.values[-1]), misses=None, always=True)
+        machine.occur(
+            "type-test-always-wrong",
+            machine.place(node, frame),
+            sees=ast.unparse(node.values[-1]),
+            misses=None,
+            always=True,
+        )

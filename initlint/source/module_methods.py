@@ -39,17 +39,56 @@ from initlint.source.values import (
 )
 
 _SAME_MODULE = frozenset(
-    "to cuda cpu xpu ipu float half double bfloat16 type train eval requires_grad_ share_memory to_empty compile type_as".split()
+    [
+        "to",
+        "cuda",
+        "cpu",
+        "xpu",
+        "ipu",
+        "float",
+        "half",
+        "double",
+        "bfloat16",
+        "type",
+        "train",
+        "eval",
+        "requires_grad_",
+        "share_memory",
+        "to_empty",
+        "compile",
+        "type_as",
+    ]
 )
 _NOTHING = frozenset(
-    "zero_grad register_forward_hook register_forward_pre_hook register_full_backward_hook register_backward_hook register_load_state_dict_post_hook "
-    "_register_load_state_dict_pre_hook extra_repr __repr__ register_state_dict_pre_hook __init_subclass__ set_extra_state save_hyperparameters log "
-    "log_dict print freeze unfreeze".split()
+    [
+        "zero_grad",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_backward_hook",
+        "register_load_state_dict_post_hook",
+        "_register_load_state_dict_pre_hook",
+        "extra_repr",
+        "__repr__",
+        "register_state_dict_pre_hook",
+        "__init_subclass__",
+        "set_extra_state",
+        "save_hyperparameters",
+        "log",
+        "log_dict",
+        "print",
+        "freeze",
+        "unfreeze",
+    ]
 )
-_LOADS = frozenset("load_state_dict load_weights load_pretrained load_checkpoint from_pretrained load_from_checkpoint".split())
+_LOADS = frozenset(
+    ["load_state_dict", "load_weights", "load_pretrained", "load_checkpoint", "from_pretrained", "load_from_checkpoint"]
+)
 
 
-def post_order(instance: Instance, prefix: str = "", seen: set[Instance] | None = None) -> Iterator[tuple[str, Instance]]:
+def post_order(
+    instance: Instance, prefix: str = "", seen: set[Instance] | None = None
+) -> Iterator[tuple[str, Instance]]:
     """The module and all below it, each once, children first: the order of `apply`."""
     seen = set() if seen is None else seen
     if instance in seen:
@@ -60,7 +99,9 @@ def post_order(instance: Instance, prefix: str = "", seen: set[Instance] | None 
     yield prefix, instance
 
 
-def call_module_method(machine: Machine, instance: Instance, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def call_module_method(
+    machine: Machine, instance: Instance, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     """``module.name(...)`` where the project's classes define no `name`."""
     handler = _METHODS.get(name)
     if handler is not None:
@@ -90,7 +131,11 @@ def _call_hook(machine: Machine, instance: Instance, name: str, node: ast.AST, f
         return False
     for base in instance.cls.external_bases:
         fact = machine.knowledge.libraries.get(machine.resolve(base.name)) if isinstance(base, External) else None
-        if fact is None or fact.kind != "initializing-base" or name not in ("post_init", "init_weights", "initialize_weights", *fact.hooks):
+        if (
+            fact is None
+            or fact.kind != "initializing-base"
+            or name not in ("post_init", "init_weights", "initialize_weights", *fact.hooks)
+        ):
             continue
         found = False
         for hook in fact.hooks:
@@ -142,7 +187,9 @@ def _parameters(machine: Machine, instance: Instance, arguments: Arguments, node
     return ListV(list(all_parameters(instance)))
 
 
-def _named_parameters(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def _named_parameters(
+    machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     if arguments.get(1, "recurse", True) is False:
         return ListV(list(own_parameters(instance)))  # type: ignore[arg-type]
     return ListV(list(named_parameters(instance)))  # type: ignore[arg-type]
@@ -338,7 +385,9 @@ _METHODS: dict[str, Callable[..., object]] = {
 }
 
 
-def call_class_method(machine: Machine, cls: ClassV, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def call_class_method(
+    machine: Machine, cls: ClassV, name: str, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     """``Net.from_pretrained(...)``, and torch's own methods called through a project class."""
     if name in _LOADS:
         from initlint.source.functions import instantiate
@@ -349,4 +398,3 @@ def call_class_method(machine: Machine, cls: ClassV, name: str, arguments: Argum
         rest = Arguments(arguments.positional[1:], arguments.keywords, arguments.open)
         return call_module_method(machine, arguments.positional[0], name, rest, node, frame)
     return escape(machine, External(f"class.{name}"), arguments, node, frame)
-

@@ -77,7 +77,9 @@ _ORDER: dict[type[ast.cmpop], Callable[[object, object], bool]] = {
 }
 
 
-def binary(machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame) -> object:
+def binary(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
     """``left OP right``."""
     if isinstance(left, Choice) or isinstance(right, Choice):
         pairs = [(one, other) for one in _options(left) for other in _options(right)]
@@ -121,7 +123,12 @@ def _plain(value: object) -> bool:
 
 
 def _computed(kind: type[ast.operator], left: object, right: object) -> object:
-    if kind is ast.Pow and isinstance(left, int) and isinstance(right, int) and abs(right) * left.bit_length() > _MOST_BITS:
+    if (
+        kind is ast.Pow
+        and isinstance(left, int)
+        and isinstance(right, int)
+        and abs(right) * left.bit_length() > _MOST_BITS
+    ):
         return UNKNOWN
     if kind is ast.LShift and isinstance(right, int) and right > _MOST_BITS:
         return UNKNOWN
@@ -167,7 +174,9 @@ def _symbolic(kind: type[ast.operator], left: object, right: object) -> object:
     return UNKNOWN
 
 
-def _sequence(machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame) -> object:
+def _sequence(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
     from initlint.source.sequences import elements, repeats
 
     items = list(left.data) if isinstance(left, ListV) else list(left) if isinstance(left, tuple) else []
@@ -207,7 +216,9 @@ def unary(machine: Machine, kind: type[ast.unaryop], value: object, node: ast.AS
     return UNKNOWN
 
 
-def compare(machine: Machine, kind: type[ast.cmpop], left: object, right: object, node: ast.AST, frame: Frame) -> object:
+def compare(
+    machine: Machine, kind: type[ast.cmpop], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
     """``left OP right``: a bool, or UNKNOWN."""
     if isinstance(left, Choice) or isinstance(right, Choice):
         pairs = [(one, other) for one in _options(left) for other in _options(right)]
@@ -229,7 +240,22 @@ def compare(machine: Machine, kind: type[ast.cmpop], left: object, right: object
     return UNKNOWN
 
 
-_CERTAIN = (int, float, str, bytes, Builtin, External, ClassV, FunctionV, Instance, Bound, Method, Partial, ListV, DictV)
+_CERTAIN = (
+    int,
+    float,
+    str,
+    bytes,
+    Builtin,
+    External,
+    ClassV,
+    FunctionV,
+    Instance,
+    Bound,
+    Method,
+    Partial,
+    ListV,
+    DictV,
+)
 
 
 def equals(left: object, right: object, *, identity: bool = False) -> bool | None:

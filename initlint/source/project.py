@@ -14,7 +14,20 @@ from pathlib import Path
 
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", "initlint.toml")
 _SKIPPED_FOLDERS = frozenset(
-    {".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", "build", "dist", "site-packages", ".tox", ".nox", ".eggs"}
+    {
+        ".git",
+        ".hg",
+        ".venv",
+        "venv",
+        "node_modules",
+        "__pycache__",
+        "build",
+        "dist",
+        "site-packages",
+        ".tox",
+        ".nox",
+        ".eggs",
+    }
 )
 _MOST_FILES = 20_000
 _MOST_FOLDERS = 12
@@ -149,7 +162,9 @@ class Project:
         folder = os.path.dirname(asker.path)
         key = (folder, name)
         if key not in self._found_beside:
-            self._found_beside[key] = next(filter(None, (self.under(each, name) for each in self._folders_above(folder))), None)
+            self._found_beside[key] = next(
+                filter(None, (self.under(each, name) for each in self._folders_above(folder))), None
+            )
         return self._found_beside[key]
 
     def _folders_above(self, folder: str) -> list[str]:
@@ -253,7 +268,7 @@ def _project_files(path: str) -> Iterator[str]:
 
 def _dotted(path: str, root: str) -> str:
     relative = os.path.relpath(path, root)
-    stem = relative[: -len(".py")] if relative.endswith(".py") else relative
+    stem = relative.removesuffix(".py")
     parts = stem.split(os.sep)
     if parts[-1] == "__init__" and len(parts) > 1:
         parts.pop()

@@ -105,7 +105,9 @@ def _zip(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) ->
         return UNKNOWN
     if all(many):
         return ListV([tuple(column[0] if column else UNKNOWN for column in columns)], repeats=True)
-    length = min(len(column) for column, several in zip(columns, many, strict=True) if column is not None and not several)
+    length = min(
+        len(column) for column, several in zip(columns, many, strict=True) if column is not None and not several
+    )
 
     def cell(index: int, column: list[object] | None) -> object:
         return UNKNOWN if not column else column[min(index, len(column) - 1)]
@@ -216,7 +218,12 @@ def _getattr(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
         return UNKNOWN
     target, name = arguments.positional[:2]
     if isinstance(name, Choice):
-        return machine.join([_getattr(machine, Arguments([target, each, *arguments.positional[2:]]), node, frame) for each in name.alternatives])
+        return machine.join(
+            [
+                _getattr(machine, Arguments([target, each, *arguments.positional[2:]]), node, frame)
+                for each in name.alternatives
+            ]
+        )
     if not isinstance(name, str):
         return _attribute_of_unknown_name(machine, target)
     if len(arguments.positional) > 2 and has_attribute(target, name) is False:
@@ -325,7 +332,11 @@ def _sum(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) ->
         return escape(machine, External("builtins.sum"), arguments, node, frame)
     total: object = arguments.get(1, "start", 0)
     for item in items:
-        total = item if total == 0 and not isinstance(total, bool) and total is not UNKNOWN else binary(machine, ast.Add, total, item, node, frame)
+        total = (
+            item
+            if total == 0 and not isinstance(total, bool) and total is not UNKNOWN
+            else binary(machine, ast.Add, total, item, node, frame)
+        )
     return total
 
 

@@ -24,7 +24,9 @@ class Fans:
 
     __slots__ = ("cols", "fan_in", "fan_out", "rows", "true_in", "true_out")
 
-    def __init__(self, shape: tuple[object, ...] | None, *, kind: str = "linear", groups: object = 1, stride: object = ()) -> None:
+    def __init__(
+        self, shape: tuple[object, ...] | None, *, kind: str = "linear", groups: object = 1, stride: object = ()
+    ) -> None:
         self.fan_in = self.fan_out = self.true_in = self.true_out = self.rows = self.cols = None
         if shape is None or len(shape) < 2:
             return
@@ -88,7 +90,11 @@ def measured(knowledge: Knowledge, write: Write, fans: Fans) -> Initializer:
     source = "default" if write.source == "default" else "explicit"
     if fact is None:
         return Initializer(source, function=write.function or None)  # type: ignore[arg-type]
-    arguments = {**{name: value for name, value in fact.signature if value is not ...}, **dict(write.arguments), **fact.fixed}
+    arguments = {
+        **{name: value for name, value in fact.signature if value is not ...},
+        **dict(write.arguments),
+        **fact.fixed,
+    }
     quoted = tuple((name, quotable(value)) for name, value in write.arguments if _worth_quoting(fact, name, value))
     made = Initializer(source, function=fact.canonical, arguments=quoted)  # type: ignore[arg-type]
     handler = _FORMULAS.get(fact.formula)
@@ -202,10 +208,14 @@ def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) 
     effective = _root(_times(variance, fans.true_in))
     nominal = None
     if std.powers:
-        nominal = next((gain for fan in (fans.fan_in, fans.fan_out) if (gain := _root(_times(variance, fan))) is not None), None)
+        nominal = next(
+            (gain for fan in (fans.fan_in, fans.fan_out) if (gain := _root(_times(variance, fan))) is not None), None
+        )
     else:
         nominal = _telling(variance, fans)
-    return replace(made, gain=nominal, effective_gain=effective, std=abs(known) if known is not None else None, mean=mean)
+    return replace(
+        made, gain=nominal, effective_gain=effective, std=abs(known) if known is not None else None, mean=mean
+    )
 
 
 def _telling(variance: Sym | None, fans: Fans) -> float | None:
@@ -220,7 +230,9 @@ def _telling(variance: Sym | None, fans: Fans) -> float | None:
 def _constant(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
     default = {"zeros_": 0.0, "zero_": 0.0, "ones_": 1.0}.get(made.function or "")
     value = number(arguments.get("val", arguments.get("value", default)))
-    return replace(made, std=0.0, mean=value, gain=0.0 if value == 0 else None, effective_gain=0.0 if value == 0 else None)
+    return replace(
+        made, std=0.0, mean=value, gain=0.0 if value == 0 else None, effective_gain=0.0 if value == 0 else None
+    )
 
 
 def _variance_scaling(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:

@@ -62,8 +62,10 @@ def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: 
         method = value.cls.lookup("__iter__")
         if isinstance(method, FunctionV):
             return elements(machine, machine.call(Bound(method, value), Arguments([]), node, frame), node, frame)
-        if value.cls.node is not None and not value.torch_class and any(
-            getattr(base, "name", "").endswith("NamedTuple") for base in value.cls.external_bases
+        if (
+            value.cls.node is not None
+            and not value.torch_class
+            and any(getattr(base, "name", "").endswith("NamedTuple") for base in value.cls.external_bases)
         ):
             return list(value.data.values())
     return container_items(value)
@@ -76,7 +78,9 @@ def _choice_elements(machine: Machine, value: Choice, node: ast.AST, frame: Fram
     lists = [each for each in found if each is not None]
     if len({len(each) for each in lists}) != 1:
         longest = max(len(each) for each in lists)
-        return [machine.join([each[index] if index < len(each) else ABSENT for each in lists]) for index in range(longest)]
+        return [
+            machine.join([each[index] if index < len(each) else ABSENT for each in lists]) for index in range(longest)
+        ]
     return [machine.join(list(column)) for column in zip(*lists, strict=True)]
 
 

@@ -107,7 +107,9 @@ def _if(machine: Machine, node: ast.If, frame: Frame) -> Flow:
     known = truth(machine.evaluate(node.test, frame))
     if known is not None:
         return machine.execute(node.body if known else node.orelse, frame)
-    return machine.fork([partial(machine.execute, node.body, frame), partial(machine.execute, node.orelse, frame)], frame)
+    return machine.fork(
+        [partial(machine.execute, node.body, frame), partial(machine.execute, node.orelse, frame)], frame
+    )
 
 
 def is_main_guard(test: ast.expr) -> bool:
@@ -307,8 +309,6 @@ def _matches(machine: Machine, pattern: ast.pattern, subject: object, frame: Fra
             return True
         return _matches(machine, pattern.pattern, subject, frame)
     return None
-
-
 
 
 STATEMENTS: dict[type[ast.stmt], Callable[..., Flow]] = {

@@ -6,7 +6,6 @@ import ast
 import math
 from collections.abc import Callable
 
-
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_calculated_gain
 from initlint.source.sequences import elements
@@ -24,19 +23,38 @@ from initlint.source.values import (
     power,
 )
 
-
 _TORCH_SLOPE = 0.01
 _MOST_PRODUCTS = 512
 _MATH = {
     name: getattr(math, name)
-    for name in ("sqrt", "log", "log2", "log10", "exp", "ceil", "floor", "pow", "sin", "cos", "tan", "tanh", "prod", "gcd", "isqrt", "fabs", "erf")
+    for name in (
+        "sqrt",
+        "log",
+        "log2",
+        "log10",
+        "exp",
+        "ceil",
+        "floor",
+        "pow",
+        "sin",
+        "cos",
+        "tan",
+        "tanh",
+        "prod",
+        "gcd",
+        "isqrt",
+        "fabs",
+        "erf",
+    )
 }
 
 
 def call_math(machine: Machine, name: str, arguments: Arguments) -> object:
     """``math.sqrt`` and its kin, on numbers and symbols."""
     last = name.rpartition(".")[2]
-    values = [tuple(each.data) if isinstance(each, ListV) and not each.repeats else each for each in arguments.positional]
+    values = [
+        tuple(each.data) if isinstance(each, ListV) and not each.repeats else each for each in arguments.positional
+    ]
     if last == "sqrt" and len(values) == 1 and isinstance(values[0], Sym):
         return power(values[0], 0.5)
     if last == "prod" and len(values) == 1 and isinstance(values[0], tuple):

@@ -124,7 +124,9 @@ def tensor_arithmetic(
     handler = _ARITHMETIC.get(kind)
     if handler is None:
         tensors = [as_tensor(machine, each) for each in (left, right) if is_tensor(each)]
-        return TensorV(machine.graph.add("opaque", kind.__name__.lower(), tuple(each.op for each in tensors), place=place))
+        return TensorV(
+            machine.graph.add("opaque", kind.__name__.lower(), tuple(each.op for each in tensors), place=place)
+        )
     return handler(machine, left, right, place)
 
 
@@ -176,7 +178,11 @@ def scaled_draw(drawn: Write | None, factor: float | None, other: object, name: 
 def _divide(machine: Machine, left: object, right: object, place: Place) -> TensorV:
     if isinstance(left, TensorV) and isinstance(right, TensorV) and left.param is None and right.param is None:
         constant = machine.graph.is_constant(right.op)
-        return TensorV(machine.graph.add("scale" if constant else "gate", "div", (left.op,) if constant else (left.op, right.op), place=place))
+        return TensorV(
+            machine.graph.add(
+                "scale" if constant else "gate", "div", (left.op,) if constant else (left.op, right.op), place=place
+            )
+        )
     if not is_tensor(left):
         return TensorV(machine.graph.add("opaque", "div", (as_tensor(machine, right).op,), place=place))
     return scaled(machine, left, right, place, "div")
@@ -263,7 +269,9 @@ def index_tensor(machine: Machine, value: TensorV, node: ast.AST, frame: Frame) 
 # -- the table -----------------------------------------------------------------------------------------------------------
 
 
-def call_operation(machine: Machine, name: str, fact: OperationFact, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+def call_operation(
+    machine: Machine, name: str, fact: OperationFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
     """A torch function or Tensor method; for a method the tensor is the first positional argument."""
     signature = fact.signature
     if name.startswith("Tensor."):
@@ -282,7 +290,9 @@ def operation_result(
     return handler(machine, fact, bound, arguments, place)
 
 
-def _transparent(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _transparent(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     source = first_tensor(machine, arguments)
     name = fact.name.rpartition(".")[2]
     if fact.factor is None and fact.factor_by is None:
@@ -301,7 +311,9 @@ def _factor(fact: OperationFact, bound: dict[str, object]) -> float | None:
     return fact.factor
 
 
-def _norm(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _norm(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     return _op(machine, "norm", fact.name.rpartition(".")[2], first_tensor(machine, arguments), place)
 
 
@@ -312,7 +324,9 @@ def _operands(bound: dict[str, object], arguments: Arguments) -> tuple[object, o
     return left, right
 
 
-def _added(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _added(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     name = fact.name.rpartition(".")[2]
     if name in ("addmm", "baddbmm", "addbmm", "addmv"):
         given = arguments.positional
@@ -322,7 +336,9 @@ def _added(machine: Machine, fact: OperationFact, bound: dict[str, object], argu
     return _add(machine, left, right, place)
 
 
-def _gated(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _gated(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     left, right = _operands(bound, arguments)
     if fact.factor_by == "divisor":
         return _divide(machine, left, right, place)
@@ -340,12 +356,16 @@ def _listed(machine: Machine, arguments: Arguments) -> tuple[int, ...]:
     return tuple(dict.fromkeys(as_tensor(machine, each).op for each in flat))
 
 
-def _concat(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _concat(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     inputs = _listed(machine, arguments)
     return TensorV(machine.graph.add("concat", fact.name.rpartition(".")[2], inputs, place=place))
 
 
-def _split(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _split(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     first = arguments.positional[0] if arguments.positional else UNKNOWN
     source = first_tensor(machine, arguments)
     count = bound.get("chunks", bound.get("split_size_or_sections", bound.get("split_size")))
@@ -355,17 +375,25 @@ def _split(machine: Machine, fact: OperationFact, bound: dict[str, object], argu
         count = None
     if isinstance(first, (ParamV, View)):
         param = first.param if isinstance(first, View) else first
-        return ListV([View(param, whole=False)], repeats=True) if not isinstance(count, int) else (View(param, whole=False),) * count
+        return (
+            ListV([View(param, whole=False)], repeats=True)
+            if not isinstance(count, int)
+            else (View(param, whole=False),) * count
+        )
     if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= _MOST_PARTS:
         return tuple(_op(machine, "transparent", "split", source, place) for _ in range(count))
     return _op(machine, "transparent", "split", source, place)
 
 
-def _softmax(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _softmax(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     return _op(machine, "softmax", fact.name.rpartition(".")[2], first_tensor(machine, arguments), place)
 
 
-def _product(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _product(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     given = list(arguments.positional)
     if fact.name.endswith("einsum"):
         operands = [each for each in given[1:] if not isinstance(each, str)]
@@ -381,7 +409,9 @@ def _product(machine: Machine, fact: OperationFact, bound: dict[str, object], ar
     return matmul(machine, left, right, place)
 
 
-def _linear(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _linear(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     name = fact.name.rpartition(".")[2]
     orientation = "transposed" if "transpose" in name else "out_in"
     if name == "embedding":
@@ -391,12 +421,16 @@ def _linear(machine: Machine, fact: OperationFact, bound: dict[str, object], arg
     return weight_op(machine, signal, weight, place, orientation=orientation)
 
 
-def _attend(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _attend(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     ops = [each.op for each in (*arguments.positional[:3], *arguments.keywords.values()) if isinstance(each, TensorV)]
     return TensorV(machine.graph.add("matmul", "attention", tuple(dict.fromkeys(ops)), place=place))
 
 
-def _clamp(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _clamp(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     source = first_tensor(machine, arguments)
     low = bound.get("min", bound.get("min_val"))
     high = bound.get("max", bound.get("max_val"))
@@ -418,21 +452,29 @@ def maximum(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame)
     return TensorV(machine.graph.add("opaque", "maximum", tuple(each.op for each in tensors), place=place))
 
 
-def _fresh(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _fresh(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     from initlint.source.initialization import fresh_tensor
 
     return fresh_tensor(machine, fact.name.rpartition(".")[2], bound, arguments, place)
 
 
-def _sizes(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _sizes(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     return UNKNOWN
 
 
-def _summed(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _summed(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     return _op(machine, "opaque", fact.name.rpartition(".")[2], first_tensor(machine, arguments), place)
 
 
-def _scale(machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place) -> object:
+def _scale(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
     source = first_tensor(machine, arguments)
     other = bound.get("other", bound.get("value"))
     if other is not None and other is not UNKNOWN:

@@ -19,7 +19,6 @@ from initlint.source.values import (
     ListV,
     ParamV,
     Place,
-    Sym,
     TensorV,
     View,
     Write,
@@ -104,7 +103,9 @@ def construct_external(machine: Machine, name: str, arguments: Arguments, node: 
     return instance
 
 
-def construct_torch_part(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> None:
+def construct_torch_part(
+    machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame
+) -> None:
     """What the constructor of the torch class does to `instance`."""
     name = instance.torch_class
     if name in CONTAINERS:
@@ -413,7 +414,9 @@ def clone(machine: Machine, value: object, memo: dict[int, object] | None = None
     if isinstance(value, ListV):
         return ListV([clone(machine, each, memo) for each in value.data], value.kind, repeats=value.repeats)
     if isinstance(value, DictV):
-        return DictV({key: clone(machine, each, memo) for key, each in value.data.items()}, value.kind, open_=value.open)
+        return DictV(
+            {key: clone(machine, each, memo) for key, each in value.data.items()}, value.kind, open_=value.open
+        )
     if isinstance(value, tuple):
         return tuple(clone(machine, each, memo) for each in value)
     if isinstance(value, Choice):
@@ -426,5 +429,3 @@ def number(value: object) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     return None
-
-

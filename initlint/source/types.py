@@ -39,7 +39,9 @@ _ABSTRACT = {
     "Sized": ("list", "tuple", "set", "dict", "str"),
     "Hashable": ("int", "float", "str", "tuple", "bool"),
 }
-_TENSOR_TYPES = frozenset({"torch.Tensor", "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.autograd.Variable"})
+_TENSOR_TYPES = frozenset(
+    {"torch.Tensor", "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.autograd.Variable"}
+)
 
 
 def type_of(value: object) -> object:
@@ -114,7 +116,9 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
         verdict = torch_subclass(machine, value.torch_class, cls.name)
         if verdict:
             return True
-        if isinstance(value.cls, ClassV) and any(isinstance(base, External) and base.name == cls.name for base in value.cls.external_bases):
+        if isinstance(value.cls, ClassV) and any(
+            isinstance(base, External) and base.name == cls.name for base in value.cls.external_bases
+        ):
             return True
         if cls.name.startswith("torch."):
             return None if value.uncertain and cls.name != "torch.nn.Module" else False
@@ -129,7 +133,9 @@ def torch_subclass(machine: Machine, name: str, ancestor: str) -> bool:
     if name == ancestor or ancestor == "torch.nn.Module":
         return True
     fact = machine.knowledge.layers.get(name)
-    return fact is not None and any(base == ancestor or base.rpartition(".")[2] == ancestor.rpartition(".")[2] for base in fact.bases)
+    return fact is not None and any(
+        base == ancestor or base.rpartition(".")[2] == ancestor.rpartition(".")[2] for base in fact.bases
+    )
 
 
 def is_subclass(machine: Machine, cls: object, ancestor: object) -> bool | None:

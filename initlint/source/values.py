@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from initlint.source.project import SourceFile
 
 
-
 class Unknown:
     """Anything at all; `UNKNOWN` is its one instance, and it is silent."""
 
@@ -91,7 +90,7 @@ def simplified(coefficient: float, powers: dict[str, float]) -> object:
 
 
 def multiply(left: Sym, right: Sym, sign: int = 1) -> object:
-    """left * right (`sign` 1) or left / right (`sign` -1); UNKNOWN for a division by zero."""
+    """Left * right (`sign` 1) or left / right (`sign` -1); UNKNOWN for a division by zero."""
     if sign < 0 and right.coefficient == 0:
         return UNKNOWN
     powers = dict(left.powers)
@@ -102,7 +101,7 @@ def multiply(left: Sym, right: Sym, sign: int = 1) -> object:
 
 
 def power(base: Sym, exponent: float) -> object:
-    """base ** exponent, UNKNOWN where that is not a real number."""
+    """Base ** exponent, UNKNOWN where that is not a real number."""
     try:
         coefficient = base.coefficient**exponent
     except (ZeroDivisionError, OverflowError, ValueError):
@@ -305,7 +304,9 @@ class ClassV(Cell):
 
     def lookup(self, name: str, after: ClassV | None = None) -> object:
         """The attribute `name` along the method resolution order (past `after`), or ABSENT."""
-        classes = self.mro if after is None else self.mro[self.mro.index(after) + 1 :] if after in self.mro else self.mro
+        classes = (
+            self.mro if after is None else self.mro[self.mro.index(after) + 1 :] if after in self.mro else self.mro
+        )
         for each in classes:
             if name in each.data:
                 return each.data[name]
@@ -346,7 +347,20 @@ class Instance(Cell):
     any other object. `discarded` says that the program keeps no hold of it. `arguments` are those the torch class was constructed with, `fact` its layer fact.
     """
 
-    __slots__ = ("arguments", "cls", "discarded", "fact", "frozen", "parametrization", "place", "repeats", "serial", "torch_class", "trail", "uncertain")
+    __slots__ = (
+        "arguments",
+        "cls",
+        "discarded",
+        "fact",
+        "frozen",
+        "parametrization",
+        "place",
+        "repeats",
+        "serial",
+        "torch_class",
+        "trail",
+        "uncertain",
+    )
     data: dict[str, object]
 
     def __init__(self, cls: ClassV | External, place: Place | None, serial: int) -> None:
@@ -463,7 +477,11 @@ def truth(value: object) -> bool | None:
     if value is None or isinstance(value, (bool, int, float, str, bytes, tuple)):
         return bool(value)
     if isinstance(value, ListV):
-        return None if value.repeats and not value.data else any(each is not ABSENT for each in value.data) or value.repeats
+        return (
+            None
+            if value.repeats and not value.data
+            else any(each is not ABSENT for each in value.data) or value.repeats
+        )
     if isinstance(value, DictV):
         return True if value.data else None if value.open else False
     if isinstance(value, Choice):
