@@ -269,8 +269,7 @@ def check_provenance(live: Any, row: Row) -> None:
             continue
         row.provenance_checked += 1
         measured = weight.effective_gain / math.sqrt(layer.fan_in)
-        elements = layer.fan_in * layer.fan_out
-        tolerance = 0.02 + 5 / math.sqrt(2 * elements)
+        tolerance = 0.02 + 5 / math.sqrt(2 * layer.fan_in)  # at least so many elements
         if abs(measured - weight.std) <= tolerance * max(weight.std, 1e-12) + 1e-9:
             row.provenance_right += 1
         else:

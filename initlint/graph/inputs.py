@@ -112,6 +112,8 @@ def _candidates(model: nn.Module, calls: tuple[Call, ...], required: list[str]) 
         shapes = [_shape(layer, model, variant) for layer in entered]
         if all(shape is not None for shape in shapes):
             yield [shape for shape in shapes if shape is not None]
+    if len(required) == 1 and any(isinstance(module, nn.Conv2d) for module in model.modules()):
+        yield from ([InputShape((_BATCH // 2, 3, side, side))] for side in (_image_size(model) or 64, 224))
 
 
 _VARIANTS = 5

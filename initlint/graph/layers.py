@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -42,7 +43,25 @@ def find_layers(model: nn.Module, recorder: Recorder | None, knowledge: Knowledg
             finder.add_module(path, module, fact)
         elif fact is None:
             finder.add_parameters(path, module)
-    return Found(tuple(finder.layers), finder.keys, finder.tensors)
+    return Found(tuple(_without_promises(finder.layers)), finder.keys, finder.tensors)
+
+
+def _without_promises(layers: list[Layer]) -> Iterator[Layer]:
+    """One call that gives layers of several widths the same std was not computed from a width: it promises no gain."""
+    stds: dict[Site, set[float]] = {}
+    fans: dict[Site, set[int]] = {}
+    for layer in layers:
+        weight = layer.weight
+        if weight.site is not None and weight.std is not None and layer.fan_in is not None:
+            stds.setdefault(weight.site, set()).add(weight.std)
+            fans.setdefault(weight.site, set()).add(layer.fan_in)
+    for layer in layers:
+        site, function = layer.weight.site, layer.weight.function
+        fixed = site in stds and len(stds[site]) == 1 and len(fans[site]) > 1
+        if fixed and function in {"normal_", "uniform_", "trunc_normal_"}:
+            yield replace(layer, weight=replace(layer.weight, gain=None))
+        else:
+            yield layer
 
 
 def layer_fact(module: nn.Module, knowledge: Knowledge) -> LayerFact | None:

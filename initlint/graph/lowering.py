@@ -225,7 +225,9 @@ class Lowering:
                 self._clamp(call, signals, arguments)
             case "constant" | "shape":
                 return
-            case _ if fact.name.rpartition(".")[2] in {"pow", "square"}:
+            case _ if name.startswith("embedding"):
+                self._matmul(call, name, signals)
+            case _ if name in {"pow", "square"}:
                 self._power(call, signals)
             case _:
                 self._emit(call, "opaque", fact.name, signals)
@@ -260,10 +262,31 @@ class Lowering:
                 self._absorbed.update(self._between(squashed, root), self._between(plain, root))
                 self._emit(call, "activation", spelled, (root,))
                 return
+            if self._normalizes(squashed, plain):
+                self._absorbed.update(self._between(squashed, plain))
+                self._emit(call, "norm", "norm", (plain,))
+                return
         if len(set(signals)) == 1:
             self._power(call, signals)
             return
         self._emit(call, "gate", name, signals)
+
+    def _normalizes(self, squashed: int, plain: int) -> bool:
+        """Whether `squashed` is the inverse size of `plain`: x * rsqrt(mean(x * x)), or (x - mean(x)) / sqrt(var(x))."""
+        ops = self._out.ops
+        names: set[str] = set()
+        origins = {plain, *(ops[plain].inputs if _short(ops[plain].name) in _SUMS else ())}
+        pending = [squashed]
+        while pending:
+            position = pending.pop()
+            op = ops[position]
+            if position in origins:
+                continue
+            if not op.inputs or _short(op.name) not in _SIZES | _SUMS | _AVERAGES | {"mul", "imul"}:
+                return False
+            names.add(_short(op.name))
+            pending += op.inputs
+        return bool(names & _AVERAGES) and bool(names & _SIZES)
 
     def _between(self, position: int, root: int) -> set[int]:
         """The ops on the way from `root` to `position`."""
@@ -347,6 +370,8 @@ class Lowering:
 
 _TURNS = frozenset({"t", "T", "mT", "transpose", "swapaxes", "swapdims", "adjoint"})
 _SUMS = frozenset({"add", "iadd", "sub", "isub"})
+_AVERAGES = frozenset({"mean", "var", "std", "norm", "sum"})
+_SIZES = frozenset({"rsqrt", "sqrt", "pow", "square", "var", "std", "norm", "reciprocal", "clamp", "clamp_min"})
 _FORMULAS = {
     ("sigmoid", True): "silu",
     ("hardsigmoid", True): "hardswish",

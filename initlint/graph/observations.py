@@ -8,17 +8,19 @@ from dataclasses import replace
 
 from initlint.analysis.wiring import Wiring, wire
 from initlint.graph.measure import Activity, Measurement, Signal
+from initlint.knowledge import Knowledge
 from initlint.model import Chain, Event, Judgement, Layer, Model, Site
 
 MEASURED_CHAIN = "measured-chain"
 MEASURED_ACTIVATION = "measured-activation"
 
 
-def observed(measurement: Measurement, judgements: Sequence[Judgement]) -> Model:
+def observed(measurement: Measurement, judgements: Sequence[Judgement], knowledge: Knowledge) -> Model:
     """The traced model with an event for every measured chain and activation."""
     model = measurement.trace.model
     wiring = wire(model)
-    events = (*_chain_events(measurement, judgements, wiring), *_activity_events(measurement, wiring))
+    chains = _chain_events(measurement, judgements, wiring, knowledge)
+    events = (*chains, *_activity_events(measurement, wiring))
     return replace(model, events=(*model.events, *events))
 
 
@@ -38,44 +40,96 @@ def measured_layers(chain: Chain, wiring: Wiring) -> tuple[int, ...]:
 
 
 def _chain_events(
-    measurement: Measurement, judgements: Sequence[Judgement], wiring: Wiring
+    measurement: Measurement, judgements: Sequence[Judgement], wiring: Wiring, knowledge: Knowledge
 ) -> Iterator[Event]:
+    """An event for every chain on which the size of the signal means something.
+
+    Not inside a residual branch, which may be as small as it likes beside the trunk, and not through a softmax, whose
+    output has a size of its own.
+    """
     layers = {layer.id: layer for layer in measurement.trace.model.layers}
     signals = measurement.layer_signals()
+    ending = {judgement.layer.id for judgement in judgements if _meets_output_activation(judgement, knowledge)}
     chains = {judgement.chain.layers: judgement.chain for judgement in judgements if judgement.chain is not None}
     for chain in chains.values():
-        spanned = [layer for layer in measured_layers(chain, wiring) if layer in signals]
-        if len(spanned) > 1 and not chain.residual and not _joins_trunk(wiring, spanned[-1]):
-            yield _chain_event(chain, [layers[layer] for layer in spanned], [signals[layer] for layer in spanned])
+        for spanned in _unpooled([layer for layer in measured_layers(chain, wiring) if layer in signals], wiring):
+            after = _next_kinds(wiring, spanned[-1])
+            if len(spanned) < 2 or chain.residual or after & {"add", "gate"} or ending.intersection(spanned[:-1]):
+                continue
+            numbers = [signals[layer] for layer in spanned]
+            yield _chain_event(chain, [layers[layer] for layer in spanned], numbers, relative="norm" in after)
 
 
-def _joins_trunk(wiring: Wiring, layer: int) -> bool:
-    """Whether a layer ends a residual branch: beside the trunk it may be as small as it likes."""
-    positions = list(wiring.uses.get(layer, ()))
-    while positions:
-        for consumer in wiring.consumers[positions.pop()]:
-            kind = wiring.ops[consumer].kind
-            if kind == "add":
-                return True
-            if kind in {"transparent", "scale", "join"}:
-                positions.append(consumer)
+def _unpooled(spanned: list[int], wiring: Wiring) -> Iterator[list[int]]:
+    """A chain cut where positions are averaged: what differs between inputs averages out there, whatever the weights."""
+    run: list[int] = []
+    for layer in spanned:
+        if run and _is_pooled(wiring, layer):
+            yield run
+            run = []
+        run.append(layer)
+    if run:
+        yield run
+
+
+def _is_pooled(wiring: Wiring, layer: int) -> bool:
+    """Whether an average lies between a layer and the one before."""
+    pending = [source for position in wiring.uses[layer] for source in wiring.ops[position].inputs]
+    seen: set[int] = set()
+    while pending:
+        position = pending.pop()
+        op = wiring.ops[position]
+        if position in seen or op.kind == "layer":
+            continue
+        seen.add(position)
+        if op.kind == "transparent" and (op.param("factor") or 1.0) < 1.0:
+            return True
+        pending += op.inputs
     return False
 
 
-def _chain_event(chain: Chain, layers: list[Layer], signals: list[Signal]) -> Event:
+def _next_kinds(wiring: Wiring, layer: int) -> set[str]:
+    """The kinds of op that a layer's output runs into, past what only moves or scales it; a gate is one behind an activation, too."""
+    kinds: set[str] = set()
+    pending = [(position, False) for position in wiring.uses.get(layer, ())]
+    while pending:
+        position, activated = pending.pop()
+        for consumer in wiring.consumers[position]:
+            kind = wiring.ops[consumer].kind
+            if kind in {"transparent", "scale", "join"}:
+                pending.append((consumer, activated))
+            elif kind == "activation" and not activated:
+                kinds.add(kind)
+                pending.append((consumer, True))
+            elif not activated or kind == "gate":
+                kinds.add(kind)
+    return kinds
+
+
+def _meets_output_activation(judgement: Judgement, knowledge: Knowledge) -> bool:
+    """Whether a softmax or one of its kin follows the layer."""
+    facts = (knowledge.activations.get(follower.activation) for follower in judgement.followers)
+    return any(fact is not None and fact.family == "output" for fact in facts)
+
+
+def _chain_event(chain: Chain, layers: list[Layer], signals: list[Signal], *, relative: bool) -> Event:
+    """What a chain did; `relative`: a normalization erases the scale behind it, what counts is the share that depends on the input."""
     first, last = signals[0], signals[-1]
     turning = _largest_step(layers, signals)
+    signal = _ratio(last.spread, first.spread)
+    if relative and signal is not None and first.rms:
+        signal *= first.rms / last.rms if last.rms else 0.0
     return Event(
         MEASURED_CHAIN,
         turning.site,
         turning.id,
         (
-            ("signal", _ratio(last.spread, first.spread)),
-            ("gradient", _ratio(first.gradient, last.gradient)),
+            ("signal", signal),
+            ("gradient", None if relative else _ratio(first.gradient, last.gradient)),
             ("rms", last.rms),
-            ("finite", all(signal.is_finite for signal in signals)),
+            ("finite", all(each.is_finite for each in signals)),
             ("predicted", chain.signal),
-            ("scatter", scatter(len(layers), min(signal.units for signal in signals))),
+            ("scatter", scatter(len(layers), min(each.units for each in signals))),
             ("layers", len(layers)),
             ("first", f"{layers[0].owner}.{layers[0].path}"),
             ("last", f"{layers[-1].owner}.{layers[-1].path}"),
