@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 BUDGET = 150_000
 FORWARD_BUDGET = 150_000
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_LITERAL = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\b\d[\w.]*""")
+_WEIGHTS = re.compile(r"\w*weights\w*(?:\.\w+)*", re.IGNORECASE)
 _COMMENT = re.compile(r"#.*")
 _MOST_HOPS = 3
 _FEW_SIBLINGS = 6
@@ -44,19 +46,20 @@ _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
 class Definition:
     """A function or class at the top level of a file, and the words of its text."""
 
-    __slots__ = ("file", "name", "node", "words")
+    __slots__ = ("code", "file", "name", "node", "words")
 
     def __init__(self, file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         self.file = file
         self.node = node
         self.name = node.name
-        self.words = frozenset(_WORD.findall(_code(file, node)))
+        self.code = _code(file, node)
+        self.words = frozenset(_WORD.findall(_LITERAL.sub("", self.code)))
 
     @property
     def telling_words(self) -> frozenset[str]:
         """The words that set a function apart from its siblings: not its own name, nor that of its weights."""
         return frozenset(
-            word for word in self.words if word != self.name and "weights" not in word.lower() and self.name not in word
+            word for word in _WORD.findall(self.code) if word != self.name and "weights" not in word.lower() and self.name not in word
         )
 
     @property
@@ -105,6 +108,13 @@ def _defined(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name
+
+
+def _shape(definition: Definition) -> str:
+    """The code of a function without its own name, its numbers and strings, and the names of weights."""
+    lines = definition.code.partition(":\n")[2]
+    text = " ".join(_WEIGHTS.sub("", _LITERAL.sub("", lines)).split())
+    return re.sub(rf"\w*{re.escape(definition.name)}\w*", "", text, flags=re.IGNORECASE)
 
 
 def layer_words(knowledge: Knowledge) -> frozenset[str]:
@@ -207,21 +217,30 @@ class Contexts:
         return frozenset(name for each in interesting for name in each.words & names if name != each.name)
 
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
-        """Of many functions of one file (resnet18, resnet34, ...) the first few, and then those that bring a new word."""
+        """Of functions that differ in numbers and strings only (resnet18, resnet34, ...) the first and the last.
+
+        Of many others in one file, the first few and then those that bring a new word.
+        """
+        families: dict[tuple[str, str], list[Definition]] = {}
+        for each in found:
+            if not each.is_class:
+                families.setdefault((each.file.path, _shape(each)), []).append(each)
+        skipped = {each for family in families.values() for each in family[1:-1] if each.name not in self.used}
         seen: dict[str, set[str]] = {}
         siblings: Counter[str] = Counter()
         kept: list[Definition] = []
         for each in found:
-            if each.is_class:
-                kept.append(each)
+            if each in skipped:
                 continue
-            words = seen.setdefault(each.file.path, set())
-            new = each.telling_words - words
-            siblings[each.file.path] += 1
-            few = siblings[each.file.path] <= _FEW_SIBLINGS
-            if few or (new and siblings[each.file.path] <= _MOST_SIBLINGS) or each.name in self.used:
+            if not each.is_class and each.name not in self.used:
+                words = seen.setdefault(each.file.path, set())
+                new = each.telling_words - words
                 words |= new
-                kept.append(each)
+                siblings[each.file.path] += 1
+                count = siblings[each.file.path]
+                if count > _FEW_SIBLINGS and not (new and count <= _MOST_SIBLINGS):
+                    continue
+            kept.append(each)
         return kept
 
     def _callers_first(self, found: list[Definition]) -> Iterator[Definition]:
