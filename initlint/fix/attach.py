@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from initlint.fix.bench import Bench
+from initlint.fix.bench import Bench, FixedTexts
 from initlint.fix.options import FixOptions
 from initlint.fix.recommend import Refusal
 from initlint.fix.verify import Rescan
@@ -14,15 +14,6 @@ from initlint.knowledge import Activation, load_knowledge
 from initlint.model import Finding, Fix, Judgement
 
 _ROUNDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class FixedTexts:
-    """What fixing would write: the changed texts by file, the findings answered, and those left with the reason."""
-
-    texts: Mapping[str, str]
-    fixed: tuple[Finding, ...] = ()
-    left: tuple[tuple[Finding, str], ...] = ()
 
 
 def attach(
@@ -57,6 +48,7 @@ def plan(
 
     Fixes that write into one function become one insertion. `rescan` sees the texts written so far.
     """
+    rescan = _remembering(rescan)
     current = dict(texts)
     fixed: list[Finding] = []
     left: tuple[tuple[Finding, str], ...] = ()
@@ -71,6 +63,19 @@ def plan(
         changed = {file: text for file, text in current.items() if text != texts.get(file)}
         findings, judgements = rescan(changed), ()
     return FixedTexts({file: text for file, text in current.items() if text != texts.get(file)}, tuple(fixed), left)
+
+
+def _remembering(rescan: Rescan) -> Rescan:
+    """The same scan, which looks at no texts twice: what was verified in one round is where the next one starts."""
+    known: dict[tuple[tuple[str, str], ...], tuple[Finding, ...]] = {}
+
+    def scan(texts: Mapping[str, str]) -> tuple[Finding, ...]:
+        key = tuple(sorted(texts.items()))
+        if key not in known:
+            known[key] = rescan(texts)
+        return known[key]
+
+    return scan
 
 
 def _with_fix(finding: Finding, answer: Fix | Refusal | None) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from initlint.fix.draft import draft
@@ -17,8 +17,8 @@ _Edits = tuple[Edit, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """What one round writes: the changed texts by file, the findings answered, and those left with the reason."""
+class FixedTexts:
+    """What fixing would write: the changed texts by file, the findings answered, and those left with the reason."""
 
     texts: Mapping[str, str]
     fixed: tuple[Finding, ...]
@@ -38,35 +38,49 @@ class Bench:
         self._proposals = propose(findings, workshop)
         self._drafts: dict[tuple[int, ...], _Edits | Refusal] = {}
         self._verified: dict[tuple[int, ...], _Edits | Refusal] = {}
-        self._verify_at_once()
+        self._batched = False
 
     def answer(self, index: int) -> Fix | Refusal | None:
         """The first fix of a finding that stands, or why there is none; None for a rule that has no repair."""
+        if not self._batched:
+            self._verify_at_once()
         chosen = self._choose(index)
         if not isinstance(chosen, Proposal):
             return chosen
         edits = self._verify([chosen])
         return edits if isinstance(edits, Refusal) else Fix(chosen.title, chosen.applicability, edits)
 
-    def together(self, *, unsafe: bool) -> Round:
-        """All chosen fixes that may be applied, drafted as one; those that do not go with the rest are left."""
+    def together(self, *, unsafe: bool) -> FixedTexts:
+        """All fixes that may be applied, drafted as one; those that do not go with the rest are left.
+
+        Where the first choices stand together, as they nearly always do, none of them is verified alone.
+        """
+        chosen, left = self._allowed(self._first, unsafe=unsafe)
+        if chosen and isinstance(self._verify(chosen), Refusal):
+            chosen, left = self._allowed(self._choose, unsafe=unsafe)
+        made = self._compatible(chosen)
+        answered = _answered(made)
+        dropped = sorted(set(_answered(chosen)).difference(answered))
+        left += [(self._findings[index], "its fix does not go with the others") for index in dropped]
+        edits = self._verify(made) if made else ()
+        texts = {} if isinstance(edits, Refusal) else _applied(self._texts, edits)
+        return FixedTexts(texts, tuple(self._findings[index] for index in answered), tuple(left))
+
+    def _allowed(
+        self, choose: Callable[[int], Proposal | Refusal | None], *, unsafe: bool
+    ) -> tuple[list[Proposal], list[tuple[Finding, str]]]:
+        """The choices that may be applied, each once, and the findings left with the reason."""
         chosen: dict[tuple[int, ...], Proposal] = {}
         left: list[tuple[Finding, str]] = []
         for index, finding in enumerate(self._findings):
-            choice = self._choose(index)
+            choice = choose(index)
             if isinstance(choice, Refusal):
                 left.append((finding, choice.reason))
             elif choice is not None and not unsafe and choice.applicability == "unsafe":
                 left.append((finding, "the fix is unsafe"))
             elif choice is not None:
                 chosen[choice.findings] = choice
-        made = self._compatible(list(chosen.values()))
-        answered = {index for proposal in made for index in proposal.findings}
-        dropped = sorted({index for proposal in chosen.values() for index in proposal.findings} - answered)
-        left += [(self._findings[index], "its fix does not go with the others") for index in dropped]
-        edits = self._verify(made) if made else ()
-        texts = {} if isinstance(edits, Refusal) else _applied(self._texts, edits)
-        return Round(texts, tuple(self._findings[index] for index in sorted(answered)), tuple(left))
+        return list(chosen.values()), left
 
     def _compatible(self, proposals: list[Proposal]) -> list[Proposal]:
         """As many proposals as stand together: usually all."""
@@ -77,6 +91,10 @@ class Bench:
             if not isinstance(self._verify([*made, proposal]), Refusal):
                 made.append(proposal)
         return made
+
+    def _first(self, index: int) -> Proposal | Refusal | None:
+        proposals = self._proposals.get(index)
+        return proposals if proposals is None or isinstance(proposals, Refusal) else proposals[0]
 
     def _choose(self, index: int) -> Proposal | Refusal | None:
         proposals = self._proposals.get(index)
@@ -92,6 +110,7 @@ class Bench:
 
     def _verify_at_once(self) -> None:
         """Verify first choices in batches of which no two write in one place; what a batch fails is verified alone."""
+        self._batched = True
         first = {one[0].findings: one[0] for one in self._proposals.values() if not isinstance(one, Refusal)}
         batches: list[dict[tuple[int, ...], _Edits]] = []
         for findings, proposal in first.items():
