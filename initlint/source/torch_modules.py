@@ -193,9 +193,9 @@ def shape_of(instance: Instance, terms: tuple[str, ...]) -> tuple[object, ...] |
     for term in terms:
         if term.startswith("*"):
             spliced = instance.arguments.get(term[1:], UNKNOWN)
-            if not isinstance(spliced, tuple):
+            if not isinstance(spliced, (tuple, int)):
                 return None
-            shape += spliced
+            shape += spliced if isinstance(spliced, tuple) else (spliced,)
         else:
             shape.append(_term(instance, term))
     return tuple(shape)
