@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -339,7 +340,7 @@ class Contexts:
         self.machine.called -= {node for node in reached if isinstance(node, ast.ClassDef)}
         self.doubted |= reached
         if os.environ.get("INITLINT_DEBUG"):
-            print("abandoned", definition.name)
+            print("abandoned", definition.name, file=sys.stderr)
 
     def _value(self, definition: Definition) -> object:
         self.machine.restart(BUDGET)
@@ -396,7 +397,7 @@ class Contexts:
         frame = Frame(Scope(place.file if place is not None else self.project.targets[0]))
         arguments = self._inputs(module)
         results: list[object] = []
-        before = len(machine.graph.nodes)
+        before = machine.graph.end
         if self._survives(lambda: results.append(machine.call(module, arguments, node, frame))):
             for op in _tensors(results):
                 if whole:

@@ -26,13 +26,28 @@ _POINTWISE = frozenset({"activation", "scale", "shift", "add", "gate"})
 _POINTWISE_FUNCTIONS = frozenset({"pow", "square", "exp", "erf", "product"})
 _ARITHMETIC = frozenset({"mul", "div", "add", "sub", "pow", "square", "product"})
 _WALK = 12
+_ELSEWHERE = Node("constant", "elsewhere", ())
 
 
 class Graph:
-    """The ops of one context, in the order they run."""
+    """The ops of one context, in the order they run, numbered from `first`.
 
-    def __init__(self) -> None:
+    No two contexts share a number: a smaller one is of a tensor that a module of the program made when it was loaded for another
+    context, which is a constant to this one.
+    """
+
+    def __init__(self, first: int = 0) -> None:
+        self.first = first
         self.nodes: list[Node] = []
+
+    @property
+    def end(self) -> int:
+        """The number of the next op."""
+        return self.first + len(self.nodes)
+
+    def node(self, op: int) -> Node:
+        """The op of that number."""
+        return self.nodes[op - self.first] if op >= self.first else _ELSEWHERE
 
     def add(
         self,
@@ -44,11 +59,12 @@ class Graph:
         params: tuple[tuple[str, float], ...] = (),
         place: Place | None = None,
     ) -> int:
-        """Append an op and return its position; what is computed from constants alone is a constant."""
-        if inputs and kind != "layer" and all(self.nodes[each].kind == "constant" for each in inputs):
+        """Append an op and return its number; what is computed from constants alone is a constant."""
+        if inputs and kind != "layer" and all(self.is_constant(each) for each in inputs):
             kind = "constant"
+        inputs = tuple(each for each in inputs if each >= self.first)
         self.nodes.append(Node(kind, name, inputs, layer, params, place))
-        return len(self.nodes) - 1
+        return self.end - 1
 
     def multiply(self, left: int, right: int, place: Place | None) -> int:
         """The product of two tensors: a hand-written activation where both come from one tensor, else a gate."""
@@ -60,7 +76,7 @@ class Graph:
             path = self._pointwise_path(other, base)
             if path is None:
                 continue
-            name = _product_name([self.nodes[op].name for op in path])
+            name = _product_name([self.node(op).name for op in path])
             self._fuse(path)
             return self.add("activation" if name else "opaque", name or "product", (base,), place=place)
         shared = self._shared_source(left, right)
@@ -73,7 +89,7 @@ class Graph:
 
     def squared(self, op: int, place: Place | None) -> int:
         """X ** 2; the square of a ReLU is an activation of its own."""
-        node = self.nodes[op]
+        node = self.node(op)
         if node.kind == "activation" and node.name == "relu":
             self._fuse([op])
             return self.add("activation", "relu_squared", node.inputs, place=place)
@@ -87,12 +103,13 @@ class Graph:
 
     def is_constant(self, op: int) -> bool:
         """Whether neither an input nor a parameter of the model is in it: masks, grids, anchors."""
-        return self.nodes[op].kind == "constant"
+        return self.node(op).kind == "constant"
 
     def _fuse(self, ops: list[int]) -> None:
         """What has become part of a later op consumes nothing any more."""
         for op in ops:
-            self.nodes[op] = Node("fused", self.nodes[op].name, ())
+            if op >= self.first:
+                self.nodes[op - self.first] = Node("fused", self.node(op).name, ())
 
     def _pointwise_path(self, op: int, base: int) -> list[int] | None:
         """The ops between `base` and `op`, the last first, when each is pointwise and there is no other way in."""
@@ -100,7 +117,7 @@ class Graph:
         pending = [op]
         while pending:
             each = pending.pop()
-            node = self.nodes[each]
+            node = self.node(each)
             if each == base or each in path or node.kind == "constant":
                 continue
             pointwise = node.kind in _POINTWISE or (node.kind == "opaque" and node.name in _POINTWISE_FUNCTIONS)
@@ -116,12 +133,12 @@ class Graph:
         while len(above) <= _WALK:
             path = self._pointwise_path(right, source)
             if path is not None:
-                names = [self.nodes[each].name for each in (*path, *above)]
+                names = [self.node(each).name for each in (*path, *above)]
                 if not _product_name(names):
                     return None
                 self._fuse([*path, *above])
                 return source, names
-            node = self.nodes[source]
+            node = self.node(source)
             if node.kind not in ("activation", "scale", "shift") or len(node.inputs) != 1:
                 return None
             above.append(source)

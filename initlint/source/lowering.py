@@ -155,14 +155,15 @@ class Lowering:
         return ".".join(part for part in (owner, name.path) if part) or module.class_name
 
     def _op(self, index: int) -> Op:
-        node = self.machine.graph.nodes[index]
+        graph = self.machine.graph
+        node = graph.nodes[index]
         kind = _LOWERED.get(node.kind, node.kind)
         layer = self.ids.get(node.layer) if node.layer is not None and node.kind == "layer" else None
         if node.kind == "layer" and layer is None:
             kind = "opaque"
-        return Op(
-            index, kind, node.name, node.inputs, layer, node.params, site_of(node.place) if kind in _SITED else None
-        )  # type: ignore[arg-type]
+        inputs = tuple(each - graph.first for each in node.inputs)
+        site = site_of(node.place) if kind in _SITED else None
+        return Op(index, kind, node.name, inputs, layer, node.params, site)  # type: ignore[arg-type]
 
     # -- layers ------------------------------------------------------------------------------------------------------
 

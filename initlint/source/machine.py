@@ -153,7 +153,7 @@ class Machine:
         self.depth = 0
         self.repeating = self.branching = self.no_grad = self.guarded = self.forwarding = 0
         self.journal = None
-        self.graph = Graph()
+        self.graph = Graph(self.graph.end)
         self.instances = []
         self.params = []
         self.occurrences = []
