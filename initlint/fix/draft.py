@@ -160,7 +160,8 @@ def _method_name(place: Place, statements: int, options: FixOptions) -> str | No
     if any(base != "torch.nn.Module" for base in bases):
         return None
     attributes = {node.attr for node in ast.walk(place.definition) if isinstance(node, ast.Attribute)}
-    methods = {one.name for one in place.definition.body if isinstance(one, ast.FunctionDef)}
+    # A subclass may define a method of that name for layers that its parent's __init__ has not built yet.
+    methods = {node.name for node in ast.walk(place.source.tree) if isinstance(node, ast.FunctionDef)}
     return next((name for name in _METHOD_NAMES if name not in attributes | methods), None)
 
 
