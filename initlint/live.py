@@ -75,13 +75,29 @@ class Live:
     def coverage(self) -> Coverage:
         """The layers that a verdict could be given on."""
         reasons: dict[str, list[str]] = {}
+        unread = _lost(self.model)
         for judgement in self.judgements:
-            if judgement.verdict == "unknown":
-                name = f"{judgement.layer.owner}.{judgement.layer.path}"
-                reasons.setdefault(judgement.reason, []).append(name)
-        unknown = sum(map(len, reasons.values()))
+            reason = judgement.reason if judgement.verdict == "unknown" else None
+            if judgement.layer.id in unread and not judgement.followers:
+                reason = "what it runs into was not understood"
+            if reason is not None:
+                reasons.setdefault(reason, []).append(f"{judgement.layer.owner}.{judgement.layer.path}")
         total = len(self.judgements)
-        return Coverage(total - unknown, total, {reason: tuple(names) for reason, names in reasons.items()})
+        judged = total - sum(map(len, reasons.values()))
+        return Coverage(judged, total, {reason: tuple(names) for reason, names in reasons.items()})
+
+
+def _lost(model: Model) -> frozenset[int]:
+    """The layers whose output runs straight into something that was not understood."""
+    from initlint.analysis.wiring import wire
+
+    wiring = wire(model)
+    lost = [False] * len(model.ops)
+    for position in range(len(model.ops) - 1, -1, -1):
+        for consumer in wiring.consumers[position]:
+            kind = model.ops[consumer].kind
+            lost[position] |= kind == "opaque" or (kind in {"transparent", "scale", "join"} and lost[consumer])
+    return frozenset(op.layer for op in model.ops if op.kind == "layer" and op.layer is not None and lost[op.id])
 
 
 def make_request(
@@ -143,7 +159,7 @@ def examine(
         measurement = measure(model, chosen, knowledge, recorder=recorder)
         traced = measurement.trace
     judgements = judge(traced.model, knowledge)
-    described = traced.model if measurement is None else observed(measurement, judgements)
+    described = traced.model if measurement is None else observed(measurement, judgements, knowledge)
     merged = merge(judgements)
     findings = (*checks.run(merged, (described,), knowledge), *_measured(merged, described, knowledge))
     return Live(

@@ -55,9 +55,9 @@ def frame_site(frame: FrameType) -> Site | None:
     return Site(
         str(Path(file).resolve()),
         line,
-        _character(file, line, column or 0),
+        character(file, line, column or 0),
         end_line,
-        _character(file, end_line, end_column or 0),
+        character(file, end_line, end_column or 0),
     )
 
 
@@ -68,7 +68,7 @@ def call_site(frame: FrameType | None) -> Site | None:
     return frame_site(frame) if frame is not None else None
 
 
-def _character(file: str, line: int, offset: int) -> int:
+def character(file: str, line: int, offset: int) -> int:
     """The 1-based column in characters of a 0-based offset in UTF-8 bytes."""
     text = linecache.getline(file, line)
     if text.isascii():

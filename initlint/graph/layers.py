@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import linecache
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
@@ -15,8 +16,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from initlint.graph.calls import class_name
+from initlint.graph.frames import character
 from initlint.graph.provenance import Recorder
-from initlint.graph.weights import read_initializer, true_fan_in
+from initlint.graph.weights import read_initializer, recognize_default, true_fan_in
 from initlint.knowledge import Knowledge, LayerFact
 from initlint.model import Initializer, Layer, Parametrization, Site
 
@@ -141,7 +143,9 @@ class _Finder:
             )
 
     def _initializer(self, tensor: torch.Tensor, fan_in: float | None) -> tuple[Initializer, tuple[Initializer, ...]]:
-        writes = self._recorder.writes(tensor) if self._recorder else ()
+        if self._recorder is None:
+            return recognize_default(tensor, fan_in), ()
+        writes = self._recorder.writes(tensor)
         return read_initializer(writes, tensor, fan_in, self._knowledge)
 
     def _append(
@@ -198,8 +202,10 @@ class _Finder:
         return self._modules[""], path
 
     def _fallback_site(self, path: str) -> Site:
-        owner, _ = self._owner(path)
-        return class_site(type(owner)) or Site(f"<{type(owner).__name__}>", 1, 1, 1, 1)
+        """The statement that names the attribute in the class that holds the layer, or the header of that class."""
+        owner, inner = self._owner(path)
+        assigned = assignment_site(type(owner), inner.partition(".")[0])
+        return assigned or class_site(type(owner)) or Site(f"<{type(owner).__name__}>", 1, 1, 1, 1)
 
 
 def find_parametrization(module: nn.Module) -> Parametrization | None:
@@ -248,8 +254,46 @@ def _access(path: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def class_site(kind: type) -> Site | None:
+def assignment_site(kind: Hashable, attribute: str) -> Site | None:
+    """What a class assigns to ``self.attribute`` first; None where its source does not say."""
+    header = class_site(kind)
+    if header is None:
+        return None
+    try:
+        tree = ast.parse("".join(linecache.getlines(header.file)))
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.lineno == header.line:
+            return next((_node_site(header.file, value) for value in _assigned(node, attribute)), None)
+    return None
+
+
+def _assigned(node: ast.ClassDef, attribute: str) -> Iterator[ast.expr]:
+    """The values assigned to an attribute of self, in order of the text."""
+    for statement in ast.walk(node):
+        if isinstance(statement, ast.Assign) and any(
+            isinstance(target, ast.Attribute) and target.attr == attribute for target in statement.targets
+        ):
+            yield statement.value
+
+
+def _node_site(file: str, node: ast.expr) -> Site:
+    end_line = node.end_lineno or node.lineno
+    return Site(
+        file,
+        node.lineno,
+        character(file, node.lineno, node.col_offset),
+        end_line,
+        character(file, end_line, node.end_col_offset or 0),
+    )
+
+
+@lru_cache(maxsize=1024)
+def class_site(kind: Hashable) -> Site | None:
     """The header of a class, None for one that no file defines."""
+    if not isinstance(kind, type):
+        return None
     try:
         file = inspect.getsourcefile(kind)
         lines, start = inspect.getsourcelines(kind)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.graph.frames import Caller, frame_site, is_library, is_torch
@@ -85,6 +86,7 @@ class Recorder(TorchDispatchMode):
         self._exits.enter_context(_replaced_constructor(self._note_module))
         handle = register_module_parameter_registration_hook(self._note_parameter)
         self._exits.callback(handle.remove)
+        self._exits.enter_context(_SkippedOnMeta(self._note_skipped))
         super().__enter__()
         return self
 
@@ -144,8 +146,13 @@ class Recorder(TorchDispatchMode):
         self._owners.pop(memory, None)
         self._writes[memory] = [replace(self._describe(name, (), result), whole=True, created=True)]
 
-    def _describe(self, name: str, arguments: tuple[tuple[str, Value], ...], target: torch.Tensor) -> Write:
-        call = self._caller.find(sys._getframe(2))
+    def _note_skipped(self, tensor: torch.Tensor, frame: FrameType) -> None:
+        self._append(tensor, self._describe("", (), tensor, frame))
+
+    def _describe(
+        self, name: str, arguments: tuple[tuple[str, Value], ...], target: torch.Tensor, frame: FrameType | None = None
+    ) -> Write:
+        call = self._caller.find(frame or sys._getframe(2))
         whole = target.numel() * target.element_size() >= target.untyped_storage().nbytes()
         source: Literal["default", "explicit", "loaded"] = (
             "loaded" if call.loading else "default" if call.constructing else "explicit"
@@ -183,6 +190,25 @@ class Recorder(TorchDispatchMode):
         entry = self._modules.get(id(module))
         if parameter is not None and entry is not None and entry[0]() is module:
             self._owners.setdefault(_memory(parameter), entry[1])
+
+
+class _SkippedOnMeta(TorchFunctionMode):
+    """Hears of the initializers that return early for a tensor without memory, and so write nothing that could be seen."""
+
+    def __init__(self, note: Callable[[torch.Tensor, FrameType], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run `func`; where nn.init asks whether a tensor is on meta, it is about to leave it alone."""
+        result = func(*args, **(kwargs or {}))
+        if result is True and getattr(func, "__self__", None) is torch.Tensor.is_meta:
+            frame = sys._getframe(1)
+            if frame.f_globals.get("__name__") == "torch.nn.init":
+                self._note(args[0], frame)
+        return result
 
 
 def _memory(tensor: torch.Tensor) -> int:

@@ -73,6 +73,28 @@ def read_initializer(
     return measured, history[:-1]
 
 
+def recognize_default(tensor: torch.Tensor, fan_in: float | None) -> Initializer:
+    """The initializer of a weight that nobody saw being written: torch's default by its values, or unknown.
+
+    The default is uniform within 1 / sqrt(torch's fan_in): it fills that interval to its ends, and nothing lies outside.
+    """
+    statistics = measure_parameter(tensor)
+    if statistics is None or tensor.dim() < 2 or tensor.numel() < _TELLING:
+        return UNKNOWN_INITIALIZER
+    effective = None if fan_in is None else statistics.std * math.sqrt(fan_in)
+    measured = Initializer("unknown", effective_gain=effective, std=statistics.std, mean=statistics.mean)
+    bound = 1 / math.sqrt(_torch_fans(tensor)[0])
+    reach = float(tensor.detach().abs().max())
+    uniform = abs(statistics.std * math.sqrt(3) / bound - 1) < 2 / math.sqrt(tensor.numel())
+    if not (uniform and 1 - 20 / tensor.numel() < reach / bound <= 1 + 1e-6):
+        return measured
+    return replace(measured, source="default", gain=1 / math.sqrt(3))
+
+
+_TELLING = 64
+"""With fewer elements chance may look like the default."""
+
+
 def _is_fixed(initializer: Initializer) -> bool:
     """Whether every number in a call was chosen rather than computed from a width: 0.02 is, 0.0883883 is not."""
     numbers = [value for _, value in initializer.arguments if isinstance(value, float)]
