@@ -314,11 +314,11 @@ def test_a_wrong_call_is_rewritten_where_it_stands() -> None:
             f"torch.nn.init.kaiming_normal_(self.fc.weight, {RELU})",
         ),
         (
-            "nn.init.xavier_uniform_(\n          self.fc.weight,  # the weight\n          gain=2.0,\n        )",
+            "nn.init.xavier_uniform_(\n    self.fc.weight,  # the weight\n    gain=2.0,\n        )",
             "xavier_uniform_",
             2.0,
             "relu",
-            'nn.init.kaiming_uniform_(\n          self.fc.weight,  # the weight\n          nonlinearity="relu",\n        )',
+            'nn.init.kaiming_uniform_(\n    self.fc.weight,  # the weight\n    nonlinearity="relu",\n        )',
         ),
     ],
 )

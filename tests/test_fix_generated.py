@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +30,12 @@ CALLS = (
     "{}.data.uniform_(-0.5, 0.5)",
 )
 UNSAFE = Settings(unsafe_fixes=True)
+
+
+@pytest.fixture(scope="module")
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file without neighbours, so that no project around it is read."""
+    return str(tmp_path_factory.mktemp("project") / "net.py")
 
 
 @dataclass(frozen=True)
@@ -79,17 +86,17 @@ def networks(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(["\n", "\r\n"])).join([*lines, ""])
 
 
-@given(networks())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_repair_is_complete_and_final(text: str) -> None:
-    outcome = check(text_source(text, "net.py"), UNSAFE)
+@given(text=networks())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
+    outcome = check(text_source(text, nowhere), UNSAFE)
     repairable = [finding for finding in outcome.findings if finding.judgements]
     repaired = repair(outcome, UNSAFE)
     (fixed,) = repaired.texts.values() or (text,)
     ast.parse(fixed)
     assert not [f for f in repaired.outcome.findings if f.code != "INI107" and f.judgements], fixed
     assert bool(repairable) == (fixed != text)
-    assert repair(check(text_source(fixed, "net.py"), UNSAFE), UNSAFE).texts == {}
+    assert repair(check(text_source(fixed, nowhere), UNSAFE), UNSAFE).texts == {}
     calls = ("init.", ".data.")
     kept = [line for line in text.splitlines() if not any(call in line for call in calls)]
     rest = iter(fixed.splitlines())
@@ -97,10 +104,10 @@ def test_a_repair_is_complete_and_final(text: str) -> None:
     assert fixed.count("\r\n") in (0, fixed.count("\n"))
 
 
-@given(networks())
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_safe_repair_overrides_no_choice(text: str) -> None:
-    repaired = repair(check(text_source(text, "net.py"), Settings()), Settings())
+@given(text=networks())
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_safe_repair_overrides_no_choice(nowhere: str, text: str) -> None:
+    repaired = repair(check(text_source(text, nowhere), Settings()), Settings())
     (fixed,) = repaired.texts.values() or (text,)
     rest = iter(fixed.splitlines())
     assert all(line in rest for line in text.splitlines()), fixed
