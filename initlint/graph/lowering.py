@@ -146,8 +146,6 @@ class Lowering:
 
     def _activation(self, call: Call, name: str, signals: tuple[int, ...], params: Mapping[str, float]) -> None:
         fact = self._knowledge.activations.get(name)
-        if name == "gelu" and _approximates(call):
-            name = "gelu_tanh"
         changed = {key: value for key, value in params.items() if fact is None or value != dict(fact.parameters).get(key)}
         self._emit(call, "activation", name, signals[:1], changed)
 
@@ -330,6 +328,7 @@ class Lowering:
     def _power(self, call: Call, signals: tuple[int, ...]) -> None:
         source = self._out.ops[signals[0]]
         if source.kind == "activation" and source.name == "relu" and "relu_squared" in self._knowledge.activations:
+            self._absorbed.add(signals[0])
             self._emit(call, "activation", "relu_squared", source.inputs)
         else:
             self._emit(call, "opaque", call.name, signals)
@@ -376,7 +375,7 @@ _FORMULAS = {
     ("sigmoid", True): "silu",
     ("hardsigmoid", True): "hardswish",
     ("erf", False): "gelu",
-    ("tanh", False): "gelu_tanh",
+    ("tanh", False): "gelu",
     ("relu6", False): "hardswish",
 }
 """What x times f(x), or f of a polynomial in x, is."""
@@ -389,12 +388,6 @@ _IDENTITIES = frozenset(
 
 def _short(name: str) -> str:
     return name.rpartition(".")[2]
-
-
-def _approximates(call: Call) -> bool:
-    if call.module is not None:
-        return getattr(call.module, "approximate", "none") == "tanh"
-    return "tanh" in (*call.args[1:], *call.kwargs.values())
 
 
 def _bound(call: Call, fact: OperationFact) -> dict[str, Any]:
