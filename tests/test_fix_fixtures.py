@@ -6,13 +6,14 @@ import ast
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from initlint.config import Settings
-from initlint.engine import Outcome, check, read_sources
+from initlint.engine import Outcome, check, text_source
 from initlint.fix.edits import apply
 from initlint.fix.naming import name_layer
 from initlint.fix.spelling import Source
@@ -24,18 +25,23 @@ FIXTURES = sorted(path for path in FOLDER.glob("*.py") if not path.name.endswith
 LARGE = 2000
 """Weights with fewer elements scatter too much for a tolerance of 5 %."""
 
-each_fixture = pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+each_fixture = pytest.mark.parametrize("case", [path.stem for path in FIXTURES], indirect=True)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Case:
-    """A fixture with the settings it asks for."""
+    """A fixture with the settings it asks for, read as the only file of `folder`."""
 
     path: Path
+    folder: Path
+
+    @property
+    def fixed(self) -> Case:
+        return Case(self.path.with_suffix(".fixed.py"), self.folder)
 
     @property
     def key(self) -> str:
-        return str(self.path)
+        return str(self.folder / "net.py")
 
     @property
     def text(self) -> str:
@@ -43,7 +49,7 @@ class Case:
 
     @property
     def twin(self) -> str:
-        return self.path.with_suffix(".fixed.py").read_bytes().decode()
+        return self.fixed.text
 
     @property
     def settings(self) -> Settings:
@@ -55,8 +61,14 @@ class Case:
         assert found is not None, "say how the model is built"
         return found[1]
 
-    def check(self) -> Outcome:
-        return check(read_sources([self.path]), self.settings)
+    @cached_property
+    def outcome(self) -> Outcome:
+        return check(text_source(self.text, self.key), self.settings)
+
+
+@pytest.fixture(scope="module")
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return Case(FOLDER / f"{request.param}.py", tmp_path_factory.mktemp("project"))
 
 
 def test_no_twin_is_without_its_fixture() -> None:
@@ -65,22 +77,19 @@ def test_no_twin_is_without_its_fixture() -> None:
 
 
 @each_fixture
-def test_the_repair_equals_its_twin(path: Path) -> None:
-    case = Case(path)
-    repaired = repair(case.check(), case.settings)
+def test_the_repair_equals_its_twin(case: Case) -> None:
+    repaired = repair(case.outcome, case.settings)
     assert repaired.texts.get(case.key, case.text) == case.twin
 
 
 @each_fixture
-def test_a_second_run_changes_nothing(path: Path) -> None:
-    twin = Case(path.with_suffix(".fixed.py"))
-    assert repair(twin.check(), twin.settings).texts == {}
+def test_a_second_run_changes_nothing(case: Case) -> None:
+    assert repair(case.fixed.outcome, case.settings).texts == {}
 
 
 @each_fixture
-def test_every_fix_alone_parses_and_answers_its_finding(path: Path) -> None:
-    case = Case(path)
-    outcome = case.check()
+def test_every_fix_alone_parses_and_answers_its_finding(case: Case) -> None:
+    outcome = case.outcome
     for finding in outcome.findings:
         if finding.fix is None:
             continue
@@ -91,11 +100,10 @@ def test_every_fix_alone_parses_and_answers_its_finding(path: Path) -> None:
 
 
 @each_fixture
-def test_the_built_model_has_the_gains_that_were_promised(path: Path) -> None:
+def test_the_built_model_has_the_gains_that_were_promised(case: Case) -> None:
     torch = pytest.importorskip("torch")
-    case = Case(path)
-    findings = [finding for finding in case.check().findings if _is_applied(finding, case)]
-    written = _initializers(Case(path.with_suffix(".fixed.py")))
+    findings = [finding for finding in case.outcome.findings if _is_applied(finding, case)]
+    written = _initializers(case.fixed)
     model = _build(case.twin, case)
     for judgement in (judgement for finding in findings for judgement in finding.judgements):
         layer = judgement.layer
@@ -107,13 +115,12 @@ def test_the_built_model_has_the_gains_that_were_promised(path: Path) -> None:
 
 
 @each_fixture
-def test_every_other_layer_keeps_its_initializer(path: Path) -> None:
+def test_every_other_layer_keeps_its_initializer(case: Case) -> None:
     pytest.importorskip("torch")
-    case = Case(path)
-    before, after = _initializers(case), _initializers(Case(path.with_suffix(".fixed.py")))
+    before, after = _initializers(case), _initializers(case.fixed)
     reported = {
         (judgement.layer.owner, judgement.layer.path)
-        for finding in case.check().findings
+        for finding in case.outcome.findings
         if _is_applied(finding, case)
         for judgement in finding.judgements
     }
@@ -123,7 +130,7 @@ def test_every_other_layer_keeps_its_initializer(path: Path) -> None:
     old_model, new_model = _build(case.text, case), _build(case.twin, case)
     touched = {
         weight.data_ptr()
-        for judgement in case.check().reading.judgements
+        for judgement in case.outcome.reading.judgements
         if (judgement.layer.owner, judgement.layer.path) in changed
         for weight in _weights(case.text, judgement.layer, new_model)
     }
@@ -150,7 +157,7 @@ def _is_applied(finding: Finding, case: Case) -> bool:
 
 def _initializers(case: Case) -> dict[tuple[str, str], Initializer]:
     """What last wrote every layer's weight, as the scanner reads it."""
-    return {(one.layer.owner, one.layer.path): one.layer.weight for one in case.check().reading.judgements}
+    return {(one.layer.owner, one.layer.path): one.layer.weight for one in case.outcome.reading.judgements}
 
 
 def _call(initializer: Initializer) -> tuple[object, ...]:
@@ -159,7 +166,7 @@ def _call(initializer: Initializer) -> tuple[object, ...]:
 
 def _mismatched(case: Case, key: tuple[str, str]) -> list[Judgement]:
     """The judgement of a layer that is a mismatch without being worth a report."""
-    judgements = case.check().reading.judgements
+    judgements = case.outcome.reading.judgements
     return [one for one in judgements if (one.layer.owner, one.layer.path) == key and one.verdict == "mismatch"]
 
 
