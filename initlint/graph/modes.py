@@ -41,6 +41,8 @@ def running(model: nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in model.modules()}
     buffers = {buffer: buffer.detach().clone() for buffer in model.buffers() if buffer is not None}
     gradients = {parameter: parameter.grad for parameter in model.parameters()}
+    for parameter in gradients:
+        parameter.grad = None
     model.train()
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001 (the one base of all dropout)

@@ -187,8 +187,10 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 def _is_buildable(value: object, module: ModuleType) -> bool:
-    own = getattr(value, "__module__", None) == module.__name__
-    return own and (isinstance(value, nn.Module) or (isinstance(value, type) and issubclass(value, nn.Module)))
+    """Whether a target could have meant this: a module, or a module class that is no import."""
+    if isinstance(value, type):
+        return issubclass(value, nn.Module) and value.__module__ == module.__name__
+    return isinstance(value, nn.Module)
 
 
 def _is_plumbing(file: str) -> bool:
