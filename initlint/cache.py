@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import islice
 from pathlib import Path
 
 from initlint import __version__, model
@@ -16,6 +17,7 @@ from initlint.model import Severity
 
 FOLDER = ".initlint_cache"
 _MOST_ENTRIES = 64
+_MOST_FILES = 20_000
 _SKIPPED = frozenset({".git", ".hg", ".venv", "venv", "node_modules", "__pycache__", "build", "dist", "site-packages"})
 
 
@@ -60,8 +62,11 @@ class Cache:
             path.unlink(missing_ok=True)
 
 
-def digest(texts: Mapping[str, str], words: Iterable[str]) -> str:
-    """The key of a run: the texts it checks, every file of their projects as it is now, initlint itself and `words`."""
+def digest(texts: Mapping[str, str], words: Iterable[str]) -> str | None:
+    """The key of a run: the texts it checks, every file of their projects as it is now, initlint itself and `words`.
+
+    None where the files lie in no project but in so large a folder that looking at all of it costs more than it saves.
+    """
     state = hashlib.sha256(f"{__version__} {sys.version}".encode())
     for file, text in texts.items():
         state.update(f"\0{file}\0{len(text)}\0".encode("utf-8", "surrogatepass"))
@@ -69,9 +74,11 @@ def digest(texts: Mapping[str, str], words: Iterable[str]) -> str:
     for word in words:
         state.update(f"\0{word}".encode())
     own = Path(__file__).parent
-    for root in (*_roots(texts), str(own), str(own.parent / "rules")):
-        for stamp in _stamps(root):
-            state.update(stamp.encode("utf-8", "surrogateescape"))
+    roots = (*_roots(texts), str(own), str(own.parent / "rules"))
+    stamps = list(islice((stamp for root in roots for stamp in _stamps(root)), _MOST_FILES + 1))
+    if len(stamps) > _MOST_FILES:
+        return None
+    state.update("".join(stamps).encode("utf-8", "surrogateescape"))
     return state.hexdigest()
 
 

@@ -82,6 +82,8 @@ def read_sources(files: Iterable[Path], *, stdin: SourceFile | None = None) -> S
 
 def understand(texts: Mapping[str, str], *, with_findings: bool = True, jobs: int = 1) -> Reading:
     """Scan, judge and check the files in `texts` (by absolute path); every rule speaks, nothing is suppressed."""
+    if not texts:
+        return Reading((), (), ())
     scanned = scan_files(tuple(texts), texts, jobs=jobs)
     errors = tuple(_problem_finding(problem) for problem in scanned.problems)
     if not scanned.models:
@@ -121,6 +123,8 @@ def check_cached(sources: Sources, settings: Settings, cache: Cache) -> Outcome:
     baseline = settings.baseline.read_bytes().hex() if settings.baseline and settings.baseline.is_file() else ""
     words = (repr(replace(settings, jobs=1)), baseline, *map(repr, sources.unreadable))
     key = digest(sources.texts, words)
+    if key is None:
+        return check(sources, settings)
     remembered = cache.read(key)
     if remembered is not None:
         (stale,), findings = cast("tuple[tuple[int], tuple[Finding, ...]]", remembered)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 
 from initlint.errors import InitlintError
@@ -55,16 +57,23 @@ class Excludes:
 
     def cover(self, path: Path) -> bool:
         """Whether a glob matches `path` itself."""
-        below = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-        return any(
-            fnmatchcase(path.name, glob) or fnmatchcase(below, glob.rstrip("/")) or fnmatchcase(path.as_posix(), glob)
-            for glob in self.globs
-        )
+        name, whole = path.name, path.as_posix()
+        below = whole.removeprefix(f"{self.root.as_posix().rstrip('/')}/")
+        names, patterns = _matchers(self.globs)
+        return name in names or any(any(map(pattern, (name, below, whole))) for pattern in patterns)
 
     def cover_any(self, path: Path) -> bool:
         """Whether a glob matches `path` or a folder below `root` that it lies in."""
         parents = [parent for parent in path.parents if parent != self.root and parent.is_relative_to(self.root)]
         return any(self.cover(candidate) for candidate in (path, *parents))
+
+
+@functools.cache
+def _matchers(globs: tuple[str, ...]) -> tuple[frozenset[str], tuple[Callable[[str], object], ...]]:
+    """Plain names, which a look-up finds, and the matchers of all other globs."""
+    plain = frozenset(glob.rstrip("/") for glob in globs if not set(glob.rstrip("/")) & set("*?[/"))
+    others = (glob.rstrip("/") for glob in globs if glob.rstrip("/") not in plain)
+    return plain, tuple(re.compile(translate(glob)).match for glob in others)
 
 
 def find_files(paths: Sequence[Path], excludes: Excludes) -> tuple[Path, ...]:

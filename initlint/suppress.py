@@ -130,20 +130,23 @@ def read_suppressions(file: str, text: str) -> Suppressions:
 
 
 def _may_hold(text: str, has_findings: bool) -> bool:  # noqa: FBT001 - a private question with one obvious reading
-    folded = text if "noqa" in text or "initlint:" in text else text.lower()
-    return "initlint:" in folded or (has_findings and "noqa" in folded.lower())
+    folded = text.lower()
+    return "initlint:" in folded or (has_findings and "noqa" in folded)
 
 
 def _directives(file: str, token: tokenize.TokenInfo, *, is_last: bool) -> Iterator[Directive]:
     for match in _OWN.finditer(token.string):
         verb = match["verb"].lower()
+        known = verb in {"ignore", "ignore-file"}
+        if not known and not match["list"] and not re.match(r"=|\s*$", token.string[match.end() :]):
+            continue  # prose
         yield Directive(
             site=_site(file, token, match.span()),
             selectors=_split(match["selectors"]) if match["list"] else None,
             own=True,
             extent=_extent(file, token, is_last=is_last) if match.group() == token.string.rstrip() else None,
             whole_file=verb == "ignore-file",
-            known=verb in {"ignore", "ignore-file"},
+            known=known,
         )
     for match in _NOQA.finditer(token.string):
         if match["colon"] and not match["list"]:
@@ -229,7 +232,7 @@ def _finding(directive: Directive, message: str, kept: tuple[str, ...], rule: Ru
         code=UNUSED_SUPPRESSION,
         name=rule.name if rule else "unused-suppression",
         message=message,
-        severity=Severity.WARNING,
+        severity=Severity.INFO,
         site=directive.site,
         help="remove it" if known else "write `# initlint: ignore[CODE]` or `# initlint: ignore-file`",
         fix=_removal(directive, kept) if known else None,

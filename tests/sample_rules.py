@@ -30,6 +30,6 @@ RULES = {
         rule("INI401", "lstm-forget-bias", default=False),
         rule("INI501", "vanishing-signal"),
         rule("INI900", "syntax-error", severity="error"),
-        rule("INI901", "unused-suppression", severity="warning"),
+        rule("INI901", "unused-suppression"),
     )
 }

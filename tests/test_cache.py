@@ -67,6 +67,11 @@ def test_the_key_knows_texts_neighbours_and_settings(tmp_path: Path) -> None:
     assert digest(texts, ["settings"]) != key
 
 
+def test_a_folder_without_end_is_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("initlint.cache._MOST_FILES", 3)
+    assert digest({str(tmp_path / "net.py"): "b = 1\n"}, []) is None
+
+
 def test_a_second_run_scans_nothing_and_says_the_same(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.write("net.py", NET)
     first = {name: shell("check", "--output-format", name) for name in FORMATS}

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from command_line import NET
+from command_line import NET, Shell
 
 import initlint
 from initlint.errors import InitlintError
@@ -85,6 +85,12 @@ def test_the_hooks_call_commands_that_exist() -> None:
     for _, options in entries:
         assert set(options.split()) <= known
     assert re.findall(r"- id: (\S+)", text) == ["initlint", "initlint-fix"]
+
+
+def test_the_readme_shows_what_a_run_shows(shell: Shell) -> None:
+    shell.write("net.py", NET.replace("hidden", "fc1").replace("head", "fc2"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"```\n{shell('check', '.').out}```" in readme
 
 
 def test_the_options_that_the_readme_shows_exist() -> None:

@@ -139,6 +139,12 @@ def test_an_own_comment_that_silences_nothing_is_found(comment: str, message: st
     assert (unused[0].site.line, unused[0].site.column) == (1, 8)
 
 
+def test_prose_about_initlint_is_no_suppression() -> None:
+    assert left("a = 1  # initlint: the linter for initialization\n") == ([], [])
+    _, said = left("a = 1  # initlint: ignroe\n")
+    assert said == ["the comment is no suppression that initlint knows"]
+
+
 def test_foreign_comments_are_never_called_unused() -> None:
     assert left("a = 1  # noqa\nb = 2  # noqa: E501\nc = 3  # noqa: INI101\n") == ([], [])
 
