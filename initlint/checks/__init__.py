@@ -9,11 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from initlint.checks import (
+    apply_of_call_result,
+    bias_may_be_none,
+    class_name_test_too_wide,
     default_init_before_rectifier,
     default_init_before_saturating,
+    deprecated_initializer,
+    fan_of_vector,
     fixed_std_ignores_width,
+    in_place_on_leaf,
+    init_after_weight_norm,
+    init_of_lazy_layer,
+    invalid_initializer_argument,
     kaiming_before_saturating,
+    module_instead_of_tensor,
+    positional_mean,
     residual_overscale,
+    type_test_always_wrong,
     wrong_gain_for_activation,
     wrong_init_before_selu,
     xavier_before_rectifier,
@@ -33,6 +45,18 @@ CHECKS: tuple[Check, ...] = (
     wrong_init_before_selu.CHECK,
     fixed_std_ignores_width.CHECK,
     residual_overscale.CHECK,
+    positional_mean.CHECK,
+    fan_of_vector.CHECK,
+    bias_may_be_none.CHECK,
+    deprecated_initializer.CHECK,
+    module_instead_of_tensor.CHECK,
+    apply_of_call_result.CHECK,
+    in_place_on_leaf.CHECK,
+    type_test_always_wrong.CHECK,
+    invalid_initializer_argument.CHECK,
+    init_after_weight_norm.CHECK,
+    init_of_lazy_layer.CHECK,
+    class_name_test_too_wide.CHECK,
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from initlint.source.rebuilding import is_rebuilt
 from initlint.source.torch_modules import number, walk
 from initlint.source.values import (
     ABSENT,
@@ -198,7 +199,7 @@ def _inspect_target(
     param, view = (target.param, target) if isinstance(target, View) else (target, None)
     plain = view is None or (view.whole and not view.reshaped)
     owner = param.owner
-    if owner is not None and _is_rebuilt(owner, param):
+    if is_rebuilt(param) and plain:
         machine.occur(
             "write-to-rebuilt-weight", machine.place(node, frame), owner, function=fact.canonical, parameter=param.name
         )
@@ -227,10 +228,6 @@ def _inspect_target(
         )
     if fact.name.startswith(_METHOD):
         inspect_in_place(machine, target, f"{fact.name.removeprefix(_METHOD)}()", node, frame)
-
-
-def _is_rebuilt(owner: Instance, param: ParamV) -> bool:
-    return owner.parametrization == "weight_norm" and owner.data.get("weight") is param
 
 
 def _is_unmaterialized(machine: Machine, owner: Instance, view: View | None) -> bool:

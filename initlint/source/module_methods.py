@@ -11,6 +11,7 @@ from initlint.source.initialization import load_write, reset_write
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_applied
 from initlint.source.sequences import elements
+from initlint.source.rebuilding import as_listed
 from initlint.source.torch_modules import (
     CONTAINERS,
     MODULE_DICT,
@@ -183,16 +184,16 @@ def _named_children(machine: Machine, instance: Instance, arguments: Arguments, 
 
 def _parameters(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     if arguments.get(0, "recurse", True) is False:
-        return ListV([param for _, param in own_parameters(instance)])
-    return ListV(list(all_parameters(instance)))
+        return ListV([param for _, param in as_listed(own_parameters(instance))])
+    return ListV([param for _, param in as_listed(named_parameters(instance))])
 
 
 def _named_parameters(
     machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame
 ) -> object:
     if arguments.get(1, "recurse", True) is False:
-        return ListV(list(own_parameters(instance)))  # type: ignore[arg-type]
-    return ListV(list(named_parameters(instance)))  # type: ignore[arg-type]
+        return ListV(list(as_listed(own_parameters(instance))))
+    return ListV(list(as_listed(named_parameters(instance))))
 
 
 def _empty(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
