@@ -85,7 +85,8 @@ def _translate(glob: str) -> str:
 
 def _part(glob: str) -> str:
     """The regular expression of one part of a path."""
-    out, position = [], 0
+    out: list[str] = []
+    position = 0
     for match in re.finditer(r"\\.|\*+|\?|\[!?\]?[^\]]*\]", glob):
         out += re.escape(glob[position : match.start()]), _piece(match.group())
         position = match.end()
