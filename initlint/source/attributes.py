@@ -7,9 +7,8 @@ import math
 from typing import TYPE_CHECKING
 
 from initlint.source.misuse import inspect_attribute_of_none, missing_attribute
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     Bound,
     Builtin,
@@ -25,7 +24,6 @@ from initlint.source.values import (
     ParamV,
     Partial,
     SuperV,
-    Sym,
     TensorV,
     View,
     Write,

@@ -11,8 +11,8 @@ from initlint.source.functions import call_bound, call_function, call_instance, 
 from initlint.source.machine import Frame, Machine
 from initlint.source.methods import call_method
 from initlint.source.python_builtins import call_builtin
+from initlint.source.symbols import ABSENT
 from initlint.source.values import (
-    ABSENT,
     Arguments,
     Bound,
     Builtin,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
+import logging
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -15,23 +14,15 @@ from initlint.source.imports import imported_files, module_scope
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.statements import is_main_guard
-from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
-    Arguments,
-    ClassV,
-    FunctionV,
-    Instance,
-    ListV,
-    Scope,
-    TensorV,
-)
+from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.values import Arguments, ClassV, FunctionV, Instance, ListV, Scope, TensorV
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
     from initlint.model import Model
     from initlint.source.project import Project, SourceFile
 
+_LOG = logging.getLogger(__name__)
 BUDGET = 150_000
 FORWARD_BUDGET = 150_000
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -60,7 +51,9 @@ class Definition:
     def telling_words(self) -> frozenset[str]:
         """The words that set a function apart from its siblings: not its own name, nor that of its weights."""
         return frozenset(
-            word for word in _WORD.findall(self.code) if word != self.name and "weights" not in word.lower() and self.name not in word
+            word
+            for word in _WORD.findall(self.code)
+            if word != self.name and "weights" not in word.lower() and self.name not in word
         )
 
     @property
@@ -339,8 +332,7 @@ class Contexts:
         reached = self.machine.called - before
         self.machine.called -= {node for node in reached if isinstance(node, ast.ClassDef)}
         self.doubted |= reached
-        if os.environ.get("INITLINT_DEBUG"):
-            print("abandoned", definition.name, file=sys.stderr)
+        _LOG.debug("abandoned %s", definition.name)
 
     def _value(self, definition: Definition) -> object:
         self.machine.restart(BUDGET)

@@ -5,19 +5,8 @@ from __future__ import annotations
 import ast
 
 from initlint.source.machine import Frame, Machine
-from initlint.source.values import (
-    UNKNOWN,
-    Arguments,
-    Choice,
-    DictV,
-    External,
-    Instance,
-    ListV,
-    ParamV,
-    TensorV,
-    View,
-    Write,
-)
+from initlint.source.symbols import UNKNOWN
+from initlint.source.values import Arguments, Choice, DictV, External, Instance, ListV, ParamV, TensorV, View, Write
 
 _TOUCHES_WEIGHTS = (
     "init",

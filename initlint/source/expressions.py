@@ -11,20 +11,8 @@ from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_alternative_types
 from initlint.source.operators import binary, compare, unary
 from initlint.source.sequences import elements, repeats
-from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
-    Arguments,
-    Builtin,
-    Choice,
-    ClassV,
-    DictV,
-    External,
-    ListV,
-    Scope,
-    Sym,
-    truth,
-)
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
+from initlint.source.values import Arguments, Builtin, Choice, ClassV, DictV, External, ListV, Scope, truth
 
 _BUILTINS = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
 _MOST_CHARACTERS = 4000

@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING
 from initlint.source.escape import escape, reachable_params
 from initlint.source.initialization import call_initializer, load_write, make_parameter
 from initlint.source.stdlib import STANDARD, call_math
+from initlint.source.symbols import UNKNOWN
 from initlint.source.tensors import call_activation, call_operation, maximum
 from initlint.source.torch_modules import construct_external, is_torch_class
-from initlint.source.values import (
-    UNKNOWN,
-    Arguments,
-    Choice,
-    External,
-    Instance,
-    TensorV,
-)
+from initlint.source.values import Arguments, Choice, External, Instance, TensorV
 
 if TYPE_CHECKING:
     from initlint.knowledge import LibraryFact

@@ -6,22 +6,11 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from initlint.source.tensors import (
-    activation_op,
-    as_tensor,
-    first_tensor,
-    operation_result,
-)
+from initlint.source.arithmetic import as_tensor, first_tensor
+from initlint.source.symbols import UNKNOWN
+from initlint.source.tensors import activation_op, operation_result
 from initlint.source.torch_modules import SEQUENTIAL, container_items
-from initlint.source.values import (
-    UNKNOWN,
-    Arguments,
-    Bound,
-    ClassV,
-    FunctionV,
-    Instance,
-    TensorV,
-)
+from initlint.source.values import Arguments, Bound, ClassV, FunctionV, Instance, TensorV
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine

@@ -6,9 +6,8 @@ import ast
 
 from initlint.source.escape import escape
 from initlint.source.machine import MOST_DEPTH, Flow, Frame, Machine, Raised
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     Bound,
     Builtin,
@@ -20,7 +19,6 @@ from initlint.source.values import (
     ListV,
     Scope,
     SuperV,
-    Sym,
 )
 
 _MOST_RECURSION = 24

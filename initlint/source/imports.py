@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
 from initlint.source.project import Project, SourceFile
-from initlint.source.values import ABSENT, UNKNOWN, External, ModuleRef, Scope
+from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.values import External, ModuleRef, Scope
 
 
 def module_scope(machine: Machine, file: SourceFile) -> Scope:

@@ -7,20 +7,9 @@ from typing import TYPE_CHECKING
 
 from initlint.source.misuse import inspect_call
 from initlint.source.sequences import elements
+from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import bind, own_parameters, walk
-from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
-    Arguments,
-    Choice,
-    Instance,
-    ListV,
-    ParamV,
-    Place,
-    TensorV,
-    View,
-    Write,
-)
+from initlint.source.values import Arguments, Choice, Instance, ListV, ParamV, Place, TensorV, View, Write
 
 if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact

@@ -8,9 +8,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from initlint.source.dataflow import Graph
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     Bound,
     Builtin,
@@ -28,7 +27,6 @@ from initlint.source.values import (
     Partial,
     Place,
     Scope,
-    Sym,
     TensorV,
     View,
     Write,

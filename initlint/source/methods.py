@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from initlint.source.arithmetic import as_tensor
 from initlint.source.attributes import seen_as
 from initlint.source.escape import escape
 from initlint.source.initialization import call_initializer, copied_tensor
 from initlint.source.machine import Frame, Machine
 from initlint.source.module_methods import call_class_method, call_module_method
 from initlint.source.sequences import elements
-from initlint.source.tensors import as_tensor, call_activation, call_operation
+from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.tensors import call_activation, call_operation
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     ClassV,
     DictV,

@@ -10,21 +10,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from initlint.source.rebuilding import is_rebuilt
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import number, walk
-from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
-    Arguments,
-    ClassV,
-    External,
-    Instance,
-    Method,
-    ParamV,
-    Sym,
-    TensorV,
-    View,
-    quotable,
-)
+from initlint.source.values import Arguments, ClassV, External, Instance, Method, ParamV, TensorV, View, quotable
 
 if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact

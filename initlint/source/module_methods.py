@@ -10,8 +10,9 @@ from initlint.source.forward import leaf_forward, run_forward
 from initlint.source.initialization import load_write, reset_write
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_applied
-from initlint.source.sequences import elements
 from initlint.source.rebuilding import as_listed
+from initlint.source.sequences import elements
+from initlint.source.symbols import UNKNOWN
 from initlint.source.torch_modules import (
     CONTAINERS,
     MODULE_DICT,
@@ -25,19 +26,7 @@ from initlint.source.torch_modules import (
     own_parameters,
     walk,
 )
-from initlint.source.values import (
-    UNKNOWN,
-    Arguments,
-    Bound,
-    ClassV,
-    DictV,
-    External,
-    FunctionV,
-    Instance,
-    ListV,
-    ParamV,
-    Write,
-)
+from initlint.source.values import Arguments, Bound, ClassV, DictV, External, FunctionV, Instance, ListV, ParamV, Write
 
 _SAME_MODULE = frozenset(
     [

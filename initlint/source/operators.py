@@ -7,9 +7,8 @@ import operator
 from collections.abc import Callable
 
 from initlint.source.machine import Frame, Machine
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, multiply, power
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     Bound,
     Builtin,
@@ -23,12 +22,8 @@ from initlint.source.values import (
     Method,
     ParamV,
     Partial,
-    Sym,
     TensorV,
     View,
-    monomial,
-    multiply,
-    power,
     same,
     truth,
 )
@@ -87,7 +82,7 @@ def binary(
             return UNKNOWN
         return machine.join([binary(machine, kind, one, other, node, frame) for one, other in pairs])
     if isinstance(left, (TensorV, ParamV, View)) or isinstance(right, (TensorV, ParamV, View)):
-        from initlint.source.tensors import tensor_arithmetic
+        from initlint.source.arithmetic import tensor_arithmetic
 
         return tensor_arithmetic(machine, kind, left, right, node, frame)
     if isinstance(left, ListV) or (isinstance(left, tuple) and not isinstance(right, (int, float))):

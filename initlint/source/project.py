@@ -262,7 +262,7 @@ def _project_files(path: str) -> Iterator[str]:
         while os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
             folder = os.path.dirname(folder)
         yield from itertools.islice(_python_files(folder), _MOST_FILES)
-    else:
+    elif os.path.isdir(folder):
         yield from (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py"))
 
 

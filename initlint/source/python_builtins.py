@@ -10,9 +10,8 @@ from initlint.source.escape import escape
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_type_test
 from initlint.source.sequences import elements, repeats
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     Bound,
     Builtin,
@@ -27,7 +26,6 @@ from initlint.source.values import (
     ParamV,
     Partial,
     SuperV,
-    Sym,
     TensorV,
     View,
     alternatives,

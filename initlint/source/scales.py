@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.model import UNKNOWN_INITIALIZER, Initializer
+from initlint.source.symbols import Sym, monomial, multiply, power
 from initlint.source.torch_modules import number
-from initlint.source.values import Sym, Write, monomial, multiply, power, quotable
+from initlint.source.values import Write, quotable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 
 from initlint.source.machine import Frame, Machine
+from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     Bound,
     Choice,

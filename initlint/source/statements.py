@@ -12,8 +12,9 @@ from initlint.source.imports import import_from, import_names
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.operators import binary
 from initlint.source.sequences import elements, repeats, unpacked
+from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import append_all
-from initlint.source.values import ABSENT, UNKNOWN, External, Instance, ListV, ParamV, Scope, TensorV, truth
+from initlint.source.values import External, Instance, ListV, ParamV, Scope, TensorV, truth
 
 _WITH_GRADIENTS = frozenset({"torch.enable_grad", "torch.autocast"})
 _MOST_ROUNDS = 400

@@ -9,19 +9,8 @@ from collections.abc import Callable
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_calculated_gain
 from initlint.source.sequences import elements
-from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
-    Arguments,
-    Builtin,
-    DictV,
-    Instance,
-    ListV,
-    Partial,
-    Sym,
-    monomial,
-    power,
-)
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, power
+from initlint.source.values import Arguments, Builtin, DictV, Instance, ListV, Partial
 
 _TORCH_SLOPE = 0.01
 _MOST_PRODUCTS = 512
@@ -74,7 +63,7 @@ def call_math(machine: Machine, name: str, arguments: Arguments) -> object:
 
 def product(values: tuple[object, ...]) -> object:
     """The product of numbers and symbols."""
-    from initlint.source.values import multiply
+    from initlint.source.symbols import multiply
 
     total: object = 1
     for value in values:

@@ -6,9 +6,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from initlint.source.symbols import ABSENT, UNKNOWN, monomial, multiply
 from initlint.source.values import (
-    ABSENT,
-    UNKNOWN,
     Arguments,
     Choice,
     ClassV,
@@ -22,8 +21,6 @@ from initlint.source.values import (
     TensorV,
     View,
     Write,
-    monomial,
-    multiply,
 )
 
 if TYPE_CHECKING:

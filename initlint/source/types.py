@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initlint.source.symbols import UNKNOWN, Sym
 from initlint.source.values import (
-    UNKNOWN,
     Bound,
     Builtin,
     Choice,
@@ -16,7 +16,6 @@ from initlint.source.values import (
     Instance,
     ListV,
     ParamV,
-    Sym,
     TensorV,
     View,
 )
