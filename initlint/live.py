@@ -184,6 +184,19 @@ def report_live(live: Live, settings: Settings, *, fixes: bool = True) -> Outcom
     return Outcome(_with_fixes(kept, texts, settings, live) if fixes else kept, sources, reading)
 
 
+def require_drawable(file: Path) -> None:
+    """Object before anything is built; InitlintError for a file that is no picture, and where matplotlib is missing."""
+    from importlib.util import find_spec
+
+    if file.suffix not in _PICTURES:
+        raise InitlintError("is no picture that can be drawn", where=str(file), hint="name a .png, .svg or .html file")
+    if find_spec("matplotlib") is None:
+        raise InitlintError("needs matplotlib", where="--plot", hint="pip install 'initlint[trace]'")
+
+
+_PICTURES = frozenset({".png", ".svg", ".html"})
+
+
 def plot_live(live: Live, file: Path) -> None:
     """Draw signal and gradient along the depth into `file`; InitlintError where nothing was measured."""
     from initlint.graph.plot import write_plot

@@ -71,7 +71,9 @@ class Arguments:
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit with 1 only for findings at least as severe.")
 @click.option("--fix", is_flag=True, help="Write the safe fixes into the user's own files.")
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff, the unsafe ones as well.")
-@click.option("--diff", is_flag=True, help="Show what the fixes would change, write nothing, exit with 1 if they would.")
+@click.option(
+    "--diff", is_flag=True, help="Show what the fixes would change, write nothing, exit with 1 if they would."
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even where something was found.")
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="A configuration file.")
 @click.option("--isolated", is_flag=True, help="Read no configuration file.")
@@ -90,6 +92,10 @@ def command(**options: Any) -> int:
     settings = _settings(arguments)
     from initlint.live import report_live, trace_target
 
+    if arguments.plot is not None:
+        from initlint.live import require_drawable
+
+        require_drawable(arguments.plot)
     live = trace_target(_request(arguments))
     if arguments.plot is not None:
         from initlint.live import plot_live
@@ -202,6 +208,8 @@ def _tell(live: Live, arguments: Arguments) -> None:
     coverage: Coverage = live.coverage
     run = "run on made-up inputs" if live.synthetic else "run on the given inputs"
     how = run if live.measurement is not None else "read by torch.fx, not run: give --input to measure it"
+    if live.measurement is not None and not live.measurement.signals:
+        how = f"nothing measured on {arguments.device}"
     lines = [f"{live.model.name}: {coverage.judged} of {coverage.total} layers judged; {how}"]
     lines += [f"  not judged, {reason}: {_few(names)}" for reason, names in coverage.reasons.items()]
     lines += [f"  not read: {place}" for place in live.opaque]

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from initlint.graph.calls import Call, Result, Stored, class_name, function_name, is_leaf
-from initlint.graph.frames import call_site
+from initlint.graph.frames import call_site, pass_on
 from initlint.knowledge import Knowledge
 from initlint.model import Site
 
@@ -50,7 +50,7 @@ class Execution(TorchFunctionMode):
             for tensor in tensors_in(value):
                 self._append(Call(len(self.calls), "input", name), tensor)
         with _intercepted_modules(self._call_module), self:
-            output = model(*args, **kwargs)
+            output = pass_on(model, args, kwargs)
         for tensor in tensors_in(output):
             self.calls.append(Call(len(self.calls), "output", "output", (self._stand_in(tensor),)))
         return output
@@ -65,9 +65,9 @@ class Execution(TorchFunctionMode):
         """Run `func` and write down what it made."""
         kwargs = kwargs or {}
         if self._unseen:
-            return func(*args, **kwargs)
+            return pass_on(func, args, kwargs)
         before = self._replaced(args), self._replaced(kwargs)
-        result = func(*args, **kwargs)
+        result = pass_on(func, args, kwargs)
         tensors = tensors_in(result)
         if tensors:
             site = call_site(sys._getframe(1))
@@ -80,11 +80,11 @@ class Execution(TorchFunctionMode):
     ) -> Any:
         path = self._paths.get(id(module))
         if self._unseen or path is None or not is_leaf(module, self._knowledge):
-            return original(module, *args, **kwargs)
+            return pass_on(original, (module, *args), kwargs)
         before = self._replaced(args), self._replaced(kwargs)
         self._unseen += 1
         try:
-            result = original(module, *args, **kwargs)
+            result = pass_on(original, (module, *args), kwargs)
         finally:
             self._unseen -= 1
         site: Site | None = call_site(sys._getframe(1))

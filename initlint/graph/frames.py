@@ -6,11 +6,13 @@ import linecache
 import os
 import sys
 import sysconfig
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +22,11 @@ from initlint.model import Site, Value
 
 _LOADERS = frozenset({"_load_from_state_dict", "load_state_dict", "from_pretrained"})
 _CONSTRUCTORS = frozenset({"__init__", "reset_parameters", "_reset_parameters", "initialize_parameters"})
+
+
+def pass_on(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call `function` for the user: what it raises from here is not initlint's error, though the call is."""
+    return function(*args, **kwargs)
 
 
 @cache

@@ -21,7 +21,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initlint.graph.frames import Caller, frame_site, is_library, is_torch
+from initlint.graph.frames import Caller, frame_site, is_library, is_torch, pass_on
 from initlint.knowledge import Knowledge
 from initlint.model import Site, Value
 
@@ -100,7 +100,7 @@ class Recorder(TorchDispatchMode):
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the operator, then note what it wrote or created."""
-        result = func(*args, **(kwargs or {}))
+        result = pass_on(func, args, kwargs or {})
         if func._schema.is_mutable:
             self._note_write(func, args, kwargs or {})
         elif isinstance(result, torch.Tensor):
@@ -203,7 +203,7 @@ class _SkippedOnMeta(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run `func`; where nn.init asks whether a tensor is on meta, it is about to leave it alone."""
-        result = func(*args, **(kwargs or {}))
+        result = pass_on(func, args, kwargs or {})
         if result is True and getattr(func, "__self__", None) is torch.Tensor.is_meta:
             frame = sys._getframe(1)
             if frame.f_globals.get("__name__") == "torch.nn.init":
@@ -246,7 +246,7 @@ def _replaced_constructor(note: Callable[[nn.Module], None]) -> Iterator[None]:
     original = nn.Module.__init__
 
     def constructor(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
+        pass_on(original, (self, *args), kwargs)
         note(self)
 
     setattr(nn.Module, "__init__", constructor)  # noqa: B010 (mypy forbids assigning to a method)

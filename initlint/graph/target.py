@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from initlint.errors import InitlintError
-from initlint.graph.frames import is_own
+from initlint.graph.frames import is_own, pass_on
 from initlint.graph.modes import seeded
 from initlint.graph.provenance import Recorder
 from initlint.knowledge import Knowledge
@@ -107,15 +107,15 @@ def users_errors(doing: str) -> Iterator[None]:
     except InitlintError:
         raise
     except (Exception, SystemExit) as error:
-        if is_own(_origin(error)):
+        if _is_raised_by_initlint(error):
             raise
         raise UserCodeError(doing, error) from error
 
 
-def _origin(error: BaseException) -> str:
-    """The file of the line that raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return frames[-1].filename if frames else ""
+def _is_raised_by_initlint(error: BaseException) -> bool:
+    """Whether initlint's own code raised, other than by calling the user's."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return is_own(last.filename) and last.name != pass_on.__name__
 
 
 def _call(target: str, factory: object, arguments: Mapping[str, Value]) -> object:
@@ -130,7 +130,7 @@ def _call(target: str, factory: object, arguments: Mapping[str, Value]) -> objec
         raise InitlintError(f"cannot be called so: {error}", where=target, hint=hint) from None
     except ValueError:  # a signature that Python cannot read; the call will tell
         pass
-    return factory(**arguments)
+    return pass_on(factory, (), arguments)
 
 
 def _import_module(target: str, name: str) -> ModuleType:
