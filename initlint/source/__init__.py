@@ -28,16 +28,13 @@ class Scan:
 def scan(files: Sequence[Path], *, knowledge: Knowledge, sources: Mapping[str, str] | None = None) -> Scan:
     """Read `files` as parts of one program.
 
-    `sources` gives texts that stand in for what is on disk, by absolute path. A file that cannot be read as Python becomes an
-    entry of `errors` and does not stop the others.
+    `sources` gives texts that stand in for what is on disk, by absolute path. A file that cannot be read as Python
+    becomes an entry of `errors` and does not stop the others.
     """
     from initlint.source.contexts import Contexts
 
     project = Project(files, sources)
     contexts = Contexts(project, knowledge)
     models = contexts.settled()
-    errors = []
-    for file in project.targets:
-        if file.tree is None and file.problem is not None:
-            errors.append(file.problem)
+    errors = [file.problem for file in project.targets if file.tree is None and file.problem is not None]
     return Scan(models, tuple(errors), tuple(file.path for file in project.targets))

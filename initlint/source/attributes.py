@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from initlint.source.misuse import inspect_attribute_of_none, missing_attribute
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
@@ -61,45 +61,49 @@ _TENSOR_PROPERTIES = frozenset(
 
 def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
     """``value.name``."""
-    if isinstance(value, Instance):
-        return _instance_attribute(machine, value, name, node, frame)
-    if isinstance(value, External):
-        if name in ("__name__", "__qualname__"):
-            return value.name.rpartition(".")[2]
-        dotted = f"{value.name}.{name}"
-        return _EXTERNAL_CONSTANTS.get(dotted) or External(dotted)
-    if isinstance(value, ModuleRef):
-        from initlint.source.imports import member
+    handler = _READERS.get(type(value))
+    return UNKNOWN if handler is None else handler(machine, value, name, node, frame)
 
-        return member(machine, value.file, name, frame.file)
-    if isinstance(value, TensorV):
-        return _tensor_attribute(value, name)
-    if isinstance(value, (ParamV, View)):
-        return _parameter_attribute(value, name)
-    if isinstance(value, (ListV, DictV, str, tuple, float, int)) and value is not True and value is not False:
-        return value if name in ("value", "real") and isinstance(value, (str, int, float)) else Method(value, name)
-    if isinstance(value, ClassV):
-        return _class_attribute(machine, value, name)
-    if isinstance(value, SuperV):
-        return _super_attribute(machine, value, name, node, frame)
-    if isinstance(value, Choice):
-        present = [each for each in value.alternatives if each is not ABSENT]
-        return machine.join([get_attribute(machine, each, name, node, frame) for each in present])
-    if isinstance(value, Sym):
-        return Sym.named(f"{value.name}.{name}") if value.name else UNKNOWN
+
+def _external_attribute(machine: Machine, value: External, name: str, node: ast.AST, frame: Frame) -> object:
+    if name in ("__name__", "__qualname__"):
+        return value.name.rpartition(".")[2]
+    dotted = f"{value.name}.{name}"
+    return _EXTERNAL_CONSTANTS.get(dotted) or External(dotted)
+
+
+def _module_attribute(machine: Machine, value: ModuleRef, name: str, node: ast.AST, frame: Frame) -> object:
+    from initlint.source.imports import member
+
+    return member(machine, value.file, name, frame.file)
+
+
+def _choice_attribute(machine: Machine, value: Choice, name: str, node: ast.AST, frame: Frame) -> object:
+    present = [each for each in value.alternatives if each is not ABSENT]
+    return machine.join([get_attribute(machine, each, name, node, frame) for each in present])
+
+
+def _plain_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
+    itself = name in ("value", "real") and isinstance(value, (str, int, float))
+    return value if itself else Method(value, name)
+
+
+def _symbol_attribute(machine: Machine, value: Sym, name: str, node: ast.AST, frame: Frame) -> object:
+    return Sym.named(f"{value.name}.{name}") if value.name else UNKNOWN
+
+
+def _function_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
     if isinstance(value, Bound) and name == "__self__":
         return value.receiver
     if isinstance(value, (FunctionV, Bound)) and name == "__name__":
         return value.name if isinstance(value, FunctionV) else value.function.name
     if isinstance(value, Partial) and name == "func":
         return value.function
-    if isinstance(value, Builtin):
-        return External(f"builtins.{value.name}.{name}") if name != "__name__" else value.name
-    if value is None:
-        inspect_attribute_of_none(machine, name, node, frame)
-    elif isinstance(value, Method):
-        missing_attribute(machine, value, node, frame)
     return UNKNOWN
+
+
+def _builtin_attribute(machine: Machine, value: Builtin, name: str, node: ast.AST, frame: Frame) -> object:
+    return value.name if name == "__name__" else External(f"builtins.{value.name}.{name}")
 
 
 def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.AST, frame: Frame) -> object:
@@ -123,7 +127,7 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
     if isinstance(value.cls, External) and not value.torch_class:
         return External(f"{value.cls.name}.{name}")
     if name == "__dict__":
-        return DictV({key: each for key, each in value.data.items()})
+        return DictV(dict(value.data))
     if isinstance(value.cls, ClassV):
         fallback = value.cls.lookup("__getattr__")
         if isinstance(fallback, FunctionV) and not value.torch_class:
@@ -144,7 +148,7 @@ def _from_class(
     return Bound(held, receiver) if receiver is not cls else held
 
 
-def _class_attribute(machine: Machine, value: ClassV, name: str) -> object:
+def _class_attribute(machine: Machine, value: ClassV, name: str, node: ast.AST, frame: Frame) -> object:
     if name in ("__name__", "__qualname__"):
         return value.name
     held = value.lookup(name)
@@ -169,7 +173,7 @@ def _super_attribute(machine: Machine, value: SuperV, name: str, node: ast.AST, 
     return Method(value, name) if held is ABSENT else held
 
 
-def _tensor_attribute(value: TensorV, name: str) -> object:
+def _tensor_attribute(machine: Machine, value: TensorV, name: str, node: ast.AST, frame: Frame) -> object:
     if name in _TENSOR_VIEWS:
         return value
     if name == "shape" and value.shape is not None:
@@ -183,7 +187,7 @@ def _tensor_attribute(value: TensorV, name: str) -> object:
     return Method(value, name)
 
 
-def _parameter_attribute(value: ParamV | View, name: str) -> object:
+def _parameter_attribute(machine: Machine, value: ParamV | View, name: str, node: ast.AST, frame: Frame) -> object:
     param = value.param if isinstance(value, View) else value
     if name in _WHOLE_VIEWS:
         return seen_as(value, reshaped=name != "data", detached=name == "data")
@@ -203,6 +207,25 @@ def seen_as(value: ParamV | View, *, reshaped: bool = False, detached: bool = Fa
     if isinstance(value, View):
         return View(value.param, value.whole, value.reshaped or reshaped, value.detached or detached)
     return View(value, True, reshaped, detached)
+
+
+_READERS: dict[type, Callable[..., object]] = {
+    Instance: _instance_attribute,
+    External: _external_attribute,
+    ModuleRef: _module_attribute,
+    TensorV: _tensor_attribute,
+    ParamV: _parameter_attribute,
+    View: _parameter_attribute,
+    ClassV: _class_attribute,
+    SuperV: _super_attribute,
+    Choice: _choice_attribute,
+    Sym: _symbol_attribute,
+    FunctionV: _function_attribute,
+    Bound: _function_attribute,
+    Partial: _function_attribute,
+    Builtin: _builtin_attribute,
+    **dict.fromkeys((ListV, DictV, str, tuple, float, int), _plain_attribute),
+}
 
 
 def set_attribute(machine: Machine, target: object, name: str, value: object, node: ast.AST, frame: Frame) -> None:

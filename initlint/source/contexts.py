@@ -1,4 +1,4 @@
-"""Which parts of a program are run, and with what: the functions and scripts that build models, then the classes nobody builds."""
+"""Which parts of a program are run, and with what: functions and scripts that build models, then classes nobody builds."""
 
 from __future__ import annotations
 
@@ -257,8 +257,6 @@ class Contexts:
                 if not users[name]:
                     ready += by_name[name]
 
-    # -- one context -------------------------------------------------------------------------------------------------
-
     def _run_file(self, file: SourceFile) -> Iterator[Model]:
         """The top level of a file, and what it does as a script."""
         machine = self.machine
@@ -328,7 +326,7 @@ class Contexts:
                 machine.called = before
 
     def _doubt(self, definition: Definition, before: set[ast.AST]) -> None:
-        """A context that could not be followed to its end may initialize whatever it built: that is judged alone, and silently."""
+        """A context not followed to its end may initialize whatever it built: that is judged alone, and silently."""
         reached = self.machine.called - before
         self.machine.called -= {node for node in reached if isinstance(node, ast.ClassDef)}
         self.doubted |= reached

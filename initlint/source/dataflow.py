@@ -129,7 +129,8 @@ class Graph:
 
     def _shared_source(self, left: int, right: int) -> tuple[int, list[str]] | None:
         """Both operands are pointwise functions of one tensor: that tensor and the names on the way (``0.5 * x * (1 + tanh(x))``)."""
-        source, above = left, []
+        source = left
+        above: list[int] = []
         while len(above) <= _WALK:
             path = self._pointwise_path(right, source)
             if path is not None:

@@ -1,4 +1,4 @@
-"""What happens to modules and parameters that are handed to code nobody can see: their initialization is unknown from there on."""
+"""What happens to modules and parameters handed to code nobody can see: from there on nobody knows what initialized them."""
 
 from __future__ import annotations
 

@@ -254,8 +254,7 @@ def _dict_comprehension(machine: Machine, node: ast.DictComp, frame: Frame) -> o
 
 
 def _comprehension_frame(frame: Frame) -> Frame:
-    inner = Frame(Scope(frame.file, frame.scope), frame.function, frame.receiver)
-    return inner
+    return Frame(Scope(frame.file, frame.scope), frame.function, frame.receiver)
 
 
 def _generate(machine: Machine, generators: list[ast.comprehension], frame: Frame) -> Iterator[tuple[bool, bool]]:

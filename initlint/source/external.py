@@ -1,4 +1,4 @@
-"""Calls to what lies outside the project: torch by its table of facts, the standard library by ours, known libraries by theirs."""
+"""Calls to what lies outside the project: torch and known libraries by their tables of facts, Python's library by ours."""
 
 from __future__ import annotations
 

@@ -195,7 +195,9 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
             ListV([*rest, UNKNOWN], repeats=True) if arguments.open and not rest else tuple(rest)
         )
     if signature.kwarg:
-        others = {name: value for name, value in keywords.items() if name not in bound} if used < len(keywords) else {}
+        others: dict[object, object] = {}
+        if used < len(keywords):
+            others = {name: value for name, value in keywords.items() if name not in bound}
         bound[signature.kwarg.arg] = DictV(others, open_=arguments.open)
     return bound
 
@@ -219,7 +221,7 @@ def missing(machine: Machine, function: FunctionV, name: str) -> object:
 
 
 def is_record(cls: ClassV) -> bool:
-    """Whether the class is a dataclass (or a named tuple, an attrs or pydantic class): its annotations are its constructor."""
+    """Whether the annotations are the constructor: a dataclass, a named tuple, an attrs or a pydantic class."""
     for each in cls.mro:
         for decorator in each.node.decorator_list if each.node else ():
             name = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -275,7 +277,7 @@ def _fill_record(machine: Machine, cls: ClassV, instance: Instance, arguments: A
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 fields[statement.target.id] = statement
     machine.touch(instance)
-    for (name, statement), value in zip(fields.items(), arguments.positional, strict=False):
+    for name, value in zip(fields, arguments.positional, strict=False):
         instance.data[name] = value
     for name, statement in fields.items():
         if name in arguments.keywords:

@@ -1,4 +1,4 @@
-"""What an import binds: a module of the project, loaded when it is first used, or the dotted name of something outside."""
+"""What an import binds: a module of the project, loaded when first used, or the dotted name of something outside."""
 
 from __future__ import annotations
 

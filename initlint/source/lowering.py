@@ -1,4 +1,4 @@
-"""From what a context left in memory to a `Model`: layers with their names and initializers, and the ops between them."""
+"""From what a context left in memory to a `Model`: layers with names and initializers, and the ops between them."""
 
 from __future__ import annotations
 
@@ -165,8 +165,6 @@ class Lowering:
         site = site_of(node.place) if kind in _SITED else None
         return Op(index, kind, node.name, inputs, layer, node.params, site)  # type: ignore[arg-type]
 
-    # -- layers ------------------------------------------------------------------------------------------------------
-
     def _layer(self, subject: Instance | ParamV) -> None:
         if subject in self.ids:
             return
@@ -202,7 +200,7 @@ class Lowering:
             path=name.path,
             site=site,
             weight=last,
-            bias=None if bias is None else (self._history(bias, Fans(None)) or [None])[-1],
+            bias=next(reversed(self._history(bias, Fans(None))), None),
             history=tuple(history[:-1]),
             fan_in=_whole(value_of(fans.true_in)),
             fan_out=_whole(value_of(fans.true_out)),

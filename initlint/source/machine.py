@@ -1,4 +1,4 @@
-"""The abstract machine: memory that can be forked and joined, a budget, and the way from a value to what calling it does."""
+"""The abstract machine: memory that can be forked and joined, a budget, and what calling a value does."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Raised(Exception):
 
 
 class OutOfBudget(Exception):
-    """This context costs more than it can be worth; nothing is said of it."""
+    """Running this context costs more than it can be worth; nothing is said of it."""
 
 
 class Frame:
@@ -98,8 +98,8 @@ MOST_DEPTH = 40
 class Machine:
     """Runs one context of the program on abstract values.
 
-    `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every object of a class that was
-    constructed, `params` every parameter, in order.
+    `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every
+    object of a class that was constructed, `params` every parameter, in order.
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
@@ -139,8 +139,6 @@ class Machine:
         self.generators: dict[ast.AST, bool] = {}
         self.forwarded: set[Instance] = set()
         self.forwarding = 0
-
-    # -- contexts ----------------------------------------------------------------------------------------------------
 
     def restart(self, budget: int) -> None:
         """Forget what the last context built; modules of the program stay loaded."""
@@ -183,8 +181,6 @@ class Machine:
     ) -> None:
         """Note something that a check may want to hear of."""
         self.occurrences.append(Occurrence(kind, place, instance, tuple(details.items()), related))
-
-    # -- memory ------------------------------------------------------------------------------------------------------
 
     def touch(self, cell: Cell) -> None:
         """Call before `cell.data` changes."""
@@ -230,7 +226,7 @@ class Machine:
         for cell, before in originals.items():
             states = going_on if going_on and cell is frame.scope else [after for _, after in alive]
             self.touch(cell)
-            cell.data = self._joined_data(cell, before, [after.get(cell, before) for after in states])
+            cell.data = self._joined_data(cell, [after.get(cell, before) for after in states])
         if going_on:
             return Flow.NEXT
         flows = {flow for flow, _ in alive}
@@ -244,7 +240,7 @@ class Machine:
             else Flow.CONTINUE
         )
 
-    def _joined_data(self, cell: Cell, before: object, states: list[object]) -> object:
+    def _joined_data(self, cell: Cell, states: list[object]) -> object:
         first = states[0]
         if len(states) == 1:
             return first
@@ -280,8 +276,6 @@ class Machine:
         if all(isinstance(value, tuple) for value in values) and len({len(value) for value in values}) == 1:  # type: ignore[arg-type]
             return tuple(self.join(list(column)) for column in zip(*values, strict=True))  # type: ignore[call-overload]
         return choice(values)
-
-    # -- objects -----------------------------------------------------------------------------------------------------
 
     def place(self, node: ast.AST, frame: Frame) -> Place:
         """Where `node` stands."""
@@ -340,8 +334,6 @@ class Machine:
         if isinstance(target, ParamV):
             self.touch(target)
             target.data = (*target.data, write)
-
-    # -- calls -------------------------------------------------------------------------------------------------------
 
     def call(self, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
         """What calling `function` returns; what it does, it does to the memory."""

@@ -125,9 +125,6 @@ def _call_super(
     return UNKNOWN
 
 
-# -- tensors -------------------------------------------------------------------------------------------------------------
-
-
 def _call_tensor(
     machine: Machine, receiver: TensorV, name: str, arguments: Arguments, node: ast.AST, frame: Frame
 ) -> object:
@@ -192,9 +189,6 @@ def _parameter_size(param: ParamV, receiver: ParamV | View, name: str, arguments
     from initlint.source.stdlib import product
 
     return product(shape)
-
-
-# -- containers ----------------------------------------------------------------------------------------------------------
 
 
 def _call_list(

@@ -57,9 +57,6 @@ def _last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-# -- arguments -----------------------------------------------------------------------------------------------------------
-
-
 def _inspect_arguments(
     machine: Machine, fact: InitializerFact, arguments: Arguments, bound: dict[str, object], node: ast.AST, frame: Frame
 ) -> None:
@@ -176,9 +173,6 @@ def _second_argument(node: ast.AST) -> str:
     method = isinstance(node.func, ast.Attribute) and len(node.args) == 1
     written = node.args[0] if method else node.args[1] if len(node.args) == 2 else None
     return ast.unparse(written) if isinstance(written, (ast.Constant, ast.Name, ast.Attribute)) else ""
-
-
-# -- targets -------------------------------------------------------------------------------------------------------------
 
 
 def _inspect_target(
@@ -317,9 +311,6 @@ def _test_by_name(node: ast.AST, name: str, frame: Frame) -> ast.expr | None:
             if any(word and word in name for word in words):
                 found = each.test
     return found
-
-
-# -- around the calls ----------------------------------------------------------------------------------------------------
 
 
 def inspect_applied(machine: Machine, instance: Instance, function: object, node: ast.AST, frame: Frame) -> None:

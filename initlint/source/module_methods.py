@@ -151,9 +151,6 @@ def _call_on_all(machine: Machine, instance: Instance, method: FunctionV, node: 
         machine.call(bound, Arguments([module]), node, frame)
 
 
-# -- walking -------------------------------------------------------------------------------------------------------------
-
-
 def _modules(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     return ListV([module for _, module in walk(instance)])
 
@@ -197,9 +194,6 @@ def _submodule(machine: Machine, instance: Instance, arguments: Arguments, node:
     for name in path.split(".") if path else ():
         found = found.data.get(name, UNKNOWN) if isinstance(found, Instance) else UNKNOWN
     return found
-
-
-# -- applying ------------------------------------------------------------------------------------------------------------
 
 
 def _apply(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -257,9 +251,6 @@ def _load(machine: Machine, instance: Instance, arguments: Arguments, node: ast.
     for param in all_parameters(instance):
         machine.write(param, load_write(machine, node, frame))
     return instance
-
-
-# -- registering ---------------------------------------------------------------------------------------------------------
 
 
 def _register(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

@@ -64,7 +64,7 @@ _SPECIAL: dict[type[ast.operator], str] = {
     ast.MatMult: "__matmul__",
     ast.BitOr: "__or__",
 }
-_ORDER: dict[type[ast.cmpop], Callable[[object, object], bool]] = {
+_ORDER: dict[type[ast.cmpop], Callable[..., bool]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -272,8 +272,9 @@ def equals(left: object, right: object, *, identity: bool = False) -> bool | Non
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return left == right
     if isinstance(left, Instance) or isinstance(right, Instance):
-        both = isinstance(left, Instance) and isinstance(right, Instance)
-        return False if both and (identity or left.torch_class) else None  # type: ignore[union-attr]
+        if not isinstance(left, Instance) or not isinstance(right, Instance):
+            return None
+        return False if identity or left.torch_class else None
     if isinstance(left, _CERTAIN) and isinstance(right, _CERTAIN):
         return False
     return None

@@ -65,10 +65,10 @@ def call_builtin(machine: Machine, function: Builtin, arguments: Arguments, node
 
 
 def _range(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    parts = arguments.positional
-    if parts and all(isinstance(part, int) for part in parts):
+    parts = [part for part in arguments.positional if isinstance(part, int)]
+    if parts and len(parts) == len(arguments.positional):
         try:
-            return tuple(range(*parts)[:_MOST_ITEMS])  # type: ignore[arg-type]
+            return tuple(range(*parts)[:_MOST_ITEMS])
         except (TypeError, ValueError):
             return UNKNOWN
     return UNKNOWN
@@ -244,7 +244,8 @@ def has_attribute(target: object, name: str) -> bool | None:
     """Whether ``target.name`` exists, None if that is not known."""
     if isinstance(target, Instance):
         if name in target.data:
-            return None if isinstance(target.data[name], Choice) and ABSENT in target.data[name].alternatives else True
+            held = target.data[name]
+            return None if isinstance(held, Choice) and ABSENT in held.alternatives else True
         if isinstance(target.cls, ClassV) and target.cls.lookup(name) is not ABSENT:
             return True
         if target.torch_class:
@@ -428,8 +429,8 @@ _HANDLERS: dict[str, Callable[..., object]] = {
     "min": _extreme(min),
     "max": _extreme(max),
     "sum": _sum,
-    "any": _every(True),  # noqa: FBT003
-    "all": _every(False),  # noqa: FBT003
+    "any": _every(True),
+    "all": _every(False),
     "map": _map,
     "filter": _filter,
     "next": _next,

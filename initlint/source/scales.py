@@ -21,7 +21,7 @@ _UNTRUNCATED = 4.0
 
 
 class Fans:
-    """The fans of one weight: as torch computes them from the shape, and true to the computation; None where unknown."""
+    """The fans of one weight: as torch counts them by the shape, and true to the computation; None where unknown."""
 
     __slots__ = ("cols", "fan_in", "fan_out", "rows", "true_in", "true_out")
 
@@ -71,9 +71,6 @@ def value_of(sym: Sym | None) -> float | None:
 def _root(sym: Sym | None) -> float | None:
     value = value_of(sym)
     return math.sqrt(value) if value is not None and value >= 0 else None
-
-
-# -- one write -----------------------------------------------------------------------------------------------------------
 
 
 def fact_of(knowledge: Knowledge, write: Write) -> InitializerFact | None:
@@ -201,7 +198,7 @@ def _uniform(made: Initializer, arguments: dict[str, object], fans: Fans, knowle
 
 
 def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) -> Initializer:
-    """A distribution with a standard deviation of its own; its gain is known where a fan is in the formula or the widths are."""
+    """A standard deviation of its own; the gain is known where a fan is in the formula or the widths are known."""
     if std is None:
         return replace(made, mean=mean)
     variance = monomial(power(std, 2))

@@ -100,8 +100,8 @@ def unpacked(machine: Machine, value: object, count: int, starred: int | None) -
         parts = [unpacked(machine, each, count, starred) for each in value.alternatives if each is not ABSENT]
         return [machine.join(list(column)) for column in zip(*parts, strict=True)]
     elif isinstance(value, TensorV):
-        parts = [machine.graph.add("transparent", "getitem", (value.op,)) for _ in range(count)]
-        return [TensorV(part, param=value.param) for part in parts]
+        ops = [machine.graph.add("transparent", "getitem", (value.op,)) for _ in range(count)]
+        return [TensorV(op, param=value.param) for op in ops]
     elif isinstance(value, (ParamV, View)):
         return [_part(value)] * count
     if items is not None and starred is not None and len(items) >= count - 1:

@@ -167,9 +167,10 @@ def _product(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
 def _islice(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     items = elements(machine, arguments.get(0, "iterable"), node, frame)
     bounds = arguments.positional[1:]
-    if items is None or not all(each is None or isinstance(each, int) for each in bounds):
+    known = [each for each in bounds if each is None or isinstance(each, int)]
+    if items is None or len(known) != len(bounds):
         return UNKNOWN
-    return ListV(items[slice(*bounds)])
+    return ListV(items[slice(*known)])
 
 
 def _reduce(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

@@ -41,9 +41,6 @@ _MOST_PARTS = 16
 _SOFTMAX = frozenset({"softmax", "log_softmax", "softmin"})
 
 
-# -- activations ---------------------------------------------------------------------------------------------------------
-
-
 def activation_op(machine: Machine, name: str, arguments: dict[str, object], source: TensorV, place: Place) -> TensorV:
     """The output of an activation, with the parameters that are known numbers."""
     if name == "identity":
@@ -81,9 +78,6 @@ def index_tensor(machine: Machine, value: TensorV, node: ast.AST, frame: Frame) 
     """``x[...]``: a part of the tensor."""
     made = op_on(machine, "transparent", "getitem", value, machine.place(node, frame))
     return TensorV(made.op, param=value.param)
-
-
-# -- the table -----------------------------------------------------------------------------------------------------------
 
 
 def call_operation(

@@ -1,4 +1,4 @@
-"""torch.nn modules as abstract objects: what constructing one makes, what it contains, and how its children are found."""
+"""torch.nn modules as abstract objects: what constructing one makes, what it contains, how its children are found."""
 
 from __future__ import annotations
 
@@ -34,9 +34,6 @@ MODULE_DICT = "torch.nn.ModuleDict"
 PARAMETER_LISTS = frozenset({"torch.nn.ParameterList", "torch.nn.ParameterDict"})
 CONTAINERS = frozenset({SEQUENTIAL, MODULE_LIST, MODULE_DICT, *PARAMETER_LISTS})
 _SPATIAL = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
-
-
-# -- construction --------------------------------------------------------------------------------------------------------
 
 
 def is_torch_class(machine: Machine, name: str) -> bool:
@@ -215,9 +212,6 @@ def _term(instance: Instance, term: str) -> object:
     return instance.arguments.get(term, UNKNOWN)
 
 
-# -- containers ----------------------------------------------------------------------------------------------------------
-
-
 def _fill_container(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> None:
     from initlint.source.sequences import elements
 
@@ -295,9 +289,6 @@ def _container_slice(machine: Machine, instance: Instance, key: slice) -> object
     return part
 
 
-# -- attributes ----------------------------------------------------------------------------------------------------------
-
-
 def torch_attribute(instance: Instance, name: str) -> object:
     """An attribute that the torch class gives its instances, ABSENT if there is none."""
     if name in instance.arguments and instance.torch_class not in (MODULE, None):
@@ -332,9 +323,6 @@ def adopt(machine: Machine, instance: Instance, name: str, value: object, place:
             machine.write(held, assigned_write(machine, value, place))
             return held
     return value
-
-
-# -- walking -------------------------------------------------------------------------------------------------------------
 
 
 def children(instance: Instance) -> Iterator[tuple[str, Instance]]:

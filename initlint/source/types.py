@@ -129,7 +129,7 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
 
 def torch_subclass(machine: Machine, name: str, ancestor: str) -> bool:
     """Whether the torch.nn class `name` is `ancestor` or inherits from it."""
-    if name == ancestor or ancestor == "torch.nn.Module":
+    if ancestor in (name, "torch.nn.Module"):
         return True
     fact = machine.knowledge.layers.get(name)
     return fact is not None and any(

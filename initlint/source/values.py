@@ -1,8 +1,8 @@
 """Abstract values: what an expression of the program under study may be, without having run it.
 
-A constant is itself: `int`, `float`, `str`, `bool`, `None`, `bytes`, and `tuple` of values. Everything that a program can
-change in place is a `Cell`, so that two branches can be tried on the same memory and joined afterwards. No other value ever
-changes; those made by the million are not frozen, since that would double what making them costs.
+A constant is itself: `int`, `float`, `str`, `bool`, `None`, `bytes`, and `tuple` of values. Everything that a program
+can change in place is a `Cell`, so that two branches can be tried on the same memory and joined afterwards. No other
+value ever changes; those made by the million are not frozen, since that would double what making them costs.
 """
 
 from __future__ import annotations
@@ -201,6 +201,7 @@ class ClassV(Cell):
         self.file = scope.file
         self.bases = bases
         self.data = {}
+        self.external_bases: tuple[External | Unknown, ...] = ()
         external: list[External | Unknown] = []
         for base in bases:
             if isinstance(base, ClassV):
@@ -253,8 +254,9 @@ class Place:
 class Instance(Cell):
     """An object of a project class, or of a torch class; `data` are its attributes, in order of assignment.
 
-    `torch_class` is the dotted name of the torch.nn class it is or inherits from (``torch.nn.Module`` included), None for
-    any other object. `discarded` says that the program keeps no hold of it. `arguments` are those the torch class was constructed with, `fact` its layer fact.
+    `torch_class` is the dotted name of the torch.nn class it is or inherits from (``torch.nn.Module`` included), None
+    for any other object. `discarded` says that the program keeps no hold of it. `arguments` are those the torch class
+    was constructed with, `fact` its layer fact.
     """
 
     __slots__ = (
@@ -351,7 +353,7 @@ class View:
 
 @dataclass(slots=True, eq=False)
 class TensorV:
-    """The result of an op; `drawn` says how a fresh tensor was filled (a `Write`), `param` which parameter it was computed from."""
+    """The result of an op; `drawn` says how a fresh tensor was filled, `param` which parameter it was computed from."""
 
     op: int
     drawn: Write | None = None
