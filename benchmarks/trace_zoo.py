@@ -207,7 +207,9 @@ def build_model(family: str, name: str) -> Any:
         return import_module("timm").create_model(name, pretrained=False)
     transformers = import_module("transformers")
     known = transformers.AutoConfig.for_model(name)
-    config = transformers.AutoConfig.for_model(name, **{key: value for key, value in TINY.items() if hasattr(known, key)})
+    config = transformers.AutoConfig.for_model(
+        name, **{key: value for key, value in TINY.items() if hasattr(known, key)}
+    )
     config.use_cache = False
     kind = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
     return kind.from_config(config)
@@ -244,9 +246,7 @@ def measure_model(family: str, name: str, torchvision: Path | None) -> Row:
     recorder = Recorder(knowledge)
     with seeded(), recorder:
         row.build_seconds, model = timed(lambda: build_model(family, name))
-    row.seconds, live = timed(
-        lambda: examine(model, knowledge, recorder=recorder, inputs=inputs_of(family, model))
-    )
+    row.seconds, live = timed(lambda: examine(model, knowledge, recorder=recorder, inputs=inputs_of(family, model)))
     row.ran = live.measurement is not None
     row.opaque = list(live.opaque)
     row.layers, row.judged = live.coverage.total, live.coverage.judged

@@ -17,9 +17,10 @@ from initlint.selection import UNUSED_SUPPRESSION
 if TYPE_CHECKING:
     from torch import nn
 
-    from initlint.fix.attach import FixedTexts
+    from initlint.fix import FixedTexts
     from initlint.graph.inputs import Inputs, InputShape
     from initlint.graph.measure import Measurement
+    from initlint.graph.profile import Point
     from initlint.graph.provenance import Recorder
     from initlint.model import Value
 
@@ -202,7 +203,7 @@ def plot_live(live: Live, file: Path) -> None:
     from initlint.graph.plot import write_plot
     from initlint.graph.profile import profile
 
-    points = ()
+    points: tuple[Point, ...] = ()
     if live.measurement is not None and live.inputs is not None:
         points = profile(live.module, live.inputs, live.measurement, live.judgements, load_knowledge())
     wrong = sum(judgement.verdict == "mismatch" for judgement in live.judgements)

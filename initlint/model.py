@@ -279,8 +279,8 @@ class Finding:
     """One thing to say to the user, at one place.
 
     `message` is one lower-case clause naming the user's symbols and the measure; `help` says what to write instead. `layer` is
-    ``Net.conv1``; `init` the call in effect (``default``, ``kaiming_normal_(mode='fan_out')``). `layers` are the judgements that the finding rests on: what a
-    fix repairs.
+    ``Net.conv1``; `init` the call in effect (``default``, ``kaiming_normal_(mode='fan_out')``).
+    `judgements` are those that the finding rests on: what a fix repairs.
     """
 
     code: str

@@ -22,7 +22,7 @@ from initlint.graph.provenance import Recorder
 from initlint.knowledge import load_knowledge
 from initlint.live import InitializationError, examine
 
-NET = '''\
+NET = """\
 import torch
 from torch import nn
 
@@ -37,7 +37,7 @@ class Net(nn.Module):
         for layer in self.layers:
             x = torch.relu(layer(x))
         return self.head(x)
-'''
+"""
 FINE = NET.replace(
     "        self.head = nn.Linear(width, 10)\n",
     "        self.head = nn.Linear(width, 10)\n"

@@ -201,7 +201,7 @@ def test_a_subclass_is_built_where_it_is_called() -> None:
 
 
 def test_columns_count_characters() -> None:
-    layers = layers_of(lambda: (str("größe → "), nn.Sequential(nn.Linear(8, 4)))[1])
+    layers = layers_of(lambda: ("größe → ", nn.Sequential(nn.Linear(8, 4)))[1])
     assert text_at(layers["0"].site) == "nn.Linear(8, 4)"
 
 

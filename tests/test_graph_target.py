@@ -17,7 +17,7 @@ from initlint.graph.target import UserCodeError, build, load, parse_argument
 from initlint.knowledge import load_knowledge
 
 KNOWLEDGE = load_knowledge()
-NETS = '''
+NETS = """
 import torch
 from torch import nn
 
@@ -59,7 +59,7 @@ def batch(model):
 
 ready = make(3)
 WIDTH = 8
-'''
+"""
 
 
 @pytest.fixture

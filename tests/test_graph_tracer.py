@@ -308,7 +308,9 @@ def test_attention_and_recurrence_are_single_steps() -> None:
 def test_an_encoder_layer_is_run_through() -> None:
     found = traced(lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32), 2), torch.randn(5, 2, 16))
     assert followers(found, "layers.0.linear1") == ["relu"]
-    assert judgements(found)["layers.1.linear1"].layer.site.line == judgements(found)["layers.0.linear1"].layer.site.line
+    assert (
+        judgements(found)["layers.1.linear1"].layer.site.line == judgements(found)["layers.0.linear1"].layer.site.line
+    )
 
 
 class Optional(nn.Module):

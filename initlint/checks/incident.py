@@ -31,7 +31,9 @@ class Incident:
         """The parameters it happened to: ``Net.conv1.weight``."""
         found = []
         for event in self.events:
-            parts = [part for part in (event.detail("layer"), event.detail("parameter")) if isinstance(part, str) and part]
+            parts = [
+                part for part in (event.detail("layer"), event.detail("parameter")) if isinstance(part, str) and part
+            ]
             if parts:
                 found.append(".".join(parts))
         return tuple(dict.fromkeys(found))

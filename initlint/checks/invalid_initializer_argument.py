@@ -34,7 +34,9 @@ def _mode(incident: Incident) -> Statement:
 
 def _nonlinearity(incident: Incident) -> Statement:
     why = f"it knows no nonlinearity '{incident.word('value')}'"
-    return _raises(incident, why, "name one that it knows: 'relu' has about the gain that gelu, silu, elu and mish want")
+    return _raises(
+        incident, why, "name one that it knows: 'relu' has about the gain that gelu, silu, elu and mish want"
+    )
 
 
 def _slope(incident: Incident) -> Statement:

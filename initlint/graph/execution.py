@@ -89,7 +89,9 @@ class Execution(TorchFunctionMode):
             self._unseen -= 1
         site: Site | None = call_site(sys._getframe(1))
         name = class_name(type(module))
-        self._append(Call(len(self.calls), "module", name, *before, module=module, path=path, site=site), *tensors_in(result))
+        self._append(
+            Call(len(self.calls), "module", name, *before, module=module, path=path, site=site), *tensors_in(result)
+        )
         return result
 
     def _append(self, call: Call, *tensors: torch.Tensor) -> None:

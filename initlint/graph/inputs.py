@@ -47,7 +47,9 @@ def parse_input(text: str) -> InputShape:
         )
     dtype = getattr(torch, match["dtype"], None) if match["dtype"] else None
     if match["dtype"] and not isinstance(dtype, torch.dtype):
-        raise InitlintError(f"torch has no dtype {match['dtype']}", where="--input", hint="write for example int64:2x16")
+        raise InitlintError(
+            f"torch has no dtype {match['dtype']}", where="--input", hint="write for example int64:2x16"
+        )
     shape = tuple(int(size) for size in re.split("[x,]", match["shape"]))
     return InputShape(shape, dtype, match["name"])
 

@@ -187,7 +187,7 @@ class _Finder:
             frozen=frozen,
             parametrization=parametrization,
             access=_access(inner) if owner is not self._modules.get(path) else None,
-            owner_site=class_site(type(owner)),
+            owner_site=class_site(type(owner)),  # type: ignore[arg-type]
             context=type(self._modules[""]).__name__,
         )
         self.layers.append(layer)
@@ -204,16 +204,16 @@ class _Finder:
     def _fallback_site(self, path: str) -> Site:
         """The statement that names the attribute in the class that holds the layer, or the header of that class."""
         owner, inner = self._owner(path)
-        assigned = assignment_site(type(owner), inner.partition(".")[0])
-        return assigned or class_site(type(owner)) or Site(f"<{type(owner).__name__}>", 1, 1, 1, 1)
+        assigned = assignment_site(type(owner), inner.partition(".")[0])  # type: ignore[arg-type]
+        return assigned or class_site(type(owner)) or Site(f"<{type(owner).__name__}>", 1, 1, 1, 1)  # type: ignore[arg-type]
 
 
 def find_parametrization(module: nn.Module) -> Parametrization | None:
     """What rebuilds the weight of `module` at every use, old and new API."""
     if parametrize.is_parametrized(module):
-        names = {type(step).__name__ for chain in module.parametrizations.values() for step in chain}  # type: ignore[operator,union-attr]
+        names = {type(step).__name__ for chain in module.parametrizations.values() for step in chain}
     else:
-        hooks = module._forward_pre_hooks.values()  # noqa: SLF001 (the old API leaves no other trace)
+        hooks = module._forward_pre_hooks.values()
         names = {type(hook).__name__ for hook in hooks} & {"WeightNorm", "SpectralNorm"}
     kinds: dict[str, Parametrization] = {
         "WeightNorm": "weight_norm",
@@ -307,5 +307,3 @@ def class_site(kind: Hashable) -> Site | None:
             line = start + offset
             return Site(str(Path(file).resolve()), line, column, line, len(linecache.getline(file, line).rstrip()) + 1)
     return None
-
-

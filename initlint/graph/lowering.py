@@ -104,9 +104,7 @@ class Lowering:
         site: Site | None = None,
     ) -> None:
         number = len(self._out.ops)
-        self._out.ops.append(
-            Op(number, kind, name, inputs, layer, tuple((params or {}).items()), site or call.site)
-        )
+        self._out.ops.append(Op(number, kind, name, inputs, layer, tuple((params or {}).items()), site or call.site))
         self._out.op_of[call.id] = number
 
     def _module(self, call: Call) -> None:
@@ -146,7 +144,9 @@ class Lowering:
 
     def _activation(self, call: Call, name: str, signals: tuple[int, ...], params: Mapping[str, float]) -> None:
         fact = self._knowledge.activations.get(name)
-        changed = {key: value for key, value in params.items() if fact is None or value != dict(fact.parameters).get(key)}
+        changed = {
+            key: value for key, value in params.items() if fact is None or value != dict(fact.parameters).get(key)
+        }
         self._emit(call, "activation", name, signals[:1], changed)
 
     def _function(self, call: Call) -> None:
@@ -440,5 +440,7 @@ def _einsum_fan_in(call: Call, position: int, stored: Stored) -> int | None:
     terms = inputs.split(",")
     if not arrow or position >= len(terms) or len(terms[position]) != stored.tensor.dim():
         return None
-    contracted = [size for letter, size in zip(terms[position], stored.tensor.shape, strict=True) if letter not in output]
+    contracted = [
+        size for letter, size in zip(terms[position], stored.tensor.shape, strict=True) if letter not in output
+    ]
     return math.prod(contracted)

@@ -68,9 +68,7 @@ class Measurement:
         return found
 
 
-def measure(
-    model: nn.Module, inputs: Inputs, knowledge: Knowledge, *, recorder: Recorder | None = None
-) -> Measurement:
+def measure(model: nn.Module, inputs: Inputs, knowledge: Knowledge, *, recorder: Recorder | None = None) -> Measurement:
     """Run `model` forward and backward once; its parameters, buffers, modes and gradients stay as they are.
 
     Whatever the user's code raises comes through.

@@ -18,18 +18,18 @@ def seeded() -> Iterator[None]:
     """Every generator of random numbers begins at a fixed seed; afterwards each goes on where it was."""
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
-    numpy_state = numpy.random.get_state() if numpy is not None else None  # noqa: NPY002 (the user's code may use it)
+    numpy_state = numpy.random.get_state() if numpy is not None else None
     with torch.random.fork_rng():
         torch.manual_seed(_SEED)
         random.seed(_SEED)
         if numpy is not None:
-            numpy.random.seed(_SEED)  # noqa: NPY002
+            numpy.random.seed(_SEED)
         try:
             yield
         finally:
             random.setstate(python_state)
             if numpy is not None:
-                numpy.random.set_state(numpy_state)  # noqa: NPY002
+                numpy.random.set_state(numpy_state)
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def running(model: nn.Module) -> Iterator[None]:
         parameter.grad = None
     model.train()
     for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001 (the one base of all dropout)
+        if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()
     try:
         with seeded():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from initlint.analysis.wiring import Wiring, wire
 from initlint.graph.measure import Activity, Measurement, Signal
@@ -142,7 +143,7 @@ def _largest_step(layers: list[Layer], signals: list[Signal]) -> Layer:
     """The layer after whose predecessor the signal changes most: where to look first, the earliest of equals."""
     steps = [
         abs(math.log(after.spread / before.spread)) if before.spread and after.spread else 0.0
-        for before, after in zip(signals, signals[1:], strict=False)
+        for before, after in pairwise(signals)
     ]
     largest = max(steps, default=0.0)
     return layers[next((place for place, step in enumerate(steps) if step >= 0.9 * largest), 0)]

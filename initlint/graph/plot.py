@@ -47,7 +47,7 @@ def draw(points: Sequence[Point], title: str) -> Figure:
     _panel(below, points, lambda state: state.gradient, "gradient norm per sample\n(of a random projection)")
     below.set_xlim(-0.7, len(points) - 0.3)
     if named:
-        labels = [point.judgement.layer.path or point.name for point in points]
+        labels = [_short(point.path) for point in points]
         below.set_xticks(range(len(points)), labels, rotation=55, ha="right", fontsize=8)
     else:
         below.set_xlabel("layer, in the order of the forward pass", color=QUIET)
@@ -55,6 +55,14 @@ def draw(points: Sequence[Point], title: str) -> Figure:
     handles, texts = above.get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
     return figure
+
+
+def _short(path: str) -> str:
+    """A path that fits below an axis: the middle is left out of a long one."""
+    return path if len(path) <= _LABEL else f"{path[: _LABEL // 2]}…{path[-_LABEL // 2 :]}"
+
+
+_LABEL = 24
 
 
 def _panel(axes: Axes, points: Sequence[Point], take: Take, label: str) -> None:
@@ -87,7 +95,9 @@ def _mark_wrong(axes: Axes, points: Sequence[Point]) -> None:
     labelled = False
     for place, point in enumerate(points):
         if point.judgement.verdict == "mismatch":
-            axes.axvspan(place - 0.5, place + 0.5, color=WRONG, alpha=0.55, lw=0, label=None if labelled else "mismatch")
+            axes.axvspan(
+                place - 0.5, place + 0.5, color=WRONG, alpha=0.55, lw=0, label=None if labelled else "mismatch"
+            )
             labelled = True
 
 
@@ -97,7 +107,9 @@ def _lines(
     """Measured values as one line, predicted ones dashed and broken where a chain ends."""
     measured = [reading.measured or float("nan") for reading in readings]
     size = 4.5 if len(places) <= _NAMED else 2.5
-    axes.plot(places, measured, color=color, marker="o", markersize=size, linewidth=1.2, alpha=0.9, label=f"{label}, measured")
+    axes.plot(
+        places, measured, color=color, marker="o", markersize=size, linewidth=1.2, alpha=0.9, label=f"{label}, measured"
+    )
     named = False
     for run in _runs(points):
         predicted = [readings[place].predicted or float("nan") for place in run]
@@ -140,7 +152,7 @@ def _row(place: int, point: Point) -> str:
     layer, chain = judgement.layer, judgement.chain
     cells: list[Any] = [
         place,
-        point.name,
+        point.path,
         layer.kind,
         f"{Path(layer.site.file).name}:{layer.site.line}",
         layer.weight.function if layer.weight.source == "explicit" else layer.weight.source,

@@ -35,17 +35,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One layer along the depth; `chain` numbers the un-normalised chains, `repaired` is None where nothing is to be repaired."""
+    """One layer along the depth, `path` in the model.
 
+    `chain` numbers the un-normalised chains; `repaired` is None where nothing is to be repaired.
+    """
+
+    path: str
     judgement: Judgement
     chain: int | None
     built: State
     repaired: State | None
-
-    @property
-    def name(self) -> str:
-        """What the layer is called."""
-        return f"{self.judgement.layer.owner}.{self.judgement.layer.path}"
 
 
 def profile(
@@ -80,7 +79,8 @@ def profile(
     for position, layer in _depth(measurement):
         step = now.steps.get(position)
         chain = None if step is None else sources.setdefault(step.source, len(sources))
-        points.append(Point(by_layer[layer], chain, built[position], after.get(position)))
+        path = measurement.trace.paths[layer]
+        points.append(Point(path, by_layer[layer], chain, built[position], after.get(position)))
     return tuple(points)
 
 

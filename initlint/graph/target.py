@@ -199,5 +199,3 @@ def _is_plumbing(file: str) -> bool:
 
 
 _PLUMBING = {("torch", "_compile.py"), ("_dynamo", "eval_frame.py"), ("torch", "overrides.py")}
-
-

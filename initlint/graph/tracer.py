@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
 import torch
 from torch import nn
 
@@ -24,7 +25,8 @@ from initlint.model import Layer, Model
 class Trace:
     """A model as it was traced.
 
-    `op_of` gives the op of a call by number, `opaque` why a module, by path, could not be read, `tensors` the weight of each layer by id.
+    `op_of` gives the op of a call by number, `opaque` why a module, by path, could not be read; `tensors` and `paths` give
+    the weight of each layer by id, and where it is in the model.
     """
 
     model: Model
@@ -32,6 +34,7 @@ class Trace:
     op_of: Mapping[int, int]
     opaque: Mapping[str, str]
     tensors: Mapping[int, torch.Tensor]
+    paths: Mapping[int, str]
 
 
 def trace(
@@ -69,13 +72,12 @@ def lower(
     layers = _known_by_use(found, lowered, recorder, knowledge)
     name = type(model).__name__
     described = tuple(f"{path or name}: {reason}" for path, reason in opaque.items())
-    traced = Model(name, layers, tuple(lowered.ops), (), described, class_site(type(model)), traced=True)
-    return Trace(traced, calls, lowered.op_of, opaque, found.tensors)
+    traced = Model(name, layers, tuple(lowered.ops), (), described, class_site(type(model)), traced=True)  # type: ignore[arg-type]
+    paths = {layer: path for path, layer in found.keys.items()}
+    return Trace(traced, calls, lowered.op_of, opaque, found.tensors, paths)
 
 
-def _known_by_use(
-    found: Found, lowered: Lowered, recorder: Recorder | None, knowledge: Knowledge
-) -> tuple[Layer, ...]:
+def _known_by_use(found: Found, lowered: Lowered, recorder: Recorder | None, knowledge: Knowledge) -> tuple[Layer, ...]:
     """The layers, completed by how the forward pass uses their parameters; a bare matrix that it multiplies nothing with is no layer."""
     uses = {found.keys.get(name, found.keys.get(name.rpartition(".")[0])): use for name, use in lowered.uses.items()}
     applied = {op.layer for op in lowered.ops if op.kind == "layer"}
@@ -83,9 +85,7 @@ def _known_by_use(
     return tuple(layer for layer in layers if layer.kind != "Parameter" or layer.id in applied)
 
 
-def _with_use(
-    layer: Layer, use: Use | None, found: Found, recorder: Recorder | None, knowledge: Knowledge
-) -> Layer:
+def _with_use(layer: Layer, use: Use | None, found: Found, recorder: Recorder | None, knowledge: Knowledge) -> Layer:
     if use is None:
         return layer
     if use.rebuilt:

@@ -116,9 +116,10 @@ def _effective(writes: Sequence[Write]) -> list[Write]:
 
 def _initializer(write: Write, tensor: torch.Tensor, fan_in: float | None, knowledge: Knowledge) -> Initializer:
     fact = _fact(write, knowledge)
-    arguments = dict(write.arguments)
+    arguments: dict[str, Value] = dict(write.arguments)
     if fact is not None:
-        arguments = {**{key: value for key, value in fact.signature if _is_value(value)}, **arguments, **fact.fixed}
+        defaults = {key: value for key, value in (*fact.signature, *fact.fixed.items()) if _is_value(value)}
+        arguments = cast("dict[str, Value]", {**defaults, **arguments, **fact.fixed})
     std = None if fact is None else _analytic_std(fact, arguments, tensor, knowledge)
     effective = None if std is None or fan_in is None else std * math.sqrt(fan_in)
     gain = None if fact is None else _nominal_gain(fact, arguments, knowledge)
@@ -159,7 +160,7 @@ def _number(arguments: Mapping[str, object], name: str, default: float) -> float
 
 
 def _nominal_gain(fact: InitializerFact, arguments: Mapping[str, object], knowledge: Knowledge) -> float | None:
-    """std * sqrt(the fan that the initializer scales by)."""
+    """Std * sqrt(the fan that the initializer scales by)."""
     match fact.formula:
         case "kaiming":
             nonlinearity = str(arguments.get("nonlinearity", "leaky_relu"))
@@ -243,5 +244,3 @@ def _density(x: float) -> float:
 
 def _cumulative(x: float) -> float:
     return (1 + math.erf(x / math.sqrt(2))) / 2
-
-

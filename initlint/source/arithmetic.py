@@ -117,12 +117,7 @@ def scaled_draw(drawn: Write | None, factor: float | None, other: object, name: 
 def divide(machine: Machine, left: object, right: object, place: Place) -> TensorV:
     """A quotient."""
     if isinstance(left, TensorV) and isinstance(right, TensorV) and left.param is None and right.param is None:
-        constant = machine.graph.is_constant(right.op)
-        return TensorV(
-            machine.graph.add(
-                "scale" if constant else "gate", "div", (left.op,) if constant else (left.op, right.op), place=place
-            )
-        )
+        return TensorV(machine.graph.divide(left.op, right.op, place))
     if not is_tensor(left):
         return TensorV(machine.graph.add("opaque", "div", (as_tensor(machine, right).op,), place=place))
     return scaled(machine, left, right, place, "div")

@@ -127,7 +127,7 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
     if isinstance(value.cls, External) and not value.torch_class:
         return External(f"{value.cls.name}.{name}")
     if name == "__dict__":
-        return DictV(dict(value.data))
+        return DictV({key: item for key, item in value.data.items()})  # noqa: C416 - widens the keys
     if isinstance(value.cls, ClassV):
         fallback = value.cls.lookup("__getattr__")
         if isinstance(fallback, FunctionV) and not value.torch_class:

@@ -26,6 +26,9 @@ _POINTWISE = frozenset({"activation", "scale", "shift", "add", "gate"})
 _POINTWISE_FUNCTIONS = frozenset({"pow", "square", "exp", "erf", "product"})
 _ARITHMETIC = frozenset({"mul", "div", "add", "sub", "pow", "square", "product"})
 _WALK = 12
+_ROOTS = frozenset({"sqrt", "rsqrt", "pow", "std", "std_mean", "norm", "vector_norm"})
+_MOMENTS = frozenset({"mean", "sum", "var", "std", "var_mean", "std_mean", "norm", "vector_norm"})
+_STATISTICAL = _ROOTS | _MOMENTS | {"square", "clamp", "clamp_min", "reciprocal"}
 _ELSEWHERE = Node("constant", "elsewhere", ())
 
 
@@ -73,6 +76,9 @@ class Graph:
         if self.is_constant(left) or self.is_constant(right):
             return self.add("scale", "mul", (right if self.is_constant(left) else left,), place=place)
         for base, other in ((left, right), (right, left)):
+            if (normalized := self._normalized(base, other, place)) is not None:
+                return normalized
+        for base, other in ((left, right), (right, left)):
             path = self._pointwise_path(other, base)
             if path is None:
                 continue
@@ -86,6 +92,42 @@ class Graph:
             if name:
                 return self.add("activation", name, (source_op,), place=place)
         return self.add("gate", "mul", (left, right), place=place)
+
+    def divide(self, left: int, right: int, place: Place | None) -> int:
+        """The quotient of two tensors: a tensor over its own root mean square is normalized."""
+        if self.is_constant(right):
+            return self.add("scale", "div", (left,), place=place)
+        normalized = self._normalized(left, right, place)
+        return self.add("gate", "div", (left, right), place=place) if normalized is None else normalized
+
+    def _normalized(self, signal: int, scale: int, place: Place | None) -> int | None:
+        """``(x - x.mean()) * torch.rsqrt(x.var() + eps)``: a signal by the root of its own moment; None if it is not that."""
+        ways = self._statistic(scale)
+        if not ways:
+            return None
+        node = self.node(signal)
+        shifted = (signal, *node.inputs) if node.kind in ("add", "shift") else (signal,)
+        base = min((each for each in shifted if each in ways), default=None)
+        if base is None:
+            return None
+        self._fuse([each for each in (*ways, signal) if each > base])
+        return self.add("norm", "normalization", (base,), place=place)
+
+    def _statistic(self, op: int) -> set[int]:
+        """The ops that `op`, the root of a moment of some tensor, was computed by, that tensor among them; else none."""
+        ways: set[int] = set()
+        names: set[str] = set()
+        pending = [op]
+        while pending and len(ways) <= _WALK:
+            each = pending.pop()
+            if each in ways or each < self.first:
+                continue
+            ways.add(each)
+            node = self.node(each)
+            if node.kind in _POINTWISE or node.kind == "transparent" or node.name in _STATISTICAL:
+                names.add(node.name)
+                pending += node.inputs
+        return ways if names & _ROOTS and names & _MOMENTS else set()
 
     def squared(self, op: int, place: Place | None) -> int:
         """X ** 2; the square of a ReLU is an activation of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -274,7 +275,7 @@ class Machine:
             ops = tuple(dict.fromkeys(value.op for value in values if isinstance(value, TensorV)))
             return TensorV(self.graph.add("join", "join", ops))
         if all(isinstance(value, tuple) for value in values) and len({len(value) for value in values}) == 1:  # type: ignore[arg-type]
-            return tuple(self.join(list(column)) for column in zip(*values, strict=True))  # type: ignore[call-overload]
+            return tuple(self.join(list(column)) for column in zip(*values, strict=True))
         return choice(values)
 
     def place(self, node: ast.AST, frame: Frame) -> Place:
@@ -370,20 +371,7 @@ def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
     longest = max(states, key=len)
     if common == shortest and len(longest) == common:
         return states[0]
-    for state in states:
-        for write in state[common:]:
-            merged.append(
-                Write(
-                    write.function,
-                    write.arguments,
-                    write.place,
-                    write.source,
-                    True,
-                    write.partial,
-                    write.trail,
-                    write.sweep,
-                )
-            )
+    merged.extend(replace(write, conditional=True) for state in states for write in state[common:])
     return tuple(merged)
 
 

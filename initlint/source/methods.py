@@ -154,7 +154,7 @@ def _call_parameter(
     if full in knowledge.initializers:
         given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
         return call_initializer(machine, knowledge.initializers[full], given, node, frame)
-    if name in ("requires_grad_",):
+    if name == "requires_grad_":
         param.frozen = arguments.get(0, "requires_grad", True) is False
         return receiver
     if name in _WHOLE_VIEWS:

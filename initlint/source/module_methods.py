@@ -157,7 +157,7 @@ def _modules(machine: Machine, instance: Instance, arguments: Arguments, node: a
 
 def _named_modules(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     prefix = arguments.get(1, "prefix", "")
-    return ListV(list(walk(instance, prefix if isinstance(prefix, str) else "")))  # type: ignore[arg-type]
+    return ListV(list(walk(instance, prefix if isinstance(prefix, str) else "")))
 
 
 def _children(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -165,7 +165,7 @@ def _children(machine: Machine, instance: Instance, arguments: Arguments, node: 
 
 
 def _named_children(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    return ListV(list(children(instance)))  # type: ignore[arg-type]
+    return ListV(list(children(instance)))
 
 
 def _parameters(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -296,7 +296,7 @@ def _insert(machine: Machine, instance: Instance, arguments: Arguments, node: as
 
 
 def _items(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    return ListV(list(children(instance)))  # type: ignore[arg-type]
+    return ListV(list(children(instance)))
 
 
 def _values(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

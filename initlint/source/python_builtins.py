@@ -331,11 +331,8 @@ def _sum(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) ->
         return escape(machine, External("builtins.sum"), arguments, node, frame)
     total: object = arguments.get(1, "start", 0)
     for item in items:
-        total = (
-            item
-            if total == 0 and not isinstance(total, bool) and total is not UNKNOWN
-            else binary(machine, ast.Add, total, item, node, frame)
-        )
+        fresh = isinstance(total, int) and total == 0
+        total = item if fresh else binary(machine, ast.Add, total, item, node, frame)
     return total
 
 

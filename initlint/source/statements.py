@@ -58,6 +58,13 @@ def _annotated(machine: Machine, node: ast.AnnAssign, frame: Frame) -> Flow:
     return Flow.NEXT
 
 
+def _loaded(target: ast.Name | ast.Attribute) -> ast.expr:
+    """The expression that reads what an assignment to `target` writes."""
+    if isinstance(target, ast.Name):
+        return ast.copy_location(ast.Name(target.id, ast.Load()), target)
+    return ast.copy_location(ast.Attribute(target.value, target.attr, ast.Load()), target)
+
+
 def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
     target = node.target
     value = machine.evaluate(node.value, frame)
@@ -67,13 +74,7 @@ def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
         old = get_item(machine, container, key, target, frame)
         set_item(machine, container, key, binary(machine, type(node.op), old, value, node, frame), target, frame)
         return Flow.NEXT
-    load: ast.expr
-    if isinstance(target, ast.Name):
-        load = ast.Name(target.id, ast.Load())
-    else:
-        load = ast.Attribute(target.value, target.attr, ast.Load())
-    ast.copy_location(load, target)
-    old = machine.evaluate(load, frame)
+    old = machine.evaluate(_loaded(target), frame)
     if isinstance(old, ListV) and isinstance(node.op, ast.Add):
         items = elements(machine, value, node, frame)
         machine.touch(old)
@@ -337,6 +338,6 @@ STATEMENTS: dict[type[ast.stmt], Callable[..., Flow]] = {
     ast.Global: _global,
     ast.Nonlocal: _nonlocal,
     ast.Match: _match,
-    ast.Break: lambda machine, node, frame: Flow.BREAK,
-    ast.Continue: lambda machine, node, frame: Flow.CONTINUE,
+    ast.Break: lambda *_: Flow.BREAK,
+    ast.Continue: lambda *_: Flow.CONTINUE,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 from collections.abc import Callable
 
@@ -151,12 +152,10 @@ def _repeat(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame)
 
 def _pairwise(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     items = elements(machine, arguments.get(0, "iterable"), node, frame)
-    return UNKNOWN if items is None else ListV(list(zip(items, items[1:], strict=False)))
+    return UNKNOWN if items is None else ListV(list(itertools.pairwise(items)))
 
 
 def _product(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    import itertools
-
     columns = [elements(machine, each, node, frame) for each in arguments.positional]
     if any(column is None for column in columns) or arguments.keywords:
         return UNKNOWN

@@ -144,6 +144,11 @@ def _added(
         if len(given) >= 3:
             return matmul(machine, given[1], given[2], place)
     left, right = _operands(bound, arguments)
+    if name.startswith("lerp") and is_tensor(weight := bound.get("weight", UNKNOWN)):
+        left = multiply_tensors(machine, left, weight, place)
+        right = multiply_tensors(machine, bound.get("end", UNKNOWN), weight, place)
+    elif name.startswith("addcmul"):
+        right = multiply_tensors(machine, bound.get("tensor1", UNKNOWN), bound.get("tensor2", UNKNOWN), place)
     return add(machine, left, right, place)
 
 

@@ -33,12 +33,13 @@ MODULE_LIST = "torch.nn.ModuleList"
 MODULE_DICT = "torch.nn.ModuleDict"
 PARAMETER_LISTS = frozenset({"torch.nn.ParameterList", "torch.nn.ParameterDict"})
 CONTAINERS = frozenset({SEQUENTIAL, MODULE_LIST, MODULE_DICT, *PARAMETER_LISTS})
+_WITH_MODULES = ("torch.", "einops.layers.torch.")
 _SPATIAL = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
 
 
 def is_torch_class(machine: Machine, name: str) -> bool:
-    """Whether the dotted name is a module class of torch that initlint knows."""
-    if not name.startswith("torch.") or not name.rpartition(".")[2][:1].isupper():
+    """Whether the dotted name is a module class, of torch or without weights of its own, that initlint knows."""
+    if not name.startswith(_WITH_MODULES) or not name.rpartition(".")[2][:1].isupper():
         return False
     knowledge = machine.knowledge
     return (
