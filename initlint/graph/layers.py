@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import linecache
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import count
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from initlint.graph.calls import class_name
-from initlint.graph.frames import character
 from initlint.graph.provenance import Recorder
+from initlint.graph.sites import ClassSites
 from initlint.graph.weights import read_initializer, recognize_default, true_fan_in
 from initlint.knowledge import Knowledge, LayerFact
 from initlint.model import Initializer, Layer, Parametrization, Site
@@ -84,6 +79,7 @@ class _Finder:
         self._recorder = recorder
         self._knowledge = knowledge
         self._numbers = count()
+        self._sites: dict[type, ClassSites] = {}
 
     def add_module(self, path: str, module: nn.Module, fact: LayerFact) -> None:
         """The layer that `module` is."""
@@ -187,7 +183,7 @@ class _Finder:
             frozen=frozen,
             parametrization=parametrization,
             access=_access(inner) if owner is not self._modules.get(path) else None,
-            owner_site=class_site(type(owner)),  # type: ignore[arg-type]
+            owner_site=self._sites_of(type(owner)).header,  # type: ignore[arg-type]
             context=type(self._modules[""]).__name__,
         )
         self.layers.append(layer)
@@ -215,7 +211,7 @@ def find_parametrization(module: nn.Module) -> Parametrization | None:
     else:
         hooks = module._forward_pre_hooks.values()
         names = {type(hook).__name__ for hook in hooks} & {"WeightNorm", "SpectralNorm"}
-    kinds: dict[str, Parametrization] = {
+    kinds: dict[str, Parametrization] = {  # type: ignore[operator]
         "WeightNorm": "weight_norm",
         "_WeightNorm": "weight_norm",
         "SpectralNorm": "spectral_norm",
@@ -251,59 +247,3 @@ def _access(path: str) -> str:
     """The expression for a dotted path below self: ``self.features[0]``."""
     steps = (f"[{part}]" if part.isdigit() else f".{part}" for part in path.split("."))
     return "self" + "".join(steps)
-
-
-@lru_cache(maxsize=1024)
-def assignment_site(kind: Hashable, attribute: str) -> Site | None:
-    """What a class assigns to ``self.attribute`` first; None where its source does not say."""
-    header = class_site(kind)
-    if header is None:
-        return None
-    try:
-        tree = ast.parse("".join(linecache.getlines(header.file)))
-    except SyntaxError:
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.lineno == header.line:
-            return next((_node_site(header.file, value) for value in _assigned(node, attribute)), None)
-    return None
-
-
-def _assigned(node: ast.ClassDef, attribute: str) -> Iterator[ast.expr]:
-    """The values assigned to an attribute of self, in order of the text."""
-    for statement in ast.walk(node):
-        if isinstance(statement, ast.Assign) and any(
-            isinstance(target, ast.Attribute) and target.attr == attribute for target in statement.targets
-        ):
-            yield statement.value
-
-
-def _node_site(file: str, node: ast.expr) -> Site:
-    end_line = node.end_lineno or node.lineno
-    return Site(
-        file,
-        node.lineno,
-        character(file, node.lineno, node.col_offset),
-        end_line,
-        character(file, end_line, node.end_col_offset or 0),
-    )
-
-
-@lru_cache(maxsize=1024)
-def class_site(kind: Hashable) -> Site | None:
-    """The header of a class, None for one that no file defines."""
-    if not isinstance(kind, type):
-        return None
-    try:
-        file = inspect.getsourcefile(kind)
-        lines, start = inspect.getsourcelines(kind)
-    except (OSError, TypeError):
-        return None
-    if file is None:
-        return None
-    for offset, text in enumerate(lines):
-        if text.lstrip().startswith("class "):
-            column = len(text) - len(text.lstrip()) + 1
-            line = start + offset
-            return Site(str(Path(file).resolve()), line, column, line, len(linecache.getline(file, line).rstrip()) + 1)
-    return None

@@ -11,10 +11,11 @@ from torch import nn
 from initlint.graph.calls import Call
 from initlint.graph.execution import Execution, Observer
 from initlint.graph.inputs import Inputs
-from initlint.graph.layers import Found, class_site, find_layers
+from initlint.graph.layers import Found, find_layers
 from initlint.graph.lowering import Lowered, Lowering, Use
 from initlint.graph.modes import running
 from initlint.graph.provenance import Recorder
+from initlint.graph.sites import ClassSites
 from initlint.graph.symbolic import trace_symbolically
 from initlint.graph.weights import read_initializer
 from initlint.knowledge import Knowledge
@@ -72,7 +73,7 @@ def lower(
     layers = _known_by_use(found, lowered, recorder, knowledge)
     name = type(model).__name__
     described = tuple(f"{path or name}: {reason}" for path, reason in opaque.items())
-    traced = Model(name, layers, tuple(lowered.ops), (), described, class_site(type(model)), traced=True)  # type: ignore[arg-type]
+    traced = Model(name, layers, tuple(lowered.ops), (), described, ClassSites(type(model)).header, traced=True)  # type: ignore[arg-type]
     paths = {layer: path for path, layer in found.keys.items()}
     return Trace(traced, calls, lowered.op_of, opaque, found.tensors, paths)
 
