@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import cast
 
 import torch
 from torch import nn
@@ -183,7 +184,7 @@ class _Finder:
             frozen=frozen,
             parametrization=parametrization,
             access=_access(inner) if owner is not self._modules.get(path) else None,
-            owner_site=self._sites_of(type(owner)).header,  # type: ignore[arg-type]
+            owner_site=self._sites_of(type(owner)).header,
             context=type(self._modules[""]).__name__,
         )
         self.layers.append(layer)
@@ -200,18 +201,24 @@ class _Finder:
     def _fallback_site(self, path: str) -> Site:
         """The statement that names the attribute in the class that holds the layer, or the header of that class."""
         owner, inner = self._owner(path)
-        assigned = assignment_site(type(owner), inner.partition(".")[0])  # type: ignore[arg-type]
-        return assigned or class_site(type(owner)) or Site(f"<{type(owner).__name__}>", 1, 1, 1, 1)  # type: ignore[arg-type]
+        sites = self._sites_of(type(owner))
+        return sites.assignment(inner.partition(".")[0]) or sites.header or Site(f"<{sites.name}>", 1, 1, 1, 1)
+
+    def _sites_of(self, kind: type) -> ClassSites:
+        if kind not in self._sites:
+            self._sites[kind] = ClassSites(kind)
+        return self._sites[kind]
 
 
 def find_parametrization(module: nn.Module) -> Parametrization | None:
     """What rebuilds the weight of `module` at every use, old and new API."""
     if parametrize.is_parametrized(module):
-        names = {type(step).__name__ for chain in module.parametrizations.values() for step in chain}
+        chains = cast("nn.ModuleDict", module.parametrizations).values()
+        names = {type(step).__name__ for chain in chains for step in chain.children()}
     else:
         hooks = module._forward_pre_hooks.values()
         names = {type(hook).__name__ for hook in hooks} & {"WeightNorm", "SpectralNorm"}
-    kinds: dict[str, Parametrization] = {  # type: ignore[operator]
+    kinds: dict[str, Parametrization] = {
         "WeightNorm": "weight_norm",
         "_WeightNorm": "weight_norm",
         "SpectralNorm": "spectral_norm",

@@ -73,7 +73,7 @@ def lower(
     layers = _known_by_use(found, lowered, recorder, knowledge)
     name = type(model).__name__
     described = tuple(f"{path or name}: {reason}" for path, reason in opaque.items())
-    traced = Model(name, layers, tuple(lowered.ops), (), described, ClassSites(type(model)).header, traced=True)  # type: ignore[arg-type]
+    traced = Model(name, layers, tuple(lowered.ops), (), described, ClassSites(type(model)).header, traced=True)
     paths = {layer: path for path, layer in found.keys.items()}
     return Trace(traced, calls, lowered.op_of, opaque, found.tensors, paths)
 
