@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from initlint.source.misuse import inspect_attribute_of_none, missing_attribute
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
@@ -62,7 +63,13 @@ _TENSOR_PROPERTIES = frozenset(
 def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
     """``value.name``."""
     handler = _READERS.get(type(value))
-    return UNKNOWN if handler is None else handler(machine, value, name, node, frame)
+    if handler is not None:
+        return handler(machine, value, name, node, frame)
+    if value is None:
+        inspect_attribute_of_none(machine, name, node, frame)
+    elif isinstance(value, Method):
+        missing_attribute(machine, value, node, frame)
+    return UNKNOWN
 
 
 def _external_attribute(machine: Machine, value: External, name: str, node: ast.AST, frame: Frame) -> object:
