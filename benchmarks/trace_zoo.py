@@ -31,7 +31,6 @@ LANGUAGE_MODELS = (
     "gemma",
     "gemma2",
     "gpt2",
-    "gpt_neo",
     "gpt_neox",
     "gptj",
     "granite",
@@ -42,6 +41,7 @@ LANGUAGE_MODELS = (
     "olmo2",
     "opt",
     "phi",
+    "persimmon",
     "phi3",
     "qwen2",
     "qwen3",
@@ -63,7 +63,7 @@ TINY = {
     "d_model": 64,
     "d_ff": 128,
     "d_kv": 16,
-    "num_layers": 3,
+    "num_layers": 4,
     "num_heads": 4,
     "encoder_layers": 2,
     "decoder_layers": 2,
@@ -75,7 +75,6 @@ TINY = {
     "word_embed_proj_dim": 64,
     "rotary_dim": 8,
     "num_local_experts": 4,
-    "attention_types": [[["global", "local"], 2]],
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
@@ -198,21 +197,23 @@ def build_model(family: str, name: str) -> Any:
     """An untrained model."""
     if family == "torchvision":
         models = import_module("torchvision.models")
-        backbone = {"weights_backbone": None} if "rcnn" in name or "_resnet" in name or "ssd" in name else {}
         try:
-            return models.get_model(name, weights=None, **backbone)
-        except TypeError:
+            return models.get_model(name, weights=None, weights_backbone=None)
+        except (TypeError, ValueError):
             return models.get_model(name, weights=None)
     if family == "timm":
         return import_module("timm").create_model(name, pretrained=False)
     transformers = import_module("transformers")
     known = transformers.AutoConfig.for_model(name)
-    config = transformers.AutoConfig.for_model(
-        name, **{key: value for key, value in TINY.items() if hasattr(known, key)}
-    )
+    tiny = {key: value for key, value in TINY.items() if _is_settable(known, key)}
+    config = transformers.AutoConfig.for_model(name, **tiny)
     config.use_cache = False
     kind = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
     return kind.from_config(config)
+
+
+def _is_settable(config: Any, key: str) -> bool:
+    return hasattr(config, key) and not isinstance(getattr(type(config), key, None), property)
 
 
 def inputs_of(family: str, model: Any) -> Any:

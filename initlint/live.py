@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +148,7 @@ def examine(
     from initlint.graph.measure import measure
     from initlint.graph.observations import observed
     from initlint.graph.symbolic import trace_symbolically
-    from initlint.graph.tracer import lower
+    from initlint.graph.tracer import lower, trace
 
     chosen, measurement = inputs, None
     if chosen is None:
@@ -156,6 +156,8 @@ def examine(
         chosen = synthesize(model, symbolic.calls)
     if chosen is None:
         traced = lower(model, symbolic.calls, symbolic.opaque, knowledge, recorder)
+    elif chosen.heavy:
+        traced = trace(model, knowledge, recorder=recorder, inputs=chosen)
     else:
         measurement = measure(model, chosen, knowledge, recorder=recorder)
         traced = measurement.trace
@@ -183,6 +185,21 @@ def report_live(live: Live, settings: Settings, *, fixes: bool = True) -> Outcom
     kept = tuple(f for f in reported(live.findings, texts, settings) if f.code != UNUSED_SUPPRESSION)
     reading = Reading((live.model,), live.merged, live.findings)
     return Outcome(_with_fixes(kept, texts, settings, live) if fixes else kept, sources, reading)
+
+
+def join(checked: Outcome, traced: Outcome) -> Outcome:
+    """The findings of both; what both say of one place is said once, as the scanner says it.
+
+    What lies in a file that the run is not about is left out.
+    """
+    said = {(finding.code, finding.site) for finding in checked.findings}
+    added = [
+        finding
+        for finding in traced.findings
+        if finding.site.file in checked.sources.files and (finding.code, finding.site) not in said
+    ]
+    findings = sorted((*checked.findings, *added), key=lambda f: (f.site.file, f.site.line, f.site.column, f.code))
+    return replace(checked, findings=tuple(findings))
 
 
 def require_drawable(file: Path) -> None:

@@ -63,12 +63,12 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "path", [*sys.path])
 
-    def call(*words: str) -> Done:
+    def call(*trace: str, words: list[str] | None = None) -> Done:
         for name in [name for name in sys.modules if name.endswith(("net", "fine")) and "." not in name]:
             monkeypatch.delitem(sys.modules, name)
         linecache.clearcache()
         capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["initlint", "trace", *words])
+        monkeypatch.setattr(sys, "argv", words or ["initlint", "trace", *trace])
         with pytest.raises(SystemExit) as left:
             main()
         out = capsys.readouterr()
@@ -95,6 +95,16 @@ def test_findings_are_those_of_check_with_what_was_measured(folder: Path, run: R
     assert found["INI101"]["fix"] is not None
     assert "9 of 9 layers" not in done.stdout
     assert "Net: 10 of 10 layers judged; run on made-up inputs" in done.stderr
+
+
+def test_check_joins_what_a_live_module_adds(run: Run) -> None:
+    words = ["initlint", "check", "net.py", "--no-cache", "--output-format", "json", "--trace", "net.py:Net"]
+    done = run(words=words)
+    assert [each["code"] for each in json.loads(done.stdout)] == ["INI101", "INI501"]
+    alone = run(words=words[:-2])
+    assert [each["code"] for each in json.loads(alone.stdout)] == ["INI101"]
+    elsewhere = run(words=[*words[:2], "fine.py", *words[3:]])
+    assert json.loads(elsewhere.stdout) == []
 
 
 def test_a_sound_model_has_no_findings(folder: Path, run: Run) -> None:

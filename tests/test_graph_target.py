@@ -15,6 +15,7 @@ from initlint.graph.inputs import InputShape, as_inputs, call_inputs, make_input
 from initlint.graph.symbolic import trace_symbolically
 from initlint.graph.target import UserCodeError, build, load, parse_argument
 from initlint.knowledge import load_knowledge
+from initlint.live import examine
 
 KNOWLEDGE = load_knowledge()
 NETS = """
@@ -249,3 +250,11 @@ def test_inputs_that_cannot_be_guessed_are_not() -> None:
 
     model = Odd()
     assert synthesize(model, trace_symbolically(model, KNOWLEDGE).calls) is None
+
+
+def test_a_run_too_heavy_to_go_back_through_is_still_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("initlint.graph.inputs._spare_memory", lambda: 0.0)
+    live = examine(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)), KNOWLEDGE)
+    assert live.measurement is None
+    assert live.inputs is not None
+    assert [op.kind for op in live.model.ops] == ["input", "layer", "activation", "layer", "output"]

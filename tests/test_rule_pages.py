@@ -12,6 +12,7 @@ from initlint import check_source
 from initlint.checks import CHECKS
 from initlint.config import Settings
 from initlint.knowledge import Rule, load_rules
+from initlint.selection import Layer, Selection
 from tests.fixture_marks import Report, disagreements, read_marks
 from tests.rule_index import index_page, refreshed
 
@@ -40,7 +41,8 @@ def test_examples_are_linted_as_the_page_says(code: str, number: int, tmp_path: 
     text = text_of(code, number)
     example = tmp_path / "example.py"
     example.write_text(text, encoding="utf-8")
-    found = check_source(text, filename=str(example), settings=Settings())
+    chosen = Selection(layers=(Layer(extend_select=(code,)),))
+    found = check_source(text, filename=str(example), settings=Settings(selection=chosen))
     reports = [Report(f.site.line, f.site.column, f.code, f.severity.label) for f in found]
     marks = [mark for mark in read_marks(example) if not mark.code.startswith(MEASURED)]
     assert disagreements(marks, reports, text) == []

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from initlint.analysis.wiring import Wiring
 from initlint.knowledge import Activation
+from initlint.model import Op
 
 _BOUNDED = frozenset({"saturating", "gate"})
 _HARMLESS = frozenset({"transparent", "scale", "join"})
+_PROJECTED = frozenset({"transparent", "scale", "join", "concat", "activation", "norm"})
 _LARGEST_BRANCH = 64
 """Ops in the branch that computes a gate; a longer way back is a model of its own."""
 
@@ -16,8 +18,9 @@ _LARGEST_BRANCH = 64
 class Gates:
     """Which activations multiply another tensor.
 
-    A bounded activation is a gate as soon as one consumer multiplies it; an unbounded one only where every consumer
-    does: what a squeeze-excitation rescales is a feature, not a gate.
+    A bounded activation is a gate as soon as one consumer multiplies it, or may, being unknown, or adds it to another
+    gate; an unbounded one only where every consumer multiplies it: what a squeeze-excitation rescales is a feature, not
+    a gate. Feature maps of attention, whose products with one another are all that is used, gate as well.
     """
 
     def __init__(self, wiring: Wiring, activations: Mapping[str, Activation]) -> None:
@@ -28,32 +31,45 @@ class Gates:
         self._all = [False] * count
         for position in range(count - 1, -1, -1):
             consumers = wiring.consumers[position]
-            some = [self._multiplies(consumer, self._some) for consumer in consumers]
-            every = [self._multiplies(consumer, self._all) for consumer in consumers]
-            self._some[position] = any(some)
-            self._all[position] = bool(every) and all(every)
+            self._some[position] = any(self._may_multiply(consumer) for consumer in consumers)
+            self._all[position] = bool(consumers) and all(self._multiplies(consumer) for consumer in consumers)
 
-    def _multiplies(self, consumer: int, beyond: list[bool]) -> bool:
-        kind = self._wiring.ops[consumer].kind
-        return kind == "gate" or (kind in _HARMLESS and beyond[consumer])
+    def _may_multiply(self, consumer: int) -> bool:
+        op = self._wiring.ops[consumer]
+        if op.kind in ("gate", "opaque"):
+            return True
+        if op.kind == "add" and not all(self._is_bounded(_behind(self._wiring, each)) for each in op.inputs):
+            return False
+        return (op.kind in _HARMLESS or op.kind == "add") and self._some[consumer]
+
+    def _multiplies(self, consumer: int) -> bool:
+        op = self._wiring.ops[consumer]
+        if op.kind == "matmul":
+            return self._is_attention(op)
+        return op.kind == "gate" or (op.kind in _HARMLESS and self._all[consumer])
+
+    def _is_attention(self, op: Op) -> bool:
+        """Whether a product is one of queries, keys and values: each operand comes out of a layer."""
+        return len(op.inputs) > 1 and all(self._from_layer(each) for each in op.inputs)
+
+    def _from_layer(self, position: int) -> bool:
+        ops = self._wiring.ops
+        while ops[position].inputs and ops[position].kind in _PROJECTED:
+            position = ops[position].inputs[0]
+        return ops[position].kind in ("layer", "matmul")
+
+    def _is_bounded(self, position: int) -> bool:
+        op = self._wiring.ops[position]
+        activation = self._activations.get(op.name)
+        return op.kind == "activation" and activation is not None and activation.family in _BOUNDED
 
     def is_bounded_gate(self, position: int) -> bool:
         """Whether a bounded activation at `position` gates: the squeeze of a feature, not a feature squeezed."""
-        op = self._wiring.ops[position]
-        activation = self._activations.get(op.name)
-        return (
-            op.kind == "activation"
-            and activation is not None
-            and activation.family in _BOUNDED
-            and self._some[position]
-        )
+        return self._is_bounded(position) and self._some[position]
 
     def is_gate(self, position: int) -> bool:
         """Whether the activation at `position` gates."""
-        activation = self._activations.get(self._wiring.ops[position].name)
-        if activation is not None and activation.family in _BOUNDED:
-            return self._some[position]
-        return self._all[position]
+        return self._some[position] if self._is_bounded(position) else self._all[position]
 
 
 def find_excitations(wiring: Wiring, gates: Gates) -> frozenset[int]:

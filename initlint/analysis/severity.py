@@ -46,6 +46,8 @@ def severity_of(judgement: Judgement) -> Severity:
     if chain is None or (decisive is not None and decisive.output):
         return Severity.INFO
     severity = severity_of_signal(chain.signal)
+    if chain.signal is not None and chain.fixed_signal and is_neutral(chain.signal / chain.fixed_signal):
+        severity = Severity.INFO  # what the chain loses it loses elsewhere
     if judgement.layer.weight.source == "explicit":
         severity = Severity(max(severity - 1, Severity.INFO))
     return min(severity, Severity.WARNING) if chain.pools >= _POOLED else severity

@@ -46,6 +46,7 @@ class Arguments:
     add_noqa: bool
     baseline: Path | None
     write_baseline: bool
+    trace: tuple[str, ...]
     jobs: int | None
     no_cache: bool
     verbose: bool
@@ -80,6 +81,12 @@ class Arguments:
     help="Report only what is not in this file.",
 )
 @click.option("--write-baseline", is_flag=True, help="Write what is found now to the baseline.")
+@click.option(
+    "--trace",
+    metavar="TARGET",
+    multiple=True,
+    help="Also build and run this module (as `initlint trace` does) and report what it adds.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Scan in so many processes.")
 @click.option("--no-cache", is_flag=True, help="Do not reuse what an earlier run found.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is read and how long it takes.")
@@ -104,8 +111,19 @@ def command(**options: Any) -> int:
         return _diff(outcome, settings, arguments)
     if settings.fix:
         return _fix(outcome, settings, arguments)
+    if arguments.trace:
+        outcome = _traced(outcome, settings, arguments)
     _report(outcome, settings, arguments)
     return _status(outcome, settings, arguments)
+
+
+def _traced(outcome: Outcome, settings: Settings, arguments: Arguments) -> Outcome:
+    """The findings joined by those of the live modules that were asked for."""
+    from initlint.live import join, make_request, report_live, trace_target
+
+    for target in arguments.trace:
+        outcome = join(outcome, report_live(trace_target(make_request(target)), settings))
+    return outcome
 
 
 def _settings(arguments: Arguments) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -28,7 +29,7 @@ class Observer(Protocol):
 class Execution(TorchFunctionMode):
     """One run of `model`, as calls.
 
-    Tensors are known by identity: every one is kept until the run is forgotten, so that no number is used twice.
+    Tensors are known by identity and kept by nobody: a new one at the address of one that is gone is told by its weak reference.
     """
 
     def __init__(self, model: nn.Module, knowledge: Knowledge, observer: Observer | None = None) -> None:
@@ -40,7 +41,7 @@ class Execution(TorchFunctionMode):
         self._stored = {
             id(tensor): Stored(name, tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())
         }
-        self._made: dict[int, tuple[int, torch.Tensor]] = {}
+        self._made: dict[int, tuple[int, weakref.ref[torch.Tensor]]] = {}
         self._unseen = 0
 
     def run(self, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -101,7 +102,7 @@ class Execution(TorchFunctionMode):
             if len(tensors) > 1:
                 maker = len(self.calls)
                 self.calls.append(Call(maker, "function", "operator.getitem", (Result(call.id), index), site=call.site))
-            self._made[id(tensor)] = (maker, tensor)
+            self._made[id(tensor)] = (maker, weakref.ref(tensor))
             if self._observer is not None:
                 self._observe(self.calls[maker], tensor)
 
@@ -117,7 +118,7 @@ class Execution(TorchFunctionMode):
         if not isinstance(value, torch.Tensor):
             return value
         made = self._made.get(id(value))
-        if made is not None:
+        if made is not None and made[1]() is value:
             return Result(made[0])
         return self._stored.get(id(value))
 

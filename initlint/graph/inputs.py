@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.errors import InitlintError
 from initlint.graph.calls import Call
@@ -19,11 +21,15 @@ from initlint.graph.target import load, users_errors
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The arguments of a forward pass; `synthetic` says that nobody gave them."""
+    """The arguments of a forward pass.
+
+    `synthetic` says that nobody gave them, `heavy` that a backward pass on them would not fit into memory.
+    """
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     synthetic: bool = False
+    heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +92,40 @@ def synthesize(model: nn.Module, calls: tuple[Call, ...]) -> Inputs | None:
         return None
     for shapes in _candidates(model, calls, required):
         inputs = make_inputs(shapes, model)
+        weight = _Weight()
         try:
-            with torch.no_grad(), running(model):
+            with torch.no_grad(), running(model), weight:
                 model(*inputs.args, **inputs.kwargs)
         except Exception:  # noqa: BLE001, S112 (a guess that does not fit; the user's code may raise anything)
             continue
-        return Inputs(inputs.args, inputs.kwargs, synthetic=True)
+        return Inputs(inputs.args, inputs.kwargs, synthetic=True, heavy=weight.bytes > _spare_memory())
     return None
+
+
+class _Weight(TorchDispatchMode):
+    """Adds up what a run makes: what its backward pass may have to keep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operator and weigh what it made anew."""
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and not result.is_meta and not result._is_view():
+            self.bytes += result.numel() * result.element_size()
+        return result
+
+
+def _spare_memory() -> float:
+    """Two thirds of what is free, in bytes; where the system does not say, of 8 GiB."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        free = 8 * 2**30
+    return 2 / 3 * free
 
 
 def _wants_model(function: Any) -> bool:
@@ -147,10 +180,10 @@ def _shape(layer: nn.Module | None, model: nn.Module, variant: int) -> InputShap
             return InputShape((_BATCH, layer.in_channels, (256, 64, 1024, 4096, 16)[variant]))
         case nn.Conv2d():
             side = (_image_size(model) or 64, 224, 32, 256, 299)[variant]
-            return InputShape((_BATCH if side < 100 else _BATCH // 2, layer.in_channels, side, side))
+            return InputShape((_BATCH if side < 100 else 4 if side < 300 else 2, layer.in_channels, side, side))
         case nn.Conv3d():
-            side = (32, 64, 16, 112, 8)[variant]
-            return InputShape((2, layer.in_channels, side, side, side))
+            frames, side = ((16, 64), (16, 224), (32, 32), (16, 112), (8, 8))[variant]
+            return InputShape((2, layer.in_channels, frames, side, side))
         case nn.ConvTranspose2d():
             side = (1, 4, 8, 16, 32)[variant]
             return InputShape((_BATCH, layer.in_channels, side, side))

@@ -53,7 +53,7 @@ def trace(
     """
     if inputs is not None:
         execution = Execution(model, knowledge, observer)
-        with running(model):
+        with torch.no_grad(), running(model):
             execution.run(model, inputs.args, inputs.kwargs)
         return lower(model, tuple(execution.calls), {}, knowledge, recorder)
     symbolic = trace_symbolically(model, knowledge)

@@ -63,13 +63,7 @@ _TENSOR_PROPERTIES = frozenset(
 def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
     """``value.name``."""
     handler = _READERS.get(type(value))
-    if handler is not None:
-        return handler(machine, value, name, node, frame)
-    if value is None:
-        inspect_attribute_of_none(machine, name, node, frame)
-    elif isinstance(value, Method):
-        missing_attribute(machine, value, node, frame)
-    return UNKNOWN
+    return UNKNOWN if handler is None else handler(machine, value, name, node, frame)
 
 
 def _external_attribute(machine: Machine, value: External, name: str, node: ast.AST, frame: Frame) -> object:
@@ -113,6 +107,16 @@ def _builtin_attribute(machine: Machine, value: Builtin, name: str, node: ast.AS
     return value.name if name == "__name__" else External(f"builtins.{value.name}.{name}")
 
 
+def _attribute_of_none(machine: Machine, value: None, name: str, node: ast.AST, frame: Frame) -> object:
+    inspect_attribute_of_none(machine, name, node, frame)
+    return UNKNOWN
+
+
+def _attribute_of_method(machine: Machine, value: Method, name: str, node: ast.AST, frame: Frame) -> object:
+    missing_attribute(machine, value, node, frame)
+    return UNKNOWN
+
+
 def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.AST, frame: Frame) -> object:
     found = value.data.get(name, ABSENT)
     if found is not ABSENT:
@@ -126,20 +130,24 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
         if held is not ABSENT:
             return held
     if value.torch_class:
-        from initlint.source.torch_modules import torch_attribute
-
-        attribute = torch_attribute(value, name)
-        if attribute is not ABSENT:
-            return attribute
-    if isinstance(value.cls, External) and not value.torch_class:
+        return _layer_attribute(value, name)
+    if isinstance(value.cls, External):
         return External(f"{value.cls.name}.{name}")
     if name == "__dict__":
-        return DictV({key: item for key, item in value.data.items()})  # noqa: C416 - widens the keys
-    if isinstance(value.cls, ClassV):
-        fallback = value.cls.lookup("__getattr__")
-        if isinstance(fallback, FunctionV) and not value.torch_class:
-            return machine.call(Bound(fallback, value), Arguments([name]), node, frame)
-    return Method(value, name) if value.torch_class else UNKNOWN
+        return DictV(dict(value.data))
+    fallback = value.cls.lookup("__getattr__")
+    if isinstance(fallback, FunctionV):
+        return machine.call(Bound(fallback, value), Arguments([name]), node, frame)
+    return UNKNOWN
+
+
+def _layer_attribute(value: Instance, name: str) -> object:
+    from initlint.source.torch_modules import torch_attribute
+
+    attribute = torch_attribute(value, name)
+    if attribute is not ABSENT:
+        return attribute
+    return DictV(dict(value.data)) if name == "__dict__" else Method(value, name)
 
 
 def _from_class(
@@ -213,7 +221,7 @@ def seen_as(value: ParamV | View, *, reshaped: bool = False, detached: bool = Fa
     """All elements of `value`, perhaps in another shape, perhaps out of autograd's sight."""
     if isinstance(value, View):
         return View(value.param, value.whole, value.reshaped or reshaped, value.detached or detached)
-    return View(value, True, reshaped, detached)
+    return View(value, whole=True, reshaped=reshaped, detached=detached)
 
 
 _READERS: dict[type, Callable[..., object]] = {
@@ -231,6 +239,8 @@ _READERS: dict[type, Callable[..., object]] = {
     Bound: _function_attribute,
     Partial: _function_attribute,
     Builtin: _builtin_attribute,
+    Method: _attribute_of_method,
+    type(None): _attribute_of_none,
     **dict.fromkeys((ListV, DictV, str, tuple, float, int), _plain_attribute),
 }
 

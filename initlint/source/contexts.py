@@ -1,4 +1,4 @@
-"""Which parts of a program are run, and with what: functions and scripts that build models, then classes nobody builds."""
+"""Which parts of a program are run, and how: functions and scripts that build models, then classes nobody builds."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import ast
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from initlint.model import Model
+from initlint.source.aftermath import inspect_aftermath
+from initlint.source.coverage import initializer_names
 from initlint.source.functions import call_function, instantiate
 from initlint.source.imports import imported_files, module_scope
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.uncalled import uncalled_initializers
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, ListV, Scope, TensorV
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
-    from initlint.model import Model
     from initlint.source.project import Project, SourceFile
 
 _LOG = logging.getLogger(__name__)
@@ -75,8 +78,7 @@ def _code(file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.C
 
 def definitions(file: SourceFile) -> Iterator[Definition]:
     """The functions and classes at the top level of `file`, also those under an ``if`` or a ``try``."""
-    tree = file.tree
-    pending: list[ast.stmt] = list(tree.body) if tree is not None else []
+    pending = list(file.body)
     while pending:
         node = pending.pop(0)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -87,9 +89,8 @@ def definitions(file: SourceFile) -> Iterator[Definition]:
 
 def script_words(file: SourceFile) -> frozenset[str]:
     """The words of what a file does at its top level, besides defining and importing."""
-    assert file.tree is not None
     lines: list[str] = []
-    for node in file.tree.body:
+    for node in file.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
             continue
         if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Constant, ast.List, ast.Tuple)):
@@ -134,7 +135,10 @@ class Contexts:
         """All models, with the events that no other context speaks against."""
         models = tuple(self.models())
         self.machine.restart(BUDGET)
-        return self.machine.evidence.settled(models)
+        settled = self.machine.evidence.settled(models, {file.path for file in self.project.targets})
+        files = self._relevant(self.project.targets)
+        uncalled = uncalled_initializers(self.machine, self.project, files, initializer_names(self.machine))
+        return (*settled, Model("", (), (), uncalled)) if uncalled else settled
 
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
@@ -264,8 +268,7 @@ class Contexts:
         scope = module_scope(machine, file)
         if any(each.torch_class for each in machine.instances):
             yield from self._finish(file.name)
-        assert file.tree is not None
-        for statement in file.tree.body:
+        for statement in file.body:
             if isinstance(statement, ast.If) and is_main_guard(statement.test):
                 machine.restart(BUDGET)
                 if self._survives(lambda body=statement.body, names=scope: machine.execute(body, Frame(names))):
@@ -336,11 +339,11 @@ class Contexts:
         self.machine.restart(BUDGET)
         return module_scope(self.machine, definition.file).data.get(definition.name, ABSENT)
 
-    def _survives(self, run: object) -> bool:
+    def _survives(self, run: Callable[..., object]) -> bool:
         """Whether a context runs to its end; the program's own exceptions end it, ours are bugs."""
         machine = self.machine
         try:
-            run()  # type: ignore[operator]
+            run()
         except (Raised, OutOfBudget, RecursionError):
             machine.journal = None
             return False
@@ -364,6 +367,7 @@ class Contexts:
         for module in unreached(machine):
             if module not in machine.forwarded and isinstance(module.cls, ClassV):
                 self._forward(module, whole=False)
+        inspect_aftermath(machine, self.doubted)
         model = Lowering(machine, name, self.doubted).model()
         if model.layers or model.events:
             yield model

@@ -35,8 +35,8 @@ _ELSEWHERE = Node("constant", "elsewhere", ())
 class Graph:
     """The ops of one context, in the order they run, numbered from `first`.
 
-    No two contexts share a number: a smaller one is of a tensor that a module of the program made when it was loaded for another
-    context, which is a constant to this one.
+    No two contexts share a number: a smaller one is of a tensor that a module of the program made when it was loaded
+    for another context, which is a constant to this one.
     """
 
     def __init__(self, first: int = 0) -> None:
@@ -101,7 +101,7 @@ class Graph:
         return self.add("gate", "div", (left, right), place=place) if normalized is None else normalized
 
     def _normalized(self, signal: int, scale: int, place: Place | None) -> int | None:
-        """``(x - x.mean()) * torch.rsqrt(x.var() + eps)``: a signal by the root of its own moment; None if it is not that."""
+        """``(x - x.mean()) * torch.rsqrt(x.var() + eps)``: a signal by the root of its own moment; else None."""
         ways = self._statistic(scale)
         if not ways:
             return None
@@ -114,7 +114,7 @@ class Graph:
         return self.add("norm", "normalization", (base,), place=place)
 
     def _statistic(self, op: int) -> set[int]:
-        """The ops that `op`, the root of a moment of some tensor, was computed by, that tensor among them; else none."""
+        """The ops that `op`, the root of a moment of some tensor, was computed by, with that tensor; else none."""
         ways: set[int] = set()
         names: set[str] = set()
         pending = [op]
@@ -170,7 +170,10 @@ class Graph:
         return path
 
     def _shared_source(self, left: int, right: int) -> tuple[int, list[str]] | None:
-        """Both operands are pointwise functions of one tensor: that tensor and the names on the way (``0.5 * x * (1 + tanh(x))``)."""
+        """The one tensor that both operands are pointwise functions of, and the names on the way.
+
+        ``0.5 * x * (1 + tanh(x))`` gives that of ``x``, with ``tanh`` and what scales and shifts it.
+        """
         source = left
         above: list[int] = []
         while len(above) <= _WALK:
@@ -190,7 +193,7 @@ class Graph:
 
 
 def _product_name(names: list[str]) -> str | None:
-    """The activation that x * f(x) is, for the pointwise steps of f from the last to the first; None when it is none we know."""
+    """The activation that x * f(x) is, by the pointwise steps of f from the last to the first; None when not known."""
     activations = [name for name in names if name not in _ARITHMETIC]
     if activations == ["sigmoid"]:
         return "quick_gelu" if "mul" in names or "div" in names else "silu"

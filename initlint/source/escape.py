@@ -1,4 +1,4 @@
-"""What happens to modules and parameters handed to code nobody can see: from there on nobody knows what initialized them."""
+"""What happens to modules and parameters handed to code nobody can see: from there on, how they start is unknown."""
 
 from __future__ import annotations
 

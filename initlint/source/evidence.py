@@ -1,14 +1,14 @@
 """What is said of a line holds in every context that reaches it.
 
-A context reaches a line when it runs an initializer there on something that is known, or comes to a test around one. A line that is
-fine in one context is fine.
+A context reaches a line when it runs an initializer there on something that is known, or comes to a test around one.
+A line that is fine in one context is fine.
 """
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,17 @@ class Evidence:
             if site is not None:
                 self._nodes[site] = each.place.node
 
-    def settled(self, models: Iterable[Model]) -> tuple[Model, ...]:
-        """The models with those events only that held wherever their line was reached."""
-        return tuple(self._settled(model) if model.events else model for model in models)
+    def settled(self, models: Iterable[Model], files: Collection[str]) -> tuple[Model, ...]:
+        """The models with those events only that held wherever their line was reached, and that lie in `files`.
 
-    def _settled(self, model: Model) -> Model:
-        kept = tuple(event for event in model.events if self._holds(event.kind, event.site))
+        Of other files not all contexts were seen.
+        """
+        return tuple(self._settled(model, files) if model.events else model for model in models)
+
+    def _settled(self, model: Model, files: Collection[str]) -> Model:
+        kept = tuple(
+            event for event in model.events if event.site.file in files and self._holds(event.kind, event.site)
+        )
         return model if len(kept) == len(model.events) else replace(model, events=kept)
 
     def _holds(self, kind: str, site: Site) -> bool:

@@ -1,4 +1,4 @@
-"""Calls to what lies outside the project: torch and known libraries by their tables of facts, Python's library by ours."""
+"""Calls to what lies outside the project: torch and known libraries by tables of facts, Python's library by ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from initlint.source.stdlib import STANDARD, call_math
 from initlint.source.symbols import UNKNOWN
 from initlint.source.tensors import call_activation, call_operation, maximum
 from initlint.source.torch_modules import construct_external, is_torch_class
-from initlint.source.values import Arguments, Choice, External, Instance, TensorV
+from initlint.source.values import Arguments, Choice, External, Instance, TensorV, Write
 
 if TYPE_CHECKING:
     from initlint.knowledge import LibraryFact
@@ -218,6 +218,22 @@ def _parametrize(
     return module
 
 
+def _skip_init(
+    machine: Machine, name: str, fact: LibraryFact, arguments: Arguments, node: ast.AST, frame: Frame
+) -> object:
+    """``skip_init(nn.Linear, 8, 8)``: a layer whose memory stays as it is."""
+    if not name.endswith("skip_init") or not arguments.positional:
+        return escape(machine, External(name), arguments, node, frame)
+    rest = Arguments(arguments.positional[1:], arguments.keywords, arguments.open)
+    made = machine.call(arguments.positional[0], rest, node, frame)
+    if isinstance(made, Instance):
+        empty = Write("empty", (), machine.place(node, frame), source="uninitialized")
+        for param in reachable_params([made]):
+            machine.touch(param)
+            param.data = (empty,)
+    return made
+
+
 _LIBRARY: dict[str, Callable[..., object]] = {
     "alias": _alias,
     "activation": _activation,
@@ -226,4 +242,5 @@ _LIBRARY: dict[str, Callable[..., object]] = {
     "apply": _apply_each,
     "loader": _load,
     "parametrization": _parametrize,
+    "uninitialized": _skip_init,
 }

@@ -10,7 +10,7 @@ from initlint.source.arithmetic import as_tensor, first_tensor
 from initlint.source.symbols import UNKNOWN
 from initlint.source.tensors import activation_op, operation_result
 from initlint.source.torch_modules import SEQUENTIAL, container_items
-from initlint.source.values import Arguments, Bound, ClassV, FunctionV, Instance, TensorV
+from initlint.source.values import Arguments, Bound, ClassV, DictV, FunctionV, Instance, ListV, TensorV
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
@@ -20,11 +20,32 @@ if TYPE_CHECKING:
 def run_forward(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """``module(...)``."""
     machine.forwarded.add(instance)
-    if isinstance(instance.cls, ClassV):
-        own = instance.cls.lookup("forward")
-        if isinstance(own, FunctionV):
-            return machine.call(Bound(own, instance), arguments, node, frame)
-    return leaf_forward(machine, instance, arguments, node, frame)
+    if not machine.forwarding:
+        positional = [_fed(machine, value) for value in arguments.positional]
+        keywords = {name: _fed(machine, value) for name, value in arguments.keywords.items()}
+        arguments = Arguments(positional, keywords, arguments.open)
+    machine.forwarding += 1
+    try:
+        if isinstance(instance.cls, ClassV):
+            own = instance.cls.lookup("forward")
+            if isinstance(own, FunctionV):
+                return machine.call(Bound(own, instance), arguments, node, frame)
+        return leaf_forward(machine, instance, arguments, node, frame)
+    finally:
+        machine.forwarding -= 1
+
+
+def _fed(machine: Machine, value: object) -> object:
+    """What a program feeds to a model: a tensor of its own making (``torch.randn(2, 3)``) stands for any input there."""
+    if isinstance(value, TensorV):
+        return TensorV(machine.graph.add("input", "input")) if machine.graph.is_constant(value.op) else value
+    if isinstance(value, tuple):
+        return tuple(_fed(machine, each) for each in value)
+    if isinstance(value, ListV):
+        return ListV([_fed(machine, each) for each in value.data], value.kind, repeats=value.repeats)
+    if isinstance(value, DictV):
+        return DictV({key: _fed(machine, each) for key, each in value.data.items()}, value.kind, open_=value.open)
+    return value
 
 
 def leaf_forward(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

@@ -302,7 +302,14 @@ def _field_default(machine: Machine, cls: ClassV, name: str, statement: ast.AnnA
 def call_bound(machine: Machine, bound: Bound, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """A method of the project: the receiver comes first."""
     given = Arguments([bound.receiver, *arguments.positional], arguments.keywords, arguments.open)
-    return call_function(machine, bound.function, given, node, frame)
+    sweep = machine.sweep
+    if sweep is None or bound.receiver is sweep.root or bound.receiver not in sweep.seen:
+        return call_function(machine, bound.function, given, node, frame)
+    machine.sweep = None  # a module that is asked to initialize itself knows what it is
+    try:
+        return call_function(machine, bound.function, given, node, frame)
+    finally:
+        machine.sweep = sweep
 
 
 def call_instance(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

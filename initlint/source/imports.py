@@ -33,8 +33,7 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
 
 def run_top_level(machine: Machine, file: SourceFile, frame: Frame) -> None:
     """Run the statements of a module one by one; one that raises does not stop the next."""
-    assert file.tree is not None
-    for statement in file.tree.body:
+    for statement in file.body:
         try:
             if machine.execute((statement,), frame) is not Flow.NEXT:
                 break
@@ -133,18 +132,17 @@ def member(machine: Machine, file: SourceFile, name: str, asker: SourceFile) -> 
 
 def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
     """In a cycle of imports the name may not be bound yet: find its definition in the syntax."""
-    if file.tree is not None:
-        for statement in file.tree.body:
-            defined = isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name
-            if defined or (
-                isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)
-            ):
-                scope = machine.module_scopes[file.path]
-                try:
-                    machine.execute((statement,), Frame(scope))
-                except Raised:
-                    return UNKNOWN
-                return scope.data.get(name, UNKNOWN)
+    for statement in file.body:
+        defined = isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name
+        if defined or (
+            isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)
+        ):
+            scope = machine.module_scopes[file.path]
+            try:
+                machine.execute((statement,), Frame(scope))
+            except Raised:
+                return UNKNOWN
+            return scope.data.get(name, UNKNOWN)
     return UNKNOWN
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initlint.source.misuse import inspect_call
+from initlint.source.misuse import inspect_call, inspect_copy
 from initlint.source.sequences import elements
-from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.symbols import UNKNOWN
 from initlint.source.torch_modules import bind, own_parameters, walk
 from initlint.source.values import Arguments, Choice, Instance, ListV, ParamV, Place, TensorV, View, Write
 
@@ -136,7 +138,7 @@ def assigned_write(machine: Machine, value: object, place: Place | None) -> Writ
 
 def load_write(machine: Machine, node: ast.AST, frame: Frame) -> Write:
     """Weights come from a checkpoint."""
-    return Write("", (), machine.place(node, frame), source="loaded")
+    return Write("", (), machine.place(node, frame), source="loaded", trail=tuple(machine.calls[-4:]))
 
 
 def reset_write(machine: Machine, instance: Instance, name: str, node: ast.AST, frame: Frame) -> Write:
@@ -163,7 +165,7 @@ def call_initializer(
     if fact.formula == "scale" and fact.name.startswith("Tensor."):
         return _rescale(machine, target, given, place)
     write = _write_of(machine, fact, given, bound, place)
-    return _write_target(machine, fact, target, write, bound, node, frame)
+    return _write_target(machine, _Call(fact, bound, node, frame), target, write)
 
 
 def _write_of(
@@ -173,13 +175,12 @@ def _write_of(
     bound: dict[str, object],
     place: Place,
 ) -> Write:
-    trail = tuple(machine.calls[-4:])
+    trail, sweep = tuple(machine.calls[-4:]), machine.sweep is not None
     if fact.formula == "copy":
         copied = assigned_write(machine, bound.get("src", bound.get("other", bound.get("source", UNKNOWN))), place)
-        return Write(copied.function, copied.arguments, place, copied.source, trail=trail)
-    return Write(
-        fact.name if fact.name in machine.knowledge.initializers else fact.canonical, given, place, trail=trail
-    )
+        return Write(copied.function, copied.arguments, place, copied.source, trail=trail, sweep=sweep)
+    function = fact.name if fact.name in machine.knowledge.initializers else fact.canonical
+    return Write(function, given, place, trail=trail, sweep=sweep)
 
 
 def _rescale(machine: Machine, target: object, given: tuple[tuple[str, object], ...], place: Place) -> object:
@@ -190,57 +191,59 @@ def _rescale(machine: Machine, target: object, given: tuple[tuple[str, object], 
     return target
 
 
-def _write_target(
-    machine: Machine,
-    fact: InitializerFact,
-    target: object,
-    write: Write,
-    bound: dict[str, object],
-    node: ast.AST,
-    frame: Frame,
-) -> object:
-    if isinstance(target, Choice):
-        made = [each for each in target.alternatives if each is not ABSENT and each is not None]
-        conditional = Write(
-            write.function, write.arguments, write.place, write.source, conditional=True, trail=write.trail
-        )
-        for each in made:
-            _write_target(machine, fact, each, conditional, bound, node, frame)
-        return target
-    if isinstance(target, (ParamV, View)):
-        machine.write(target, write)
-        return target
-    if isinstance(target, TensorV):
-        if target.param is not None and target.drawn is None:
-            machine.write(View(target.param, whole=False), write)
-            return target
-        if target.param is not None:
-            machine.occur("write-to-copy", machine.place(node, frame), target.param.owner, parameter=target.param.name)
-            return TensorV(target.op, write, target.shape, None)
-        return TensorV(target.op, write, target.shape)
-    if isinstance(target, Instance):
-        _write_modules(machine, fact, target, write, bound, node, frame)
-        return target
-    if isinstance(target, (ListV, tuple)):
-        for each in elements(machine, target, node, frame) or ():
-            if isinstance(each, (Instance, ParamV, View)):
-                _write_target(machine, fact, each, write, bound, node, frame)
-        return target
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of an initializer, its arguments `bound` to their names."""
+
+    fact: InitializerFact
+    bound: dict[str, object]
+    node: ast.AST
+    frame: Frame
+
+
+def _write_target(machine: Machine, call: _Call, target: object, write: Write) -> object:
+    """What `target` is once `write` has gone there."""
+    handler = _WRITERS.get(type(target))
+    return target if handler is None else handler(machine, call, target, write)
+
+
+def _write_choice(machine: Machine, call: _Call, target: Choice, write: Write) -> Choice:
+    conditional = replace(write, conditional=True)
+    for each in target.alternatives:
+        _write_target(machine, call, each, conditional)
     return target
 
 
-def _write_modules(
-    machine: Machine,
-    fact: InitializerFact,
-    target: Instance,
-    write: Write,
-    bound: dict[str, object],
-    node: ast.AST,
-    frame: Frame,
-) -> None:
+def _write_parameter(machine: Machine, call: _Call, target: ParamV | View, write: Write) -> ParamV | View:
+    machine.write(target, write)
+    return target
+
+
+def _write_tensor(machine: Machine, call: _Call, target: TensorV, write: Write) -> TensorV:
+    param = target.param
+    if param is not None and target.drawn is None:
+        machine.write(View(param, whole=False), write)
+        return target
+    if param is not None:
+        inspect_copy(machine, param, call.node, call.frame)
+    return TensorV(target.op, write, target.shape)
+
+
+def _write_elements(
+    machine: Machine, call: _Call, target: ListV | tuple[object, ...], write: Write
+) -> ListV | tuple[object, ...]:
+    for each in elements(machine, target, call.node, call.frame) or ():
+        if isinstance(each, (Instance, ParamV, View)):
+            _write_target(machine, call, each, write)
+    return target
+
+
+def _write_modules(machine: Machine, call: _Call, target: Instance, write: Write) -> Instance:
+    fact, bound = call.fact, call.bound
     if fact.target == "tensor":
-        machine.occur("module-instead-of-tensor", machine.place(node, frame), target, function=fact.canonical)
-        return
+        place = machine.place(call.node, call.frame)
+        machine.occur("module-instead-of-tensor", place, target, function=fact.canonical)
+        return target
     modules = [module for _, module in walk(target)] if fact.target == "modules" else [target]
     for module in modules:
         for name, param in own_parameters(module):
@@ -249,3 +252,15 @@ def _write_modules(
             elif name == "bias" and fact.bias:
                 value = 0.0 if fact.bias == "zeros" else bound.get(fact.bias, UNKNOWN)
                 machine.write(param, Write("constant_", (("val", value),), write.place, trail=write.trail))
+    return target
+
+
+_WRITERS: dict[type, Callable[..., object]] = {
+    Choice: _write_choice,
+    ParamV: _write_parameter,
+    View: _write_parameter,
+    TensorV: _write_tensor,
+    Instance: _write_modules,
+    ListV: _write_elements,
+    tuple: _write_elements,
+}

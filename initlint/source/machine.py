@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -38,6 +39,8 @@ from initlint.source.values import (
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
     from initlint.source.project import Project, SourceFile
+    from initlint.source.sweeps import Sweep
+    from initlint.source.symmetry import Clone
 
 
 class Flow(IntEnum):
@@ -131,6 +134,10 @@ class Machine:
         self.params: list[ParamV] = []
         self.occurrences: list[Occurrence] = []
         self.reached: set[ast.AST] = set()
+        self.sweep: Sweep | None = None
+        self.sweeps: list[Sweep] = []
+        self.clones: list[Clone] = []
+        self.writes = 0
         self.evidence = Evidence()
         self.calls: list[Place] = []
         self.active: dict[ast.AST, int] = {}
@@ -145,6 +152,10 @@ class Machine:
         """Forget what the last context built; modules of the program stay loaded."""
         self.evidence.close(self.reached, self.occurrences)
         self.reached = set()
+        self.sweep = None
+        self.sweeps = []
+        self.clones = []
+        self.writes = 0
         self.budget = budget
         self.steps = 0
         self.depth = 0
@@ -248,20 +259,19 @@ class Machine:
         if isinstance(cell, ParamV):
             return joined_writes([state for state in states if isinstance(state, tuple)])
         if isinstance(first, dict):
-            merged = dict(first)
-            for state in states[1:]:
-                assert isinstance(state, dict)
-                for key, value in state.items():
-                    held = merged.get(key, value)
-                    merged[key] = value if held is value else self.join([held, value])
-            return merged
+            return self._joined_names([state for state in states if isinstance(state, dict)])
         if isinstance(first, list):
-            longest = max(len(state) for state in states)  # type: ignore[arg-type]
-            return [
-                self.join([state[index] if index < len(state) else ABSENT for state in states])  # type: ignore[arg-type,index]
-                for index in range(longest)
-            ]
+            columns = itertools.zip_longest(*(state for state in states if isinstance(state, list)), fillvalue=ABSENT)
+            return [self.join(list(column)) for column in columns]
         return first
+
+    def _joined_names(self, states: list[dict[object, object]]) -> dict[object, object]:
+        merged = dict(states[0])
+        for state in states[1:]:
+            for key, value in state.items():
+                held = merged.get(key, value)
+                merged[key] = value if held is value else self.join([held, value])
+        return merged
 
     def join(self, values: list[object]) -> object:
         """The value that is one of `values`: tensors meet in a join op, tuples element by element."""
@@ -271,11 +281,14 @@ class Machine:
                 break
         else:
             return first
-        if all(isinstance(value, TensorV) for value in values):
-            ops = tuple(dict.fromkeys(value.op for value in values if isinstance(value, TensorV)))
-            return TensorV(self.graph.add("join", "join", ops))
-        if all(isinstance(value, tuple) for value in values) and len({len(value) for value in values}) == 1:  # type: ignore[arg-type]
-            return tuple(self.join(list(column)) for column in zip(*values, strict=True))
+        if isinstance(first, TensorV):
+            tensors = [value for value in values if isinstance(value, TensorV)]
+            if len(tensors) == len(values):
+                return TensorV(self.graph.add("join", "join", tuple(dict.fromkeys(value.op for value in tensors))))
+        if isinstance(first, tuple):
+            tuples = [value for value in values if isinstance(value, tuple) and len(value) == len(first)]
+            if len(tuples) == len(values):
+                return tuple(self.join(list(column)) for column in zip(*tuples, strict=True))
         return choice(values)
 
     def place(self, node: ast.AST, frame: Frame) -> Place:
@@ -305,36 +318,16 @@ class Machine:
         """Let an initializer write to a parameter, a view of one, or whatever it may be."""
         if isinstance(target, Choice):
             for each in target.alternatives:
-                self.write(
-                    each,
-                    Write(
-                        write.function,
-                        write.arguments,
-                        write.place,
-                        write.source,
-                        True,
-                        write.partial,
-                        write.trail,
-                        write.sweep,
-                    ),
-                )
+                self.write(each, replace(write, conditional=True))
             return
         if isinstance(target, View):
             if not target.whole:
-                write = Write(
-                    write.function,
-                    write.arguments,
-                    write.place,
-                    write.source,
-                    write.conditional,
-                    True,
-                    write.trail,
-                    write.sweep,
-                )
+                write = replace(write, partial=True)
             target = target.param
         if isinstance(target, ParamV):
             self.touch(target)
             target.data = (*target.data, write)
+            self.writes += 1
 
     def call(self, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
         """What calling `function` returns; what it does, it does to the memory."""

@@ -160,7 +160,8 @@ def _call_parameter(
     if name in _WHOLE_VIEWS:
         return seen_as(receiver, reshaped=name in _RESHAPES, detached=name == "detach")
     if name in _PART_VIEWS:
-        part = View(param, False, True, isinstance(receiver, View) and receiver.detached)
+        detached = isinstance(receiver, View) and receiver.detached
+        part = View(param, whole=False, reshaped=True, detached=detached)
         count = arguments.get(0, "chunks")
         if name == "chunk" and isinstance(count, int) and 0 < count <= 16:
             return (part,) * count

@@ -1,7 +1,7 @@
 """What is wrong with one call of an initializer: its name, its arguments, or what it is called on.
 
-Every function here notes an occurrence or does nothing. What a test that is not understood may prevent is not noted: a fault of the
-target counts only where the line certainly runs, a fault of the arguments wherever it stands.
+Every function here notes an occurrence or does nothing. What a test that is not understood may prevent is not noted: a
+fault of the target counts only where the line certainly runs, a fault of the arguments wherever it stands.
 """
 
 from __future__ import annotations
@@ -330,6 +330,31 @@ def inspect_applied(machine: Machine, instance: Instance, function: object, node
             called=called,
             returns="a module" if returned else "None",
         )
+
+
+def inspect_copy(machine: Machine, param: ParamV, node: ast.AST, frame: Frame) -> None:
+    """Note an initializer that fills a copy of a weight, where nothing holds on to the copy."""
+    if isinstance(_target_node(node), ast.Call) and _is_statement(node, frame):
+        machine.occur("write-to-copy", machine.place(node, frame), param.owner, parameter=param.name)
+
+
+def _is_statement(node: ast.AST, frame: Frame) -> bool:
+    """Whether nobody looks at the value of this expression."""
+    body = frame.file.tree if frame.function is None else frame.function.node
+    return body is not None and any(isinstance(each, ast.Expr) and each.value is node for each in ast.walk(body))
+
+
+def inspect_discarded(machine: Machine, instance: Instance, node: ast.expr, frame: Frame) -> None:
+    """Note ``Net().apply(init)`` and ``copy.deepcopy(net).apply(init)``: nothing keeps what was initialized."""
+    call: ast.AST = node
+    while isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+        if call.func.attr == "apply" and isinstance(call.func.value, ast.Call):
+            if instance.torch_class and not machine.guarded:
+                machine.occur(
+                    "write-to-discarded", machine.place(call, frame), instance, called=ast.unparse(call.func.value.func)
+                )
+            return
+        call = call.func.value
 
 
 def inspect_type_test(machine: Machine, node: ast.AST, frame: Frame) -> None:

@@ -12,6 +12,7 @@ from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_applied
 from initlint.source.rebuilding import as_listed
 from initlint.source.sequences import elements
+from initlint.source.sweeps import Sweep, swept
 from initlint.source.symbols import UNKNOWN
 from initlint.source.torch_modules import (
     CONTAINERS,
@@ -199,8 +200,14 @@ def _submodule(machine: Machine, instance: Instance, arguments: Arguments, node:
 def _apply(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     function = arguments.get(0, "fn", UNKNOWN)
     inspect_applied(machine, instance, function, node, frame)
-    for _, module in list(post_order(instance)):
-        machine.call(function, Arguments([module]), node, frame)
+
+    def repeat(_: str, module: Instance | ParamV) -> object:
+        return machine.call(function, Arguments([module]), node, frame)
+
+    place = machine.place(node, frame)
+    with swept(machine, Sweep("apply", instance, place, repeat, certain=not machine.branching)):
+        for path, module in list(post_order(instance)):
+            repeat(path, module)
     return instance
 
 
@@ -331,6 +338,12 @@ def _device(machine: Machine, instance: Instance, arguments: Arguments, node: as
     return UNKNOWN
 
 
+def _zero_padding(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    for _, param in own_parameters(instance):
+        machine.write(param, Write("constant_", (("val", 0.0),), machine.place(node, frame), partial=True))
+    return None
+
+
 _METHODS: dict[str, Callable[..., object]] = {
     "modules": _modules,
     "named_modules": _named_modules,
@@ -363,6 +376,7 @@ _METHODS: dict[str, Callable[..., object]] = {
     "pop": _pop,
     "state_dict": _state_dict,
     "get_device": _device,
+    "_fill_padding_idx_with_zero": _zero_padding,
 }
 
 

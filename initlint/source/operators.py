@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, multiply, power
@@ -75,35 +75,91 @@ _ORDER: dict[type[ast.cmpop], Callable[..., bool]] = {
 def binary(
     machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
 ) -> object:
-    """``left OP right``."""
-    if isinstance(left, Choice) or isinstance(right, Choice):
-        pairs = [(one, other) for one in _options(left) for other in _options(right)]
-        if len(pairs) > _MOST_COMBINATIONS:
-            return UNKNOWN
-        return machine.join([binary(machine, kind, one, other, node, frame) for one, other in pairs])
-    if isinstance(left, (TensorV, ParamV, View)) or isinstance(right, (TensorV, ParamV, View)):
-        from initlint.source.arithmetic import tensor_arithmetic
+    """``left OP right``: of its two operands, the one that comes first in `_LEFT` and `_RIGHT` has the say."""
+    of_left = _LEFT.get(type(left), _NEITHER)
+    of_right = _RIGHT.get(type(right), _NEITHER)
+    _, handler = of_left if of_left[0] <= of_right[0] else of_right
+    return handler(machine, kind, left, right, node, frame)
 
-        return tensor_arithmetic(machine, kind, left, right, node, frame)
-    if isinstance(left, ListV) or (isinstance(left, tuple) and not isinstance(right, (int, float))):
-        return _sequence(machine, kind, left, right, node, frame)
-    if isinstance(right, (ListV, tuple)) and isinstance(left, int):
+
+def _every_pair(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
+    pairs = [(one, other) for one in _options(left) for other in _options(right)]
+    if len(pairs) > _MOST_COMBINATIONS:
+        return UNKNOWN
+    return machine.join([binary(machine, kind, one, other, node, frame) for one, other in pairs])
+
+
+def _of_tensors(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
+    from initlint.source.arithmetic import tensor_arithmetic
+
+    return tensor_arithmetic(machine, kind, left, right, node, frame)
+
+
+def _of_tuple(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
+    handler = _of_constants if isinstance(right, (int, float)) else _sequence
+    return handler(machine, kind, left, right, node, frame)
+
+
+def _of_integer(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
+    if isinstance(right, (ListV, tuple)):
         return _sequence(machine, kind, right, left, node, frame)
-    if isinstance(left, Sym) or isinstance(right, Sym):
-        return _symbolic(kind, left, right)
-    if isinstance(left, DictV) and isinstance(right, DictV) and kind is ast.BitOr:
+    return _of_constants(machine, kind, left, right, node, frame)
+
+
+def _of_text(
+    machine: Machine, kind: type[ast.operator], left: str, right: object, node: ast.AST, frame: Frame
+) -> object:
+    if kind is ast.Mod:
+        return _formatted(left, right)
+    return _of_constants(machine, kind, left, right, node, frame)
+
+
+def _of_constants(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
+    if kind in _ARITHMETIC and isinstance(right, (int, float, str, tuple, bytes)):
+        return _computed(kind, left, right)
+    return UNKNOWN
+
+
+def _of_mapping(
+    machine: Machine, kind: type[ast.operator], left: DictV, right: object, node: ast.AST, frame: Frame
+) -> object:
+    if isinstance(right, DictV) and kind is ast.BitOr:
         return DictV({**left.data, **right.data}, open_=left.open or right.open)
-    if isinstance(left, Instance) and isinstance(left.cls, ClassV) and kind in _SPECIAL:
+    return UNKNOWN
+
+
+def _of_object(
+    machine: Machine, kind: type[ast.operator], left: Instance, right: object, node: ast.AST, frame: Frame
+) -> object:
+    if isinstance(left.cls, ClassV) and kind in _SPECIAL:
         method = left.cls.lookup(_SPECIAL[kind])
         if isinstance(method, FunctionV):
             return machine.call(Bound(method, left), Arguments([right]), node, frame)
-        return UNKNOWN
-    if kind is ast.Mod and isinstance(left, str):
-        return _formatted(left, right)
-    if kind in _ARITHMETIC and _plain(left) and _plain(right):
-        return _computed(kind, left, right)
-    if kind is ast.BitOr and isinstance(left, (ClassV, External, Builtin)):
+    return UNKNOWN
+
+
+def _of_types(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
+    """``int | str``: what `isinstance` takes in place of a tuple."""
+    if kind is ast.BitOr:
         return (left, *(right if isinstance(right, tuple) else (right,)))
+    return UNKNOWN
+
+
+def _of_anything(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
     return UNKNOWN
 
 
@@ -111,10 +167,6 @@ def _options(value: object) -> tuple[object, ...]:
     if isinstance(value, Choice):
         return tuple(each for each in value.alternatives if each is not ABSENT)
     return (value,)
-
-
-def _plain(value: object) -> bool:
-    return isinstance(value, (int, float, str, tuple, bytes))
 
 
 def _computed(kind: type[ast.operator], left: object, right: object) -> object:
@@ -149,7 +201,9 @@ def _formatted(template: str, values: object) -> object:
         return UNKNOWN
 
 
-def _symbolic(kind: type[ast.operator], left: object, right: object) -> object:
+def _symbolic(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
     one, other = monomial(left), monomial(right)
     if one is None or other is None:
         return UNKNOWN
@@ -193,6 +247,32 @@ def _sequence(
     if isinstance(left, tuple) and not many:
         return tuple(items)
     return ListV(items, repeats=many)
+
+
+# Which operand decides, the lowest rank first; of equals the left one.
+_RIGHT: dict[type, tuple[int, Callable[..., object]]] = {
+    Choice: (0, _every_pair),
+    TensorV: (1, _of_tensors),
+    ParamV: (1, _of_tensors),
+    View: (1, _of_tensors),
+    Sym: (3, _symbolic),
+}
+_LEFT: dict[type, tuple[int, Callable[..., object]]] = {
+    **_RIGHT,
+    ListV: (2, _sequence),
+    tuple: (2, _of_tuple),
+    int: (4, _of_integer),
+    bool: (4, _of_integer),
+    float: (4, _of_constants),
+    bytes: (4, _of_constants),
+    str: (4, _of_text),
+    DictV: (4, _of_mapping),
+    Instance: (4, _of_object),
+    ClassV: (4, _of_types),
+    External: (4, _of_types),
+    Builtin: (4, _of_types),
+}
+_NEITHER: tuple[int, Callable[..., object]] = (5, _of_anything)
 
 
 def unary(machine: Machine, kind: type[ast.unaryop], value: object, node: ast.AST, frame: Frame) -> object:
@@ -258,17 +338,12 @@ def equals(left: object, right: object, *, identity: bool = False) -> bool | Non
     if same(left, right):
         return True
     if isinstance(left, tuple) and isinstance(right, tuple):
-        if len(left) != len(right):
-            return False
-        verdicts = [equals(one, other) for one, other in zip(left, right, strict=True)]
-        return False if False in verdicts else None if None in verdicts else True
+        return _equal_items(left, right)
     if left is None or right is None:
         other = right if left is None else left
-        if other is None:
-            return True
         return None if other is UNKNOWN or isinstance(other, Sym) else False
     if isinstance(left, ListV) and isinstance(right, ListV) and not identity:
-        return None if left.repeats or right.repeats else equals(tuple(left.data), tuple(right.data))
+        return None if left.repeats or right.repeats else _equal_items(left.data, right.data)
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return left == right
     if isinstance(left, Instance) or isinstance(right, Instance):
@@ -278,6 +353,13 @@ def equals(left: object, right: object, *, identity: bool = False) -> bool | Non
     if isinstance(left, _CERTAIN) and isinstance(right, _CERTAIN):
         return False
     return None
+
+
+def _equal_items(left: Sequence[object], right: Sequence[object]) -> bool | None:
+    if len(left) != len(right):
+        return False
+    verdicts = [equals(one, other) for one, other in zip(left, right, strict=True)]
+    return False if False in verdicts else None if None in verdicts else True
 
 
 def contains(container: object, item: object) -> bool | None:

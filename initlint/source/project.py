@@ -98,6 +98,12 @@ class SourceFile:
         return self._tree
 
     @property
+    def body(self) -> list[ast.stmt]:
+        """The statements at the top level; none when the file is no Python."""
+        tree = self.tree
+        return tree.body if tree is not None else []
+
+    @property
     def problem(self) -> SyntaxProblem | None:
         """Why there is no tree; None as long as nobody has looked or all is well."""
         return self._problem
@@ -158,7 +164,7 @@ class Project:
         return self._beside(name, asker)
 
     def _beside(self, name: str, asker: SourceFile) -> SourceFile | None:
-        """A script imports what lies in its own folder; a namespace package what lies below any folder above it, up to the project's."""
+        """What a script imports from its folder, and a namespace package from any folder above, up to the project's."""
         folder = os.path.dirname(asker.path)
         key = (folder, name)
         if key not in self._found_beside:
@@ -185,7 +191,7 @@ class Project:
         return None
 
     def mentioning(self, names: Collection[str], known: Collection[SourceFile]) -> list[SourceFile]:
-        """The other files of the project that use one of `names`; they are searched as bytes, and only these become source files."""
+        """The other files of the project that use one of `names`; only these, found as bytes, become source files."""
         if not names or not self.targets:
             return []
         wanted = re.compile(rb"\b(?:" + "|".join(sorted(map(re.escape, names))).encode() + rb")\b")
@@ -253,7 +259,7 @@ def _package_folder(folder: str) -> str:
 
 
 def _project_files(path: str) -> Iterator[str]:
-    """The Python files of the project around `path`: below its marked root; without one, its package or its own folder."""
+    """The Python files of the project around `path`: below its marked root, else in its package or its own folder."""
     marked = _marked_root(path)
     folder = os.path.dirname(path)
     if marked is not None:

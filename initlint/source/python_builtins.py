@@ -336,7 +336,9 @@ def _sum(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) ->
     return total
 
 
-def _every(stops_at: bool) -> Callable[..., object]:  # noqa: FBT001 - `any` stops at True, `all` at False
+def _every(*, stops_at: bool) -> Callable[..., object]:
+    """`any` stops at True, `all` at False."""
+
     def make(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
         items = elements(machine, arguments.get(0, "iterable"), node, frame)
         if items is None:
@@ -426,8 +428,8 @@ _HANDLERS: dict[str, Callable[..., object]] = {
     "min": _extreme(min),
     "max": _extreme(max),
     "sum": _sum,
-    "any": _every(True),
-    "all": _every(False),
+    "any": _every(stops_at=True),
+    "all": _every(stops_at=False),
     "map": _map,
     "filter": _filter,
     "next": _next,

@@ -34,13 +34,13 @@ class Fans:
         field = _product(shape[2:])
         self.rows = monomial(shape[0])
         self.cols = _product(shape[1:])
-        self.fan_in, self.fan_out = _times(monomial(shape[1]), field), _times(monomial(shape[0]), field)
+        self.fan_in, self.fan_out = times(monomial(shape[1]), field), times(monomial(shape[0]), field)
         self.true_in, self.true_out = self.fan_in, self.fan_out
         if kind == "conv":
-            self.true_out = _over(self.fan_out, monomial(groups))
+            self.true_out = over(self.fan_out, monomial(groups))
         elif kind == "conv_transpose":
             strides = _product(tuple(stride)) if isinstance(stride, tuple) else None
-            self.true_in = _over(_over(self.fan_out, monomial(groups)), strides)
+            self.true_in = over(over(self.fan_out, monomial(groups)), strides)
             self.true_out = self.fan_in
         elif kind == "in_out":
             self.true_in, self.true_out = self.fan_out, self.fan_in
@@ -51,15 +51,17 @@ class Fans:
 def _product(values: tuple[object, ...]) -> Sym | None:
     total: Sym | None = Sym(1, ())
     for value in values:
-        total = _times(total, monomial(value))
+        total = times(total, monomial(value))
     return total
 
 
-def _times(left: Sym | None, right: Sym | None) -> Sym | None:
+def times(left: Sym | None, right: Sym | None) -> Sym | None:
+    """The product, None where a factor is not known."""
     return None if left is None or right is None else monomial(multiply(left, right))
 
 
-def _over(left: Sym | None, right: Sym | None) -> Sym | None:
+def over(left: Sym | None, right: Sym | None) -> Sym | None:
+    """The quotient, None where a part is not known."""
     return None if left is None or right is None else monomial(multiply(left, right, -1))
 
 
@@ -111,7 +113,7 @@ def _kaiming(made: Initializer, arguments: dict[str, object], fans: Fans, knowle
     if gain is None:
         return made
     fan = fans.fan_out if str(arguments.get("mode", "fan_in")).lower() == "fan_out" else fans.fan_in
-    ratio = _root(_over(fans.true_in, fan))
+    ratio = _root(over(fans.true_in, fan))
     width = value_of(fan)
     return replace(
         made,
@@ -203,11 +205,11 @@ def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) 
         return replace(made, mean=mean)
     variance = monomial(power(std, 2))
     known = value_of(std)
-    effective = _root(_times(variance, fans.true_in))
+    effective = _root(times(variance, fans.true_in))
     nominal = None
     if std.powers:
         nominal = next(
-            (gain for fan in (fans.fan_in, fans.fan_out) if (gain := _root(_times(variance, fan))) is not None), None
+            (gain for fan in (fans.fan_in, fans.fan_out) if (gain := _root(times(variance, fan))) is not None), None
         )
     else:
         nominal = _telling(variance, fans)
@@ -219,7 +221,7 @@ def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) 
 def _telling(variance: Sym | None, fans: Fans) -> float | None:
     """A variance that is a round number over a fan was computed from that fan."""
     for fan in (fans.fan_in, fans.fan_out):
-        scale = value_of(_times(variance, fan))
+        scale = value_of(times(variance, fan))
         if scale is not None and any(math.isclose(scale, each, rel_tol=1e-6) for each in _TELLING):
             return math.sqrt(scale)
     return None

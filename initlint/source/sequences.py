@@ -46,7 +46,9 @@ def elements(machine: Machine, value: object, node: ast.AST, frame: Frame) -> li
 
 def _part(value: ParamV | View) -> View:
     """One of the parts that a parameter consists of."""
-    return View(value.param, False, True, value.detached) if isinstance(value, View) else View(value, False, True)
+    if isinstance(value, View):
+        return View(value.param, whole=False, reshaped=True, detached=value.detached)
+    return View(value, whole=False, reshaped=True)
 
 
 def repeats(value: object) -> bool:

@@ -10,8 +10,10 @@ from initlint.source.attributes import delete_attribute, get_item, set_attribute
 from initlint.source.functions import bind_class, decorated, make_function
 from initlint.source.imports import import_from, import_names
 from initlint.source.machine import Flow, Frame, Machine, Raised
+from initlint.source.misuse import inspect_discarded
 from initlint.source.operators import binary
 from initlint.source.sequences import elements, repeats, unpacked
+from initlint.source.sweeps import loop_sweep, swept
 from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import append_all
 from initlint.source.values import External, Instance, ListV, ParamV, Scope, TensorV, truth
@@ -95,6 +97,7 @@ def _expression(machine: Machine, node: ast.Expr, frame: Frame) -> Flow:
     value = machine.evaluate(node.value, frame)
     if isinstance(value, Instance) and value.serial > before:
         value.discarded = True
+        inspect_discarded(machine, value, node.value, frame)
     return Flow.NEXT
 
 
@@ -107,6 +110,8 @@ def _if(machine: Machine, node: ast.If, frame: Frame) -> Flow:
     if is_main_guard(node.test):
         return Flow.NEXT
     known = truth(machine.evaluate(node.test, frame))
+    if machine.sweep is not None:
+        machine.sweep.note(node, known, frame.file)
     if known is not None:
         return machine.execute(node.body if known else node.orelse, frame)
     return machine.fork(
@@ -126,6 +131,14 @@ def is_main_guard(test: ast.expr) -> bool:
 
 
 def _for(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
+    sweep = loop_sweep(machine, node, frame)
+    if sweep is None:
+        return _loop(machine, node, frame)
+    with swept(machine, sweep):
+        return _loop(machine, node, frame)
+
+
+def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     iterable = machine.evaluate(node.iter, frame)
     items = elements(machine, iterable, node, frame)
     unknown = items is None

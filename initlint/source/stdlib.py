@@ -93,6 +93,7 @@ def _calculate_gain(machine: Machine, arguments: Arguments, node: ast.AST, frame
 
 
 def _deepcopy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    from initlint.source.symmetry import Clone
     from initlint.source.torch_modules import clone
 
     if not arguments.positional:
@@ -100,7 +101,10 @@ def _deepcopy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Fram
     source = arguments.positional[0]
     if isinstance(source, Instance):
         source.discarded = True
-    return clone(machine, source)
+    twin = clone(machine, source)
+    if isinstance(source, Instance) and isinstance(twin, Instance) and source.torch_class:
+        machine.clones.append(Clone(source, twin, machine.place(node, frame)))
+    return twin
 
 
 def _shallow_copy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

@@ -47,7 +47,7 @@ def is_torch_class(machine: Machine, name: str) -> bool:
         or name in CONTAINERS
         or name in knowledge.layers
         or name in knowledge.activation_of
-        or name in knowledge.operations
+        or (name.startswith("torch.nn.") and name in knowledge.operations)
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from initlint.source.symbols import UNKNOWN, Sym
+from initlint.source.symbols import UNKNOWN, Sym, Unknown
 from initlint.source.values import (
     Bound,
     Builtin,
@@ -79,21 +80,31 @@ def is_instance(machine: Machine, value: object, cls: object) -> bool | None:
         members = cls if isinstance(cls, tuple) else cls.data
         verdicts = [is_instance(machine, value, each) for each in members]
         return True if True in verdicts else None if None in verdicts else False
-    if isinstance(value, Instance):
-        return _instance_of(machine, value, cls)
-    if value is UNKNOWN or isinstance(value, (Sym, Choice)):
-        return None
-    if isinstance(value, (TensorV, ParamV, View)):
-        if isinstance(cls, External):
-            if cls.name in ("torch.nn.Parameter", "torch.nn.parameter.Parameter"):
-                return isinstance(value, ParamV) and not value.buffer
-            return cls.name in _TENSOR_TYPES or "Tensor" in cls.name
-        return False if isinstance(cls, (ClassV, Builtin)) else None
+    return _MEMBERSHIPS.get(type(value), _constant_of)(machine, value, cls)
+
+
+def _not_known(machine: Machine, value: object, cls: object) -> bool | None:
+    return None
+
+
+def _tensor_of(machine: Machine, value: TensorV | ParamV | View, cls: object) -> bool | None:
+    if isinstance(cls, External):
+        if cls.name in ("torch.nn.Parameter", "torch.nn.parameter.Parameter"):
+            return isinstance(value, ParamV) and not value.buffer
+        return cls.name in _TENSOR_TYPES or "Tensor" in cls.name
+    return False if isinstance(cls, (ClassV, Builtin)) else None
+
+
+def _function_of(machine: Machine, value: FunctionV | Bound, cls: object) -> bool | None:
+    if isinstance(cls, External):
+        return cls.name.endswith("Callable") or None
+    return False if isinstance(cls, Builtin) else None
+
+
+def _constant_of(machine: Machine, value: object, cls: object) -> bool | None:
     name = python_type(value)
     if name is None:
-        if isinstance(cls, External) and isinstance(value, (FunctionV, Bound)):
-            return cls.name.endswith("Callable") or None
-        return False if isinstance(cls, (Builtin, External)) and not isinstance(value, External) else None
+        return False if isinstance(cls, (Builtin, External)) else None
     if isinstance(cls, Builtin):
         return cls.name in _INHERITS.get(name, (name,)) or cls.name == "object"
     if isinstance(cls, External):
@@ -125,6 +136,20 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
     if isinstance(value.cls, ClassV) and value.cls.external_bases:
         return True if cls in value.cls.external_bases else None
     return None if isinstance(value.cls, External) else False
+
+
+_MEMBERSHIPS: dict[type, Callable[..., bool | None]] = {
+    Instance: _instance_of,
+    TensorV: _tensor_of,
+    ParamV: _tensor_of,
+    View: _tensor_of,
+    FunctionV: _function_of,
+    Bound: _function_of,
+    External: _not_known,
+    Unknown: _not_known,
+    Sym: _not_known,
+    Choice: _not_known,
+}
 
 
 def torch_subclass(machine: Machine, name: str, ancestor: str) -> bool:

@@ -87,7 +87,7 @@ class DictV(Cell):
     __slots__ = ("kind", "open")
     data: dict[object, object]
 
-    def __init__(self, items: dict[object, object], kind: str = "dict", *, open_: bool = False) -> None:
+    def __init__(self, items: dict[Any, object], kind: str = "dict", *, open_: bool = False) -> None:
         self.data = items
         self.kind = kind
         self.open = open_

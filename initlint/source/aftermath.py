@@ -1,0 +1,28 @@
+"""What only the end of a context shows, when everything is built, initialized and has run forward once."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from initlint.source.coverage import inspect_sweeps
+from initlint.source.fan_errors import inspect_fans
+from initlint.source.histories import inspect_histories
+from initlint.source.packed import inspect_packed
+from initlint.source.registration import inspect_registration
+from initlint.source.symmetry import inspect_symmetry
+from initlint.source.unscaled import inspect_scales
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Machine
+
+
+def inspect_aftermath(machine: Machine, doubted: set[ast.AST]) -> None:
+    """Note what this context leaves behind; `doubted` are classes that code not followed may have initialized."""
+    inspect_sweeps(machine)
+    inspect_histories(machine, doubted)
+    inspect_registration(machine)
+    inspect_symmetry(machine)
+    inspect_scales(machine)
+    inspect_fans(machine)
+    inspect_packed(machine)

@@ -1,0 +1,192 @@
+"""What a sweep did not reach although it was meant to: later layers, nested layers, names that no parameter has."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.source.sweeps import FALSE, Sweep, trial
+from initlint.source.symbols import UNKNOWN, Sym
+from initlint.source.torch_modules import CONTAINERS, children, named_parameters, walk
+from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Machine
+
+_CHANGES = frozenset({"scale", "opaque", "copy"})
+_FILLED = frozenset({"weight", "embedding", "head"})
+
+
+def inspect_sweeps(machine: Machine) -> None:
+    """Note what the sweeps of this context missed; at its end, when all modules are built."""
+    names = initializer_names(machine)
+    for sweep in list(machine.sweeps):
+        if not sweep.certain or sweep.root.uncertain:
+            continue
+        if not _inspect_order(machine, sweep) and not _inspect_depth(machine, sweep):
+            _inspect_tests(machine, sweep, names)
+
+
+def initializer_names(machine: Machine) -> frozenset[str]:
+    """The last parts of the names of all initializers that fill a tensor by themselves."""
+    facts = machine.knowledge.initializers
+    return frozenset(name.rpartition(".")[2] for name, fact in facts.items() if fact.formula not in _CHANGES)
+
+
+def default_weight(module: Instance) -> ParamV | None:
+    """The weight of a layer that nothing but torch has written."""
+    if module.fact is None or module.fact.role not in _FILLED or module.uncertain or module.fact.lazy:
+        return None
+    weight = module.data.get("weight")
+    if not isinstance(weight, ParamV) or weight.frozen or any(write.source != "default" for write in weight.data):
+        return None
+    return weight
+
+
+# -- order ---------------------------------------------------------------------------------------------------------------
+
+
+def _inspect_order(machine: Machine, sweep: Sweep) -> bool:
+    """Layers below the root that were added after the sweep, and that it would have initialized; whether there are any."""
+    late = [(path, module) for path, module in walk(sweep.root) if module not in sweep.seen]
+    missed: list[Instance] = []
+    for path, module in late:
+        weight = default_weight(module)
+        if weight is not None and _would_write(machine, sweep, path, module, weight):
+            missed.append(module)
+    for module in missed:
+        related = () if module.place is None else (module.place,)
+        machine.occur(
+            "init-before-layers", sweep.place, module, related=related, walk=sweep.kind, empty=not sweep.writes
+        )
+    return bool(missed)
+
+
+def _would_write(machine: Machine, sweep: Sweep, path: str, module: Instance, weight: ParamV) -> bool:
+    subject: Instance | ParamV = weight if sweep.over_parameters else module
+    name = f"{path}.weight" if sweep.over_parameters else path
+    return weight in trial(machine, sweep, name, subject)
+
+
+# -- depth ---------------------------------------------------------------------------------------------------------------
+
+
+def _inspect_depth(machine: Machine, sweep: Sweep) -> bool:
+    """Layers below the children, of a class that a loop over the children initializes; whether there are any."""
+    if "children" not in sweep.kind or not sweep.writes or sweep.root.torch_class in CONTAINERS:
+        return False
+    direct = {child for _, child in children(sweep.root)}
+    initialized = {
+        child.torch_class
+        for child in direct
+        if isinstance(weight := child.data.get("weight"), ParamV)
+        and any(write.source == "explicit" for write in weight.data)
+    }
+    found = False
+    for path, module in walk(sweep.root):
+        if module in direct or module.torch_class not in initialized:
+            continue
+        weight = default_weight(module)
+        if weight is not None and weight in trial(machine, sweep, path.rpartition(".")[2], module):
+            related = () if module.place is None else (module.place,)
+            machine.occur("init-misses-nested-layers", sweep.place, module, related=related, walk=sweep.kind)
+            found = True
+    return found
+
+
+# -- tests ---------------------------------------------------------------------------------------------------------------
+
+
+def _inspect_tests(machine: Machine, sweep: Sweep, initializers: frozenset[str]) -> None:
+    """Tests inside the sweep that let nothing in, or everything."""
+    guards = [node for node in sweep.tests if _initializes(node, initializers)]
+    if not guards:
+        return
+    names = [name for name, _ in named_parameters(sweep.root)]
+    barren = not sweep.writes and _is_known_to_the_bottom(sweep.root) and _has_default_layer(sweep.root)
+    for node in sorted(guards, key=lambda each: each.lineno):
+        machine.reached.add(node.test)
+        place = Place(sweep.files[node], node.test)
+        words = _bare_strings(node.test)
+        if words:
+            machine.occur("init-always-matches", place, sweep.root, words=" or ".join(words))
+        elif sweep.tests[node] == FALSE and (literal := _unqualified(node.test, names)):
+            machine.occur("init-never-matches", place, sweep.root, literal=literal, example=_qualified(literal, names))
+        elif barren and all(sweep.tests[each] == FALSE for each in guards):
+            machine.occur("init-never-matches", place, sweep.root, literal=None, example=None)
+            barren = False
+
+
+def _initializes(node: ast.If, initializers: frozenset[str]) -> bool:
+    """Whether the body of an ``if`` calls an initializer, by the last part of its name."""
+    for statement in node.body:
+        for each in ast.walk(statement):
+            if isinstance(each, ast.Call) and _last_name(each.func) in initializers:
+                return True
+    return False
+
+
+def _last_name(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _bare_strings(test: ast.expr) -> list[str]:
+    """The strings that stand alone in an ``or``: ``"a" or "b" in name`` is true."""
+    if not isinstance(test, ast.BoolOp) or not isinstance(test.op, ast.Or):
+        return []
+    constants = [each.value for each in test.values if isinstance(each, ast.Constant)]
+    return [repr(value) for value in constants if isinstance(value, str) and value]
+
+
+def _unqualified(test: ast.expr, names: list[str]) -> str | None:
+    """The text that a name is compared with although it is only the end of one."""
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
+        return None
+    for each in (test.left, test.comparators[0]):
+        if (
+            isinstance(each, ast.Constant)
+            and isinstance(each.value, str)
+            and each.value
+            and _qualified(each.value, names)
+        ):
+            return each.value
+    return None
+
+
+def _qualified(literal: str, names: list[str]) -> str | None:
+    return next((name for name in names if name.endswith(f".{literal}")), None)
+
+
+def _has_default_layer(root: Instance) -> bool:
+    return any(default_weight(module) is not None for _, module in walk(root))
+
+
+def _is_known_to_the_bottom(root: Instance) -> bool:
+    """Whether no attribute of any module below may be a module that is not known."""
+    modules = [module for _, module in walk(root)]
+    numbers = {name for module in modules for value in module.arguments.values() for name in _symbols(value)}
+    for module in modules:
+        if module.uncertain:
+            return False
+        if isinstance(module.cls, ClassV) and any(_may_be_module(value, numbers) for value in module.data.values()):
+            return False
+    return True
+
+
+def _symbols(value: object) -> Iterator[str]:
+    for each in value if isinstance(value, tuple) else (value,):
+        if isinstance(each, Sym):
+            yield from (name for name, _ in each.powers)
+
+
+def _may_be_module(value: object, numbers: set[str]) -> bool:
+    if isinstance(value, Choice):
+        return any(_may_be_module(each, numbers) for each in value.alternatives)
+    if isinstance(value, ListV):
+        return any(_may_be_module(each, numbers) for each in value.data)
+    if isinstance(value, Sym):
+        return not numbers & set(_symbols(value))
+    return value is UNKNOWN

@@ -1,0 +1,184 @@
+"""What the writes to a parameter tell, read from first to last: never filled, overwritten, wiped, a padding row filled."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from initlint.source.lowering import top_modules
+from initlint.source.scales import fact_of
+from initlint.source.torch_modules import number, walk
+from initlint.source.values import Instance, ParamV, Place, Write
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Machine
+
+_DRAWS = frozenset(
+    {
+        "kaiming", "xavier", "orthogonal", "normal", "uniform", "trunc_normal", "trunc_normal_tf", "identity", "sparse",
+        "variance_scaling", "constant",
+    }
+)  # fmt: skip
+"""The formulas of initializers that leave nothing of what was there before."""
+
+_LOADS = frozenset({"load_state_dict", "from_pretrained", "load_checkpoint", "load_file", "load_weights"})
+
+
+def inspect_histories(machine: Machine, doubted: set[ast.AST]) -> None:
+    """Note what the history of each parameter of this context shows, at its end."""
+    owned = [(param, owner) for param in machine.params if (owner := param.owner) is not None and not param.buffer]
+    kept = {module for top in top_modules(machine) if not top.discarded for _, module in walk(top)}
+    for param, owner in owned:
+        if owner in kept and not owner.uncertain and getattr(owner.cls, "node", None) not in doubted:
+            _inspect_filling(machine, param, owner)
+            _inspect_loading(machine, param, owner)
+            _inspect_padding(machine, param, owner)
+    _inspect_overwriting(machine, owned)
+
+
+def is_draw(machine: Machine, write: Write) -> bool:
+    """Whether the write is a call of an initializer that fills the whole tensor."""
+    if write.source != "explicit" or write.partial or write.place is None or not isinstance(write.place.node, ast.Call):
+        return False
+    fact = fact_of(machine.knowledge, write)
+    return fact is not None and fact.formula in _DRAWS
+
+
+# -- filling -------------------------------------------------------------------------------------------------------------
+
+
+def _inspect_filling(machine: Machine, param: ParamV, owner: Instance) -> None:
+    """Memory that nothing ever fills."""
+    if param.place is None or not param.data or param.data[0].source != "uninitialized":
+        return
+    machine.reached.add(param.place.node)
+    if len(param.data) > 1 or param.frozen or param.place.file.words & _LOADS:
+        return
+    machine.occur("uninitialized-parameter", param.place, owner, parameter=param.name)
+
+
+# -- loading -------------------------------------------------------------------------------------------------------------
+
+
+def _inspect_loading(machine: Machine, param: ParamV, owner: Instance) -> None:
+    """An initializer that runs after weights were loaded; where it also ran before, the model starts anew on purpose."""
+    loaded = next((index for index, write in enumerate(param.data) if write.source == "loaded"), None)
+    if loaded is None:
+        return
+    before = {write.place.node for write in param.data[:loaded] if write.place is not None}
+    for write in param.data[loaded + 1 :]:
+        if not is_draw(machine, write) or write.conditional or write.place is None or write.place.node in before:
+            continue
+        source = param.data[loaded]
+        related = () if source.place is None else (source.place,)
+        function = _function_of(machine, write)
+        place = _beside(source, write) or write.place
+        machine.occur("init-after-load", place, owner, related=related, function=function, parameter=param.name)
+
+
+def _beside(first: Write, second: Write) -> Place | None:
+    """The call in the body of `first` that led to `second`; None where `second` itself stands there."""
+    nodes, outer = _nodes(second.trail), _nodes(first.trail)
+    if not outer:
+        return second.trail[0] if nodes else None
+    if outer[-1] not in nodes:
+        return None
+    position = nodes.index(outer[-1]) + 1
+    return second.trail[position] if position < len(nodes) else None
+
+
+def _function_of(machine: Machine, write: Write) -> str:
+    fact = fact_of(machine.knowledge, write)
+    return write.function if fact is None else fact.canonical
+
+
+# -- padding -------------------------------------------------------------------------------------------------------------
+
+
+def _inspect_padding(machine: Machine, param: ParamV, owner: Instance) -> None:
+    """An embedding with a padding row that is drawn again and not zeroed after."""
+    if param.name != "weight" or owner.fact is None or owner.fact.role != "embedding":
+        return
+    row = owner.arguments.get("padding_idx")
+    if not isinstance(row, int):
+        return
+    last = param.data[-1] if param.data else None
+    if last is None or last.conditional or not is_draw(machine, last) or last.place is None:
+        return
+    if constant_of(machine, last) == 0:
+        return
+    machine.occur(
+        "padding-row-overwritten",
+        last.place,
+        owner,
+        function=_function_of(machine, last),
+        parameter=param.name,
+        row=row,
+    )
+
+
+def constant_of(machine: Machine, write: Write) -> float | None:
+    """The number that the write puts everywhere, None for any other write."""
+    fact = fact_of(machine.knowledge, write)
+    if fact is None or fact.formula != "constant":
+        return None
+    given = {**dict(write.arguments), **fact.fixed}
+    return number(given.get("val", given.get("value")))
+
+
+# -- overwriting ---------------------------------------------------------------------------------------------------------
+
+
+def _inspect_overwriting(machine: Machine, owned: list[tuple[ParamV, Instance]]) -> None:
+    """Calls whose every write in this context is covered by a less specific, or equally specific, later one."""
+    found: list[tuple[Write, Write, ParamV, Instance]] = []
+    for param, owner in owned:
+        calls = _calls(param)
+        for index, write in enumerate(calls[:-1]):
+            later = next((each for each in calls[index + 1 :] if _covers(machine, each, write)), None)
+            if later is not None:
+                found.append((write, later, param, owner))
+    covered = {write for write, _, _, _ in found}
+    suspects = {write.place.node for write in covered if write.place is not None}
+    for param, _ in owned if suspects else ():
+        suspects -= {call.place.node for call in _calls(param) if call not in covered and call.place is not None}
+    for write, later, param, owner in found:
+        if write.place is not None and write.place.node in suspects and later.place is not None:
+            machine.occur(
+                "init-overwritten",
+                write.place,
+                owner,
+                related=(later.place,),
+                function=_function_of(machine, write),
+                later=_function_of(machine, later),
+                parameter=param.name,
+            )
+
+
+def _calls(param: ParamV) -> list[Write]:
+    """The writes by calls, without what the parameter was made from."""
+    return [write for write in param.data[1:] if write.source == "explicit" and write.place is not None]
+
+
+def _covers(machine: Machine, later: Write, write: Write) -> bool:
+    """Whether `later` makes `write` pointless, and not because it is the exception to a rule."""
+    if later.conditional or write.sweep or write.place is None or later.place is None:
+        return False
+    if later.place.node is write.place.node or _same_call(later, write):
+        return False
+    return (later.sweep or _is_same_body(later, write)) and is_draw(machine, write) and is_draw(machine, later)
+
+
+def _same_call(later: Write, write: Write) -> bool:
+    return later.function == write.function and later.arguments == write.arguments
+
+
+def _is_same_body(later: Write, write: Write) -> bool:
+    """Whether both stand in one run of one function."""
+    if later.place is None or write.place is None or later.place.file is not write.place.file:
+        return False
+    return _nodes(later.trail) == _nodes(write.trail)
+
+
+def _nodes(trail: tuple[Place, ...]) -> list[int]:
+    return [id(place.node) for place in trail]

@@ -1,0 +1,137 @@
+"""A sweep: one walk over all modules or parameters below a root, by `apply` or by a loop, that initializes what it meets."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from initlint.source.symbols import UNKNOWN
+from initlint.source.torch_modules import walk
+from initlint.source.values import Instance, ParamV, Place
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Frame, Machine
+    from initlint.source.project import SourceFile
+
+WALKS = frozenset({"modules", "named_modules", "children", "named_children", "parameters", "named_parameters"})
+"""The methods of nn.Module whose results a loop runs over."""
+
+_WRAPPERS = frozenset({"list", "tuple", "enumerate", "reversed", "sorted"})
+
+FALSE, TRUE, UNSURE = 1, 2, 4
+
+
+class Sweep:
+    """One walk: what it started from, what was there, which tests it came to, and how to repeat it on one more module.
+
+    `kind` is ``apply`` or the method that the loop runs over; `repeat` runs its body on another module or parameter.
+    """
+
+    __slots__ = ("certain", "files", "kind", "outer", "place", "repeat", "root", "seen", "tests", "writes")
+
+    def __init__(
+        self,
+        kind: str,
+        root: Instance,
+        place: Place,
+        repeat: Callable[[str, Instance | ParamV], object],
+        *,
+        certain: bool,
+    ) -> None:
+        self.kind = kind
+        self.root = root
+        self.place = place
+        self.repeat = repeat
+        self.certain = certain
+        self.seen = {module for _, module in walk(root)}
+        self.tests: dict[ast.If, int] = {}
+        self.files: dict[ast.If, SourceFile] = {}
+        self.writes = 0
+        self.outer: Sweep | None = None
+
+    @property
+    def over_parameters(self) -> bool:
+        """Whether it meets parameters, not modules."""
+        return "parameters" in self.kind
+
+    def note(self, node: ast.If, verdict: bool | None, file: SourceFile) -> None:  # noqa: FBT001 - a verdict
+        """Remember how a test inside the sweep came out."""
+        self.files[node] = file
+        self.tests[node] = self.tests.get(node, 0) | (UNSURE if verdict is None else TRUE if verdict else FALSE)
+
+
+@contextmanager
+def swept(machine: Machine, sweep: Sweep) -> Iterator[None]:
+    """Run what is inside as part of `sweep`."""
+    sweep.outer = machine.sweep
+    machine.sweep = sweep
+    machine.sweeps.append(sweep)
+    machine.reached.add(sweep.place.node)
+    before = machine.writes
+    try:
+        yield
+    finally:
+        machine.sweep = sweep.outer
+        sweep.writes = machine.writes - before
+
+
+def loop_sweep(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Sweep | None:
+    """The sweep that a ``for`` loop is, None for a loop over anything else."""
+    call, wrapper = _unwrapped(node.iter)
+    if not isinstance(call, ast.Call):
+        return None
+    walk_of = call.func
+    if not isinstance(walk_of, ast.Attribute) or walk_of.attr not in WALKS:
+        return None
+    holder, kind = walk_of.value, walk_of.attr
+    root = machine.evaluate(holder, frame) if isinstance(holder, (ast.Name, ast.Attribute)) else UNKNOWN
+    if not isinstance(root, Instance) or not root.torch_class:
+        return None
+
+    def repeat(path: str, subject: Instance | ParamV) -> object:
+        from initlint.source.statements import assign
+
+        item: object = (path, subject) if kind.startswith("named") else subject
+        assign(machine, node.target, (UNKNOWN, item) if wrapper == "enumerate" else item, frame)
+        return machine.execute(node.body, frame)
+
+    return Sweep(kind, root, machine.place(node.iter, frame), repeat, certain=not machine.branching)
+
+
+def _unwrapped(iterable: ast.expr) -> tuple[ast.expr, str]:
+    """What ``list(...)``, ``enumerate(...)`` and the like run over, and the name of that wrapper."""
+    if isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.args:
+        name = iterable.func.id
+        if name in _WRAPPERS:
+            return iterable.args[0], name
+    return iterable, ""
+
+
+def trial(machine: Machine, sweep: Sweep, path: str, subject: Instance | ParamV) -> frozenset[ParamV]:
+    """The parameters that the sweep would write if it met `subject`; nothing is left of the attempt."""
+    from initlint.source.machine import OutOfBudget, Raised
+
+    outer, outer_sweep = machine.journal, machine.sweep
+    kept = (
+        len(machine.occurrences),
+        len(machine.instances),
+        len(machine.params),
+        len(machine.graph.nodes),
+        len(machine.sweeps),
+    )
+    reached, writes = set(machine.reached), machine.writes
+    machine.journal, machine.sweep = {}, None
+    try:
+        sweep.repeat(path, subject)
+    except (Raised, OutOfBudget, RecursionError):
+        return frozenset()
+    finally:
+        journal = machine.journal
+        for cell, before in (journal or {}).items():
+            cell.data = before
+        machine.journal, machine.sweep, machine.reached, machine.writes = outer, outer_sweep, reached, writes
+        del machine.occurrences[kept[0] :], machine.instances[kept[1] :], machine.params[kept[2] :]
+        del machine.graph.nodes[kept[3] :], machine.sweeps[kept[4] :]
+    return frozenset(cell for cell in journal or () if isinstance(cell, ParamV))

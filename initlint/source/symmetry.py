@@ -1,0 +1,144 @@
+"""Units that start equal: layers filled with one number, two zero layers in a row, copies of one layer side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from initlint.source.histories import constant_of
+from initlint.source.torch_modules import CONTAINERS, all_parameters, children
+from initlint.source.values import Instance, ParamV, Place, Write
+
+if TYPE_CHECKING:
+    from initlint.source.dataflow import Graph
+    from initlint.source.machine import Machine
+
+_PASSING = frozenset({"activation", "norm", "transparent", "scale", "shift", "fused"})
+"""Ops behind which equal units are still equal, and zeros still stop a gradient."""
+
+_WIDTHS = ("out_features", "out_channels")
+
+
+class Clone:
+    """One ``copy.deepcopy`` of a module: the copy, what it was made from, where, and what its parameters held then."""
+
+    __slots__ = ("held", "place", "source", "twin")
+
+    def __init__(self, source: Instance, twin: Instance, place: Place) -> None:
+        self.source = source
+        self.twin = twin
+        self.place = place
+        self.held = {param: param.data for param in all_parameters(twin) if param.shape is None or len(param.shape) > 1}
+
+    def is_untouched(self, machine: Machine) -> bool:
+        """Whether a random weight of the copy is still that of its source."""
+        return any(param.data is data and _is_random(machine, data) for param, data in self.held.items())
+
+
+def _is_random(machine: Machine, history: tuple[Write, ...]) -> bool:
+    if not history or history[-1].source not in ("default", "explicit"):
+        return False
+    function = history[-1].function
+    return bool(function) and constant_of(machine, history[-1]) is None and function not in ("assignment", "copy")
+
+
+def inspect_symmetry(machine: Machine) -> None:
+    """Note what starts equal, at the end of a context."""
+    _inspect_constants(machine)
+    _inspect_clones(machine)
+
+
+# -- constants -----------------------------------------------------------------------------------------------------------
+
+
+def _inspect_constants(machine: Machine) -> None:
+    filled: dict[int, tuple[Instance, Write, float]] = {}
+    for index, node in enumerate(machine.graph.nodes, machine.graph.first):
+        if node.kind == "layer" and isinstance(node.layer, Instance):
+            write = _constant_write(machine, node.layer)
+            value = None if write is None else constant_of(machine, write)
+            if write is not None and value is not None:
+                filled[index] = (node.layer, write, value)
+    if not filled:
+        return
+    consumers = consumers_of(machine.graph)
+    for index, (layer, write, value) in filled.items():
+        following = _next_layers(machine.graph, consumers, index)
+        if write.place is None or not following:
+            continue
+        if value:
+            if _has_several_units(layer):
+                machine.occur("identical-units", write.place, layer, value=value, next=None)
+            continue
+        after = next((filled[each] for each in following if each in filled and not filled[each][2]), None)
+        if after is not None and after[0] is not layer:
+            related = () if after[1].place is None else (after[1].place,)
+            machine.occur("identical-units", write.place, layer, related=related, value=0.0)
+
+
+def _constant_write(machine: Machine, layer: Instance) -> Write | None:
+    """The write that gave all weights of a trained layer one value."""
+    weight = layer.data.get("weight")
+    if layer.fact is None or layer.fact.role != "weight" or layer.fact.fans == "conv_transpose" or layer.uncertain:
+        return None
+    if not isinstance(weight, ParamV) or weight.frozen or layer.parametrization is not None or not weight.data:
+        return None
+    last = weight.data[-1]
+    return None if last.conditional or last.partial or last.source != "explicit" else last
+
+
+def _has_several_units(layer: Instance) -> bool:
+    """Whether symmetry is there to break: more than one unit, and not one filter for each channel."""
+    width = next((layer.arguments[name] for name in _WIDTHS if name in layer.arguments), None)
+    return width != 1 and layer.arguments.get("groups", 1) == 1
+
+
+def consumers_of(graph: Graph) -> dict[int, list[int]]:
+    """For every op the ops that read it."""
+    found: dict[int, list[int]] = {}
+    for index, node in enumerate(graph.nodes, graph.first):
+        for source in node.inputs:
+            found.setdefault(source, []).append(index)
+    return found
+
+
+def _next_layers(graph: Graph, consumers: dict[int, list[int]], start: int) -> list[int]:
+    """The layers that read this one's output with nothing mixed in on the way."""
+    found: list[int] = []
+    pending = list(consumers.get(start, ()))
+    seen: set[int] = set()
+    while pending:
+        index = pending.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        kind = graph.node(index).kind
+        if kind == "layer":
+            found.append(index)
+        elif kind in _PASSING:
+            pending += consumers.get(index, ())
+        elif kind in ("add", "gate", "concat", "matmul"):
+            return []
+    return sorted(found)
+
+
+# -- clones --------------------------------------------------------------------------------------------------------------
+
+
+def _inspect_clones(machine: Machine) -> None:
+    groups: dict[tuple[object, Instance], list[Clone]] = {}
+    for clone in machine.clones:
+        machine.reached.add(clone.place.node)
+        if clone.is_untouched(machine):
+            groups.setdefault((clone.place.node, clone.source), []).append(clone)
+    if not groups:
+        return
+    holders = [[child for _, child in children(each)] for each in machine.instances if each.torch_class in CONTAINERS]
+    for clones in groups.values():
+        twins = {clone.twin for clone in clones}
+        if any(_is_several([child for child in held if child in twins]) for held in holders):
+            first = clones[0]
+            machine.occur("identical-clones", first.place, first.twin, copied=first.source.class_name)
+
+
+def _is_several(siblings: list[Instance]) -> bool:
+    return len(siblings) > 1 or any(each.repeats for each in siblings)

@@ -1,0 +1,183 @@
+"""Functions that initialize, and that nothing in the project mentions."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from initlint.model import Event, Site
+from initlint.source.imports import module_scope
+from initlint.source.values import ClassV, External
+
+if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
+    from initlint.source.machine import Machine
+    from initlint.source.project import Project, SourceFile
+
+_INITIALIZING = re.compile(r"init|reset_param|xavier|kaiming|orthogonal", re.IGNORECASE)
+_HARMLESS_DECORATORS = frozenset({"staticmethod", "classmethod", "no_grad"})
+_TORCH_CALLS = frozenset({"reset_parameters", "_reset_parameters"})
+"""What the constructors of torch's own layers call."""
+
+_PLAIN_BASES = frozenset({"Module", "object", "ABC", "LightningModule"})
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Candidate:
+    """A function or method that, by its name and its body, is there to initialize."""
+
+    __slots__ = ("file", "node", "owner")
+
+    def __init__(self, file: SourceFile, node: _Function, owner: ast.ClassDef | None) -> None:
+        self.file = file
+        self.node = node
+        self.owner = owner
+
+    @property
+    def site(self) -> Site:
+        """The ``def`` and the name."""
+        node = self.node
+        keyword = "async def " if isinstance(node, ast.AsyncFunctionDef) else "def "
+        end = node.col_offset + len(keyword) + len(node.name)
+        return Site(self.file.path, node.lineno, node.col_offset + 1, node.lineno, end + 1)
+
+
+def uncalled_initializers(
+    machine: Machine, project: Project, files: Iterable[SourceFile], initializers: frozenset[str]
+) -> tuple[Event, ...]:
+    """An event for every such function in `files` that no file of the project mentions."""
+    open_ = [each for file in files for each in _candidates(file, initializers)]
+    open_ = [each for each in open_ if each.node not in machine.called or each.owner is None]
+    open_ = [each for each in open_ if not _is_called_by_framework(machine, each) and not _mentions(each.file, each)]
+    for file in project.targets:
+        open_ = [each for each in open_ if file is each.file or not _mentions(file, each)]
+    names = {each.node.name for each in open_}
+    for file in project.mentioning(names, project.targets) if names else ():
+        open_ = [each for each in open_ if not _mentions(file, each)]
+    return tuple(
+        Event(
+            "init-never-called",
+            each.site,
+            details=(("name", each.node.name), ("owner", None if each.owner is None else each.owner.name)),
+        )
+        for each in open_
+    )
+
+
+def _candidates(file: SourceFile, initializers: frozenset[str]) -> Iterator[Candidate]:
+    tree = file.tree
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, _Function) and _initializes(node, initializers):
+            yield Candidate(file, node, None)
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, _Function) and _initializes(inner, initializers):
+                    yield Candidate(file, inner, node)
+
+
+def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
+    """Whether the function is named for initialization and calls an initializer on an argument or on its own layers."""
+    name = node.name
+    if name.startswith("__") or not _INITIALIZING.search(name) or not node.args.args:
+        return False
+    if any(_decorator(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
+        return False
+    return any(isinstance(each, ast.Call) and _last(each.func) in initializers for each in ast.walk(node))
+
+
+def _decorator(node: ast.expr) -> str:
+    return _last(node.func if isinstance(node, ast.Call) else node)
+
+
+def _last(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _mentions(file: SourceFile, candidate: Candidate) -> bool:
+    """Whether `file` speaks of the function anywhere outside its own body."""
+    name = candidate.node.name
+    if name not in file.words:
+        return False
+    tree = file.tree
+    if tree is not None and file is not candidate.file and _has_its_own(file, tree, candidate):
+        return False
+    return tree is None or any(_names(node, candidate) for node in _outside(tree, candidate))
+
+
+def _has_its_own(file: SourceFile, tree: ast.Module, candidate: Candidate) -> bool:
+    """Whether a file that mentions the name defines one itself and knows nothing of the candidate."""
+    name = candidate.node.name
+    if candidate.owner is None:
+        defines = any(isinstance(node, _Function) and node.name == name for node in tree.body)
+        return defines and not any(isinstance(node, ast.alias) and node.name == name for node in ast.walk(tree))
+    if candidate.owner.name in file.words or candidate.file.name.rpartition(".")[2] in file.words:
+        return False
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    return any(isinstance(inner, _Function) and inner.name == name for each in classes for inner in each.body)
+
+
+def _outside(tree: ast.Module, candidate: Candidate) -> Iterator[ast.AST]:
+    """The nodes that may speak of the function: not its own body, and not other classes speaking of themselves."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if node is candidate.node:
+            continue
+        if isinstance(node, ast.ClassDef) and _is_stranger(node, candidate):
+            yield from (inner for inner in ast.walk(node) if not _is_about_self(inner))
+            continue
+        yield node
+        pending += ast.iter_child_nodes(node)
+
+
+def _is_stranger(node: ast.ClassDef, candidate: Candidate) -> bool:
+    """Whether the class has nothing to do with the one that the method belongs to."""
+    if candidate.owner is None or node.name == candidate.owner.name:
+        return False
+    relatives = {_last(base) for base in candidate.owner.bases}
+    return node.name not in relatives and all(_last(base) in _PLAIN_BASES for base in node.bases)
+
+
+def _is_about_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def _names(node: ast.AST, candidate: Candidate) -> bool:
+    """Whether this node may speak of the function; a method has no name without a dot outside its class."""
+    name = candidate.node.name
+    if isinstance(node, ast.Attribute):
+        return node.attr == name
+    if candidate.owner is None and isinstance(node, ast.Name):
+        return node.id == name
+    if candidate.owner is None and isinstance(node, ast.alias):
+        return node.name.rpartition(".")[2] == name
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value == name
+
+
+def _is_called_by_framework(machine: Machine, candidate: Candidate) -> bool:
+    """Whether a base class outside the project may call the method by its name."""
+    if candidate.owner is None:
+        return False
+    cls = module_scope(machine, candidate.file).data.get(candidate.owner.name)
+    if not isinstance(cls, ClassV):
+        return True
+    name = candidate.node.name
+    return any(not _leaves_alone(machine.knowledge, base, name) for base in cls.external_bases)
+
+
+def _leaves_alone(knowledge: Knowledge, base: object, name: str) -> bool:
+    """Whether this class outside the project is known not to call a method of that name."""
+    if not isinstance(base, External):
+        return False
+    known = knowledge.resolve(base.name)
+    if known.startswith("torch.nn."):
+        return known == "torch.nn.Module" or name not in _TORCH_CALLS
+    if known.partition(".")[0] in ("abc", "typing", "builtins"):
+        return True
+    fact = knowledge.libraries.get(known)
+    return fact is not None and fact.kind in ("module-base", "mixin") and name not in fact.hooks
