@@ -1,9 +1,9 @@
 """What the tracer makes of real models: traced without a crash, layers judged, provenance right, seconds and memory.
 
-    python benchmarks/trace_zoo.py torchvision timm transformers --output zoo.json
+    python benchmarks/trace_zoo.py torchvision timm segmentation transformers --output zoo.json
 
-Every model runs in a process of its own, with made-up inputs. torchvision may be a folder of its sources (`--torchvision DIR`):
-its compiled operators are not needed.
+Every model runs in a process of its own, one after the other, with made-up inputs. Libraries may be folders of sources
+(`--sources DIR ...`): torchvision's compiled operators are not needed.
 """
 
 from __future__ import annotations
@@ -15,72 +15,15 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
+from fnmatch import fnmatch
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-LANGUAGE_MODELS = (
-    "bart",
-    "bert",
-    "bloom",
-    "cohere",
-    "falcon",
-    "gemma",
-    "gemma2",
-    "gpt2",
-    "gpt_neox",
-    "gptj",
-    "granite",
-    "llama",
-    "mamba",
-    "mistral",
-    "mixtral",
-    "olmo2",
-    "opt",
-    "phi",
-    "persimmon",
-    "phi3",
-    "qwen2",
-    "qwen3",
-    "stablelm",
-    "starcoder2",
-    "t5",
-)
-TINY = {
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "vocab_size": 256,
-    "n_embd": 64,
-    "n_layer": 3,
-    "n_head": 4,
-    "d_model": 64,
-    "d_ff": 128,
-    "d_kv": 16,
-    "num_layers": 4,
-    "num_heads": 4,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 128,
-    "decoder_ffn_dim": 128,
-    "ffn_dim": 128,
-    "word_embed_proj_dim": 64,
-    "rotary_dim": 8,
-    "num_local_experts": 4,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-_OPERATORS = """nms qnms roi_align qroi_align _roi_align_backward ps_roi_align _ps_roi_align_backward roi_pool _roi_pool_backward
-ps_roi_pool _ps_roi_pool_backward deform_conv2d _deform_conv2d_backward"""
+from zoo import FAMILIES, layer_rows, prepare
+
 _LIMIT = 600
 
 
@@ -103,6 +46,7 @@ class Row:
     provenance_wrong: list[str] = field(default_factory=list)
     without_site: int = 0
     codes: dict[str, int] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
     parameters: int = 0
     build_seconds: float = 0.0
     plain_build_seconds: float = 0.0
@@ -112,125 +56,50 @@ class Row:
 
 def main() -> None:
     """Run the models asked for and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("families", nargs="*", default=["torchvision", "timm", "transformers"])
-    parser.add_argument("--torchvision", type=Path, help="the folder that holds torchvision's sources")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("families", nargs="*", default=list(FAMILIES))
+    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="folders to import from first")
+    parser.add_argument("--only", nargs="*", default=["*"], help="names of models, with wildcards")
     parser.add_argument("--output", type=Path, help="write every row as JSON")
-    parser.add_argument("--one", help="FAMILY:NAME in this process, its row as JSON")
-    parser.add_argument("--limit", type=int, help="at most so many models of each family")
+    parser.add_argument("--live", type=Path, help="write the traced layers as JSON, for agreement.py")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        family, _, name = options.one.partition(":")
-        print(json.dumps(asdict(measure_model(family, name, options.torchvision))))
+        row, layers = measure_model(*options.one, options.sources)
+        print(json.dumps([asdict(row), layers]))
         return
     rows: list[Row] = []
+    layers = {}
     for family in options.families:
-        names = list(model_names(family, options.torchvision))[: options.limit]
+        names = list(prepare(family, options.sources).names())
         for name in names:
-            rows.append(run_apart(family, name, options.torchvision))
-            print(line_of(rows[-1]), flush=True)
-        if options.output:
-            options.output.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+            if not any(fnmatch(name, pattern) for pattern in options.only):
+                continue
+            row, layers[f"{family}:{name}"] = run_apart(family, name, options.sources)
+            rows.append(row)
+            print(line_of(row), flush=True)
+            if options.output:
+                options.output.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+            if options.live:
+                options.live.write_text(json.dumps({name: found for name, found in layers.items() if found}))
     for family in options.families:
         print(summary_of(family, [row for row in rows if row.family == family]))
 
 
-def run_apart(family: str, name: str, torchvision: Path | None) -> Row:
-    """The row of one model, from a process of its own."""
-    command = [sys.executable, __file__, "--one", f"{family}:{name}"]
-    command += ["--torchvision", str(torchvision)] if torchvision else []
+def run_apart(family: str, name: str, sources: Sequence[Path]) -> tuple[Row, list[dict[str, Any]]]:
+    """The row of one model and its layers, from a process of its own."""
+    command = [sys.executable, __file__, "--one", family, name, "--sources", *map(str, sources)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
     except subprocess.TimeoutExpired:
-        return Row(family, name, error=f"no answer in {_LIMIT} s")
+        return Row(family, name, error=f"no answer in {_LIMIT} s"), []
     if done.returncode:
-        return Row(family, name, error=(done.stderr.strip().splitlines() or ["died"])[-1])
-    return Row(**json.loads(done.stdout.splitlines()[-1]))
+        return Row(family, name, error=(done.stderr.strip().splitlines() or ["died"])[-1]), []
+    fields, layers = json.loads(done.stdout.splitlines()[-1])
+    return Row(**fields), layers
 
 
-def model_names(family: str, torchvision: Path | None) -> Iterator[str]:
-    """The models of a family: all of torchvision's, one of each of timm's modules, some language models."""
-    if family == "torchvision":
-        yield from import_torchvision(torchvision).list_models()
-    elif family == "timm":
-        import_torchvision(torchvision)
-        yield from timm_names()
-    else:
-        yield from LANGUAGE_MODELS
-
-
-def timm_names() -> Iterator[str]:
-    """The smallest model, by its name, of every module of timm."""
-    timm = import_module("timm")
-    for module in sorted(timm.list_modules()):
-        names = timm.list_models(module=module)
-        yield min(names, key=lambda name: (not any(mark in name for mark in _SMALL), len(name), name))
-
-
-_SMALL = ("atto", "femto", "pico", "nano", "xxs", "micro", "xxtiny", "tiny", "xs", "b0", "18", "_s", "small")
-
-
-def import_torchvision(folder: Path | None) -> Any:
-    """torchvision.models; from bare sources, its operators are declared and never called."""
-    try:
-        return import_module("torchvision.models")
-    except (ImportError, RuntimeError):
-        if folder is None:
-            raise
-    import torch
-
-    sys.path.insert(0, str(folder))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    library = torch.library.Library("torchvision", "DEF")
-    for operator in _OPERATORS.split():
-        library.define(f"{operator}(Tensor x) -> Tensor")
-    _LIBRARIES.append(library)
-    return import_module("torchvision.models")
-
-
-_LIBRARIES: list[Any] = []
-"""A library forgets its operators when it is collected."""
-
-
-def build_model(family: str, name: str) -> Any:
-    """An untrained model."""
-    if family == "torchvision":
-        models = import_module("torchvision.models")
-        try:
-            return models.get_model(name, weights=None, weights_backbone=None)
-        except (TypeError, ValueError):
-            return models.get_model(name, weights=None)
-    if family == "timm":
-        return import_module("timm").create_model(name, pretrained=False)
-    transformers = import_module("transformers")
-    known = transformers.AutoConfig.for_model(name)
-    tiny = {key: value for key, value in TINY.items() if _is_settable(known, key)}
-    config = transformers.AutoConfig.for_model(name, **tiny)
-    config.use_cache = False
-    kind = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
-    return kind.from_config(config)
-
-
-def _is_settable(config: Any, key: str) -> bool:
-    return hasattr(config, key) and not isinstance(getattr(type(config), key, None), property)
-
-
-def inputs_of(family: str, model: Any) -> Any:
-    """Inputs where they cannot be guessed: what an encoder and a decoder read."""
-    import torch
-
-    from initlint.graph.inputs import Inputs
-
-    if family != "transformers":
-        return None
-    ids = torch.randint(3, 256, (4, 16))
-    if model.config.is_encoder_decoder:
-        return Inputs((), {"input_ids": ids, "decoder_input_ids": ids.flip(1)})
-    return Inputs((), {"input_ids": ids})
-
-
-def measure_model(family: str, name: str, torchvision: Path | None) -> Row:
+def measure_model(family: str, name: str, sources: Sequence[Path]) -> tuple[Row, list[dict[str, Any]]]:
     """Build and trace one model in this process."""
     from initlint.config import Settings
     from initlint.graph.modes import seeded
@@ -238,16 +107,15 @@ def measure_model(family: str, name: str, torchvision: Path | None) -> Row:
     from initlint.knowledge import load_knowledge
     from initlint.live import examine, report_live
 
-    if family in {"torchvision", "timm"}:
-        import_torchvision(torchvision)
+    chosen = prepare(family, sources)
     knowledge = load_knowledge()
     row = Row(family, name)
-    build_model(family, name)  # imports are not the model's time
-    row.plain_build_seconds, _ = timed(lambda: build_model(family, name))
+    chosen.build(name)  # imports are not the model's time
+    row.plain_build_seconds, _ = timed(lambda: chosen.build(name))
     recorder = Recorder(knowledge)
     with seeded(), recorder:
-        row.build_seconds, model = timed(lambda: build_model(family, name))
-    row.seconds, live = timed(lambda: examine(model, knowledge, recorder=recorder, inputs=inputs_of(family, model)))
+        row.build_seconds, model = timed(lambda: chosen.build(name))
+    row.seconds, live = timed(lambda: examine(model, knowledge, recorder=recorder, inputs=chosen.inputs(model)))
     row.ran = live.measurement is not None
     row.opaque = list(live.opaque)
     row.layers, row.judged = live.coverage.total, live.coverage.judged
@@ -255,11 +123,15 @@ def measure_model(family: str, name: str, torchvision: Path | None) -> Row:
     row.verdicts = counted(judgement.verdict for judgement in live.judgements)
     row.sources = counted(judgement.layer.weight.source for judgement in live.judgements)
     row.without_site = sum(judgement.layer.site.file.startswith("<") for judgement in live.judgements)
-    row.codes = counted(finding.code for finding in report_live(live, Settings(), fixes=False).findings)
+    row.findings = [
+        f"{finding.code} {finding.severity.label} {finding.site.file}:{finding.site.line} {finding.message}"
+        for finding in report_live(live, Settings(), fixes=False).findings
+    ]
+    row.codes = counted(finding.partition(" ")[0] for finding in row.findings)
     row.parameters = sum(parameter.numel() for parameter in model.parameters())
     check_provenance(live, row)
     row.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return row
+    return row, layer_rows(live)
 
 
 def check_provenance(live: Any, row: Row) -> None:
