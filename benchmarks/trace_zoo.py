@@ -51,6 +51,7 @@ class Row:
     build_seconds: float = 0.0
     plain_build_seconds: float = 0.0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     peak_mib: float = 0.0
 
 
@@ -130,6 +131,7 @@ def measure_model(family: str, name: str, sources: Sequence[Path]) -> tuple[Row,
     row.codes = counted(finding.partition(" ")[0] for finding in row.findings)
     row.parameters = sum(parameter.numel() for parameter in model.parameters())
     check_provenance(live, row)
+    row.cpu_seconds = time.process_time()
     row.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return row, layer_rows(live)
 
@@ -173,7 +175,7 @@ def line_of(row: Row) -> str:
     how = "ran" if row.ran else f"fx, {len(row.opaque)} opaque"
     return (
         f"{row.family:12} {row.name:36} {how:14} judged {row.judged:4}/{row.layers:4}"
-        f"  provenance {row.provenance_right:4}/{row.provenance_checked:4}  {row.seconds:6.1f} s {row.peak_mib:7.0f} MiB  {row.codes}"
+        f"  provenance {row.provenance_right:4}/{row.provenance_checked:4}  {row.seconds:6.1f} s, {row.cpu_seconds:6.1f} CPU s in all, {row.peak_mib:6.0f} MiB  {row.codes}"
     )
 
 
