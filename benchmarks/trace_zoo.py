@@ -175,7 +175,8 @@ def line_of(row: Row) -> str:
     how = "ran" if row.ran else f"fx, {len(row.opaque)} opaque"
     return (
         f"{row.family:12} {row.name:36} {how:14} judged {row.judged:4}/{row.layers:4}"
-        f"  provenance {row.provenance_right:4}/{row.provenance_checked:4}  {row.seconds:6.1f} s, {row.cpu_seconds:6.1f} CPU s in all, {row.peak_mib:6.0f} MiB  {row.codes}"
+        f"  provenance {row.provenance_right:4}/{row.provenance_checked:4}"
+        f"  {row.seconds:6.1f} s, {row.cpu_seconds:6.1f} CPU s in all, {row.peak_mib:6.0f} MiB  {row.codes}"
     )
 
 
