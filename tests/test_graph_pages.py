@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from initlint.config import Settings
 from initlint.knowledge import load_rules
@@ -15,6 +16,12 @@ from initlint.live import make_request, report_live, trace_target
 from tests.fixture_marks import Report, disagreements, read_marks
 
 MEASURED = [rule for rule in load_rules().values() if rule.code.startswith("INI5")]
+ARGUMENTS = {
+    "INI203-3": ("zero=True",),
+    "INI317-0": ("checkpoint=head.pt",),
+    "INI317-1": ("checkpoint=head.pt",),
+    "INI317-2": ("checkpoint=trunk.pt",),
+}
 EXAMPLES = [(rule.code, number) for rule in MEASURED for number in range(len(rule.examples))]
 
 
@@ -28,6 +35,41 @@ def test_examples_are_traced_as_the_page_says(code: str, number: int, tmp_path: 
     outcome = report_live(trace_target(request), Settings())
     reports = [Report(f.site.line, f.site.column, f.code, f.severity.label) for f in outcome.findings]
     assert disagreements(read_marks(example), reports, text) == []
+
+
+CERTAIN = ("INI201", "INI202", "INI203", "INI205", "INI206", "INI207", "INI313", "INI317")
+"""The rules about construction that the tracer knows from the record and the values."""
+
+BUILT = [(code, number) for code in CERTAIN for number in range(len(load_rules()[code].examples))]
+
+
+def roots(text: str) -> list[str]:
+    """The classes of an example that can be built without arguments and are built by no other."""
+    tree = ast.parse(text)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return [node.name for node in classes if node.name not in called]
+
+
+@pytest.mark.parametrize(("code", "number"), BUILT, ids=[f"{code}-{number}" for code, number in BUILT])
+def test_what_the_record_shows_is_what_the_scanner_reads(
+    code: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = load_rules()[code].examples[number]
+    example = tmp_path / f"{code.lower()}_{number}.py"
+    example.write_text(text, encoding="utf-8")
+    norm = {"norm.weight": torch.ones(64), "norm.bias": torch.zeros(64)}
+    torch.save({**norm, "out.weight": torch.randn(10, 64), "out.bias": torch.zeros(10)}, tmp_path / "head.pt")
+    torch.save({**norm, "trunk.weight": torch.randn(64, 64), "trunk.bias": torch.zeros(64)}, tmp_path / "trunk.pt")
+    monkeypatch.chdir(tmp_path)
+    reports = []
+    for name in roots(text):
+        request = make_request(f"{example}:{name}", arguments=ARGUMENTS.get(f"{code}-{number}", ()))
+        outcome = report_live(trace_target(request), Settings())
+        reports += [Report(f.site.line, f.site.column, f.code, f.severity.label) for f in outcome.findings]
+    told = set(reports)
+    marks = [mark for mark in read_marks(example) if mark.code == code]
+    assert disagreements(marks, [each for each in told if each.code == code], text) == []
 
 
 def test_there_are_five_measured_rules() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import linecache
 import os
 import sys
@@ -73,6 +74,38 @@ def call_site(frame: FrameType | None) -> Site | None:
     while frame is not None and (is_torch(frame.f_code.co_filename) or is_own(frame.f_code.co_filename)):
         frame = frame.f_back
     return frame_site(frame) if frame is not None else None
+
+
+def copy_site(frame: FrameType | None) -> Site | None:
+    """The expression that asked for the deep copy that `frame` works on; None where it is no such copy, or torch itself asked."""
+    while frame is not None and frame.f_code.co_filename != copy.__file__:
+        frame = frame.f_back
+    while frame is not None and (frame.f_code.co_filename == copy.__file__ or frame.f_code.co_name == "__deepcopy__"):
+        frame = frame.f_back
+    return None if frame is None or is_torch(frame.f_code.co_filename) else frame_site(frame)
+
+
+def rebuilt_module(frame: FrameType | None) -> nn.Module | None:
+    """The module whose weight `frame` makes anew, if it is one that was parametrized."""
+    while frame is not None and (is_torch(frame.f_code.co_filename) or is_own(frame.f_code.co_filename)):
+        for module in (frame.f_locals.get("self"), frame.f_locals.get("module")):
+            if isinstance(module, nn.Module) and (
+                "parametrizations" in module._modules or "weight_g" in module._parameters
+            ):
+                return module
+        frame = frame.f_back
+    return None
+
+
+def user_lines(frame: FrameType | None) -> dict[CodeType, Site | None]:
+    """The line that each function on the stack is at, innermost first; without those of torch and initlint."""
+    lines: dict[CodeType, Site | None] = {}
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not is_torch(file) and not is_own(file):
+            lines.setdefault(frame.f_code, frame_site(frame))
+        frame = frame.f_back
+    return lines
 
 
 def character(file: str, line: int, offset: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
@@ -69,6 +69,16 @@ def layer_fact(module: nn.Module, knowledge: Knowledge) -> LayerFact | None:
         if fact is not None:
             return fact
     return None
+
+
+def holder_of(modules: Mapping[str, nn.Module], path: str) -> tuple[nn.Module, str]:
+    """The nearest of `modules` above `path` that is no container of torch, and the path from there."""
+    parts = path.split(".") if path else []
+    for cut in range(len(parts) - 1, -1, -1):
+        above = modules.get(".".join(parts[:cut]))
+        if above is not None and not type(above).__module__.startswith("torch.nn."):
+            return above, ".".join(parts[cut:])
+    return modules[""], path
 
 
 class _Finder:
@@ -164,7 +174,7 @@ class _Finder:
         parametrization: Parametrization | None,
     ) -> None:
         number = next(self._numbers)
-        owner, inner = self._owner(path)
+        owner, inner = holder_of(self._modules, path)
         self.keys[path] = number
         self.tensors[number] = tensor
         layer = Layer(
@@ -189,18 +199,9 @@ class _Finder:
         )
         self.layers.append(layer)
 
-    def _owner(self, path: str) -> tuple[nn.Module, str]:
-        """The nearest module above `path` that is no container of torch, and the path from there."""
-        parts = path.split(".") if path else []
-        for cut in range(len(parts) - 1, -1, -1):
-            above = self._modules.get(".".join(parts[:cut]))
-            if above is not None and not type(above).__module__.startswith("torch.nn."):
-                return above, ".".join(parts[cut:])
-        return self._modules[""], path
-
     def _fallback_site(self, path: str) -> Site:
         """The statement that names the attribute in the class that holds the layer, or the header of that class."""
-        owner, inner = self._owner(path)
+        owner, inner = holder_of(self._modules, path)
         sites = self._sites_of(type(owner))
         return sites.assignment(inner.partition(".")[0]) or sites.header or Site(f"<{sites.name}>", 1, 1, 1, 1)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Literal
 
 import torch
@@ -21,7 +21,16 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initlint.graph.frames import Caller, frame_site, is_library, is_torch, pass_on
+from initlint.graph.frames import (
+    Caller,
+    copy_site,
+    frame_site,
+    is_library,
+    is_torch,
+    pass_on,
+    rebuilt_module,
+    user_lines,
+)
 from initlint.knowledge import Knowledge
 from initlint.model import Site, Value
 
@@ -65,6 +74,31 @@ class Write:
     call: tuple[int, Site | None] = (0, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A deep copy of memory that an initializer had filled: what it was made from, and the line that asked for it."""
+
+    source: int
+    site: Site | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A write to a weight that its module makes anew at every use; `module` is None where it is not known whose it was."""
+
+    write: Write
+    module: nn.Module | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wiped:
+    """A write over memory that had been loaded: `loaded` and `site` are the lines, in one function, that led to the two."""
+
+    write: Write
+    loaded: Site | None
+    site: Site | None
+
+
 class Recorder(TorchDispatchMode):
     """Records who writes which parameter and who constructs which module, while it is entered.
 
@@ -80,6 +114,11 @@ class Recorder(TorchDispatchMode):
         self._writes: dict[int, list[Write]] = {}
         self._modules: dict[int, tuple[weakref.ref[nn.Module], Site]] = {}
         self._owners: dict[int, Site] = {}
+        self._copies: dict[int, Copy] = {}
+        self._rebuilt: dict[int, nn.Module | None] = {}
+        self._loads: dict[int, Mapping[CodeType, Site | None]] = {}
+        self._wiped: dict[int, Wiped] = {}
+        self.lost: list[Lost] = []
         self._exits = ExitStack()
 
     def __enter__(self) -> Recorder:
@@ -103,13 +142,23 @@ class Recorder(TorchDispatchMode):
         result = pass_on(func, args, kwargs or {})
         if func._schema.is_mutable:
             self._note_write(func, args, kwargs or {})
-        elif isinstance(result, torch.Tensor):
-            self._note_creation(func, args, result)
+        else:
+            for made in result if isinstance(result, tuple) else (result,):
+                if isinstance(made, torch.Tensor):
+                    self._note_creation(func, args, made)
         return result
 
     def writes(self, tensor: torch.Tensor) -> tuple[Write, ...]:
         """The calls that wrote `tensor`, oldest first, beginning with the one that created its memory."""
         return tuple(self._writes.get(_memory(tensor), ()))
+
+    def copy(self, tensor: torch.Tensor) -> Copy | None:
+        """What `tensor` is a deep copy of, if it is one."""
+        return self._copies.get(_memory(tensor))
+
+    def wiped(self, tensor: torch.Tensor) -> Wiped | None:
+        """The first write over what had been loaded into `tensor`; None where nothing was, or where the same call had also run before."""
+        return self._wiped.get(_memory(tensor))
 
     def site(self, module: nn.Module) -> Site | None:
         """Where `module` was constructed; for a deep copy, where the original was."""
@@ -142,9 +191,17 @@ class Recorder(TorchDispatchMode):
             self._writes[memory] = list(self._writes[sources[0]])
             if sources[0] in self._owners:
                 self._owners[memory] = self._owners[sources[0]]
+            self._copies[memory] = Copy(sources[0], copy_site(sys._getframe(2)))
             return
-        self._owners.pop(memory, None)
+        self._forget(memory)
+        if name in _REBUILDERS:
+            self._rebuilt[memory] = rebuilt_module(sys._getframe(2))
         self._writes[memory] = [replace(self._describe(name, (), result), whole=True, created=True)]
+
+    def _forget(self, memory: int) -> None:
+        """What was known of memory that was freed, and is another tensor's now."""
+        for known in (self._owners, self._copies, self._rebuilt, self._loads, self._wiped):
+            known.pop(memory, None)
 
     def _note_skipped(self, tensor: torch.Tensor, frame: FrameType) -> None:
         self._append(tensor, self._describe("", (), tensor, frame))
@@ -169,7 +226,14 @@ class Recorder(TorchDispatchMode):
         )
 
     def _append(self, target: torch.Tensor, write: Write) -> None:
-        writes = self._writes.setdefault(_memory(target), [])
+        memory = _memory(target)
+        writes = self._writes.setdefault(memory, [])
+        if write.source == "explicit" and memory in self._rebuilt:
+            self.lost.append(Lost(write, self._rebuilt[memory]))
+        if write.source == "loaded":
+            self._loads.setdefault(memory, user_lines(sys._getframe(2)))
+        elif memory in self._loads and memory not in self._wiped and _is_new(write, writes):
+            self._wiped[memory] = _wiping(write, self._loads[memory], user_lines(sys._getframe(2)))
         if not writes or writes[-1].call != write.call or writes[-1].created:
             writes.append(write)
             return
@@ -209,6 +273,24 @@ class _SkippedOnMeta(TorchFunctionMode):
             if frame.f_globals.get("__name__") == "torch.nn.init":
                 self._note(args[0], frame)
         return result
+
+
+_REBUILDERS = frozenset({"_weight_norm_interface", "_weight_norm"})
+"""The operators that make a weight of its norm and its direction."""
+
+
+def _is_new(write: Write, before: Sequence[Write]) -> bool:
+    """Whether a write fills everything by a call that had not filled it before: else training starts anew on purpose."""
+    drawn = write.source == "explicit" and write.whole and not write.modified and write.function is not None
+    return drawn and all(earlier.site != write.site for earlier in before if earlier.source == "explicit")
+
+
+def _wiping(write: Write, load: Mapping[CodeType, Site | None], lines: Mapping[CodeType, Site | None]) -> Wiped:
+    """The write, seen from the innermost function that both it and the load were called from."""
+    shared = next((code for code in lines if code in load), None)
+    if shared is None:
+        return Wiped(write, next(iter(load.values()), None), write.site)
+    return Wiped(write, load[shared], lines[shared])
 
 
 def _memory(tensor: torch.Tensor) -> int:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from initlint.analysis.wiring import wire
 from initlint.graph.calls import Call
 from initlint.graph.execution import Execution, Observer
+from initlint.graph.incidents import Scene, find_incidents
 from initlint.graph.inputs import Inputs
 from initlint.graph.layers import Found, find_layers
 from initlint.graph.lowering import Lowered, Lowering, Use
@@ -74,6 +76,9 @@ def lower(
     name = type(model).__name__
     described = tuple(f"{path or name}: {reason}" for path, reason in opaque.items())
     traced = Model(name, layers, tuple(lowered.ops), (), described, ClassSites(type(model)).header, traced=True)
+    if recorder is not None:
+        scene = Scene(model, recorder, found, layers, wire(traced), knowledge)
+        traced = replace(traced, events=find_incidents(scene))
     paths = {layer: path for path, layer in found.keys.items()}
     return Trace(traced, calls, lowered.op_of, opaque, found.tensors, paths)
 
