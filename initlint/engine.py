@@ -19,6 +19,7 @@ from initlint.suppress import suppress
 if TYPE_CHECKING:
     from initlint.cache import Cache
     from initlint.fix import FixOptions
+    from initlint.fix.verify import Rescan
     from initlint.source import SyntaxProblem
 
 STDIN_NAME = "<stdin>"
@@ -102,8 +103,14 @@ def understand(texts: Mapping[str, str], *, with_findings: bool = True, jobs: in
 
 def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> Outcome:
     """What is to be reported of `sources`: selected, not suppressed, severe enough, not in the baseline, with fixes."""
+    return conclude(understand(sources.texts, jobs=settings.jobs), sources, settings, with_fixes=with_fixes)
+
+
+def conclude(
+    reading: Reading, sources: Sources, settings: Settings, *, with_fixes: bool = True, rescan: Rescan | None = None
+) -> Outcome:
+    """What is to be reported of a reading of `sources`; `rescan` verifies the fixes, where a plain scan would not do."""
     texts = sources.texts
-    reading = understand(texts, jobs=settings.jobs)
     findings = reported((*sources.unreadable, *reading.findings), texts, settings)
     stale = 0
     if settings.baseline is not None:
@@ -112,7 +119,7 @@ def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> O
         known = read_baseline(settings.baseline)
         findings, stale = subtract(findings, known, texts, settings.baseline.parent)
     if with_fixes and findings:
-        findings = _attach(findings, texts, settings, reading.judgements)
+        findings = _attach(findings, texts, settings, reading.judgements, rescan or _rescan)
     return Outcome(findings, sources, reading, stale)
 
 
@@ -193,7 +200,11 @@ def bytes_source(data: bytes, filename: str) -> Sources:
 
 
 def _attach(
-    findings: tuple[Finding, ...], texts: Mapping[str, str], settings: Settings, judgements: Iterable[Judgement]
+    findings: tuple[Finding, ...],
+    texts: Mapping[str, str],
+    settings: Settings,
+    judgements: Iterable[Judgement],
+    rescan: Rescan,
 ) -> tuple[Finding, ...]:
     """The findings with the fixes that can be written into `texts`."""
     rules = load_rules()
@@ -202,7 +213,7 @@ def _attach(
         return findings
     from initlint import fix
 
-    fixed = fix.attach(repairable, texts, fix_options(settings), _rescan, judgements=judgements)
+    fixed = fix.attach(repairable, texts, fix_options(settings), rescan, judgements=judgements)
     writable = tuple(f if _lies_within(f, texts) else replace(f, fix=None) for f in fixed)
     return _in_order((*writable, *(f for f in findings if not _may_be_fixed(f, rules))))
 

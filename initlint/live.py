@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initlint.config import Settings
-from initlint.engine import Outcome, Reading, Sources, fix_options, read_sources, reported, understand
+from initlint.engine import Outcome, Reading, Sources, conclude, fix_options, read_sources, reported, understand
 from initlint.errors import InitlintError
 from initlint.knowledge import Knowledge, load_knowledge, load_rules
 from initlint.model import Finding, Judgement, Model, Severity
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from initlint.graph.measure import Measurement
     from initlint.graph.profile import Point
     from initlint.graph.provenance import Recorder
+    from initlint.joining import Disagreement
     from initlint.model import Value
 
 
@@ -187,19 +188,19 @@ def report_live(live: Live, settings: Settings, *, fixes: bool = True) -> Outcom
     return Outcome(_with_fixes(kept, texts, settings, live) if fixes else kept, sources, reading)
 
 
-def join(checked: Outcome, traced: Outcome) -> Outcome:
-    """The findings of both; what both say of one place is said once, as the scanner says it.
+def check_with(
+    sources: Sources, settings: Settings, lives: Sequence[Live], *, with_fixes: bool = True
+) -> tuple[Outcome, tuple[Disagreement, ...]]:
+    """As `engine.check`, with what live modules show of the layers in `sources`; and where the two disagree."""
+    from initlint.joining import join
 
-    What lies in a file that the run is not about is left out.
-    """
-    said = {(finding.code, finding.site) for finding in checked.findings}
-    added = [
-        finding
-        for finding in traced.findings
-        if finding.site.file in checked.sources.files and (finding.code, finding.site) not in said
-    ]
-    findings = sorted((*checked.findings, *added), key=lambda f: (f.site.file, f.site.line, f.site.column, f.code))
-    return replace(checked, findings=tuple(findings))
+    texts = sources.texts
+    traced = [Reading((live.model,), live.merged, live.findings) for live in lives]
+    scanned = understand(texts, jobs=settings.jobs)
+    joined = join(scanned, traced, texts)
+    rescan = _rescan_of(joined.reading.findings, scanned.findings)
+    outcome = conclude(joined.reading, sources, settings, with_fixes=with_fixes, rescan=rescan)
+    return outcome, joined.disagreements
 
 
 def require_drawable(file: Path) -> None:
@@ -237,7 +238,7 @@ def repair_live(outcome: Outcome, settings: Settings) -> FixedTexts:
         wanted,
         texts,
         fix_options(settings),
-        _rescan_of(wanted, texts),
+        _rescan_of(wanted, understand(texts).findings),
         unsafe=settings.unsafe_fixes,
         judgements=outcome.reading.judgements,
     )
@@ -320,7 +321,9 @@ def _with_fixes(
 
     chosen = [findings[place] for place in places]
     options = fix_options(settings)
-    fixed = fix.attach(chosen, writable, options, _rescan_of(chosen, writable), judgements=live.merged)
+    fixed = fix.attach(
+        chosen, writable, options, _rescan_of(chosen, understand(writable).findings), judgements=live.merged
+    )
     by_place = dict(zip(places, fixed, strict=True))
     return tuple(by_place.get(place, finding) for place, finding in enumerate(findings))
 
@@ -331,11 +334,11 @@ def _has_fix(finding: Finding, rules: Mapping[str, Any]) -> bool:
 
 
 def _rescan_of(
-    findings: Sequence[Finding], texts: Mapping[str, str]
+    findings: Sequence[Finding], scanned: Sequence[Finding]
 ) -> Callable[[Mapping[str, str]], tuple[Finding, ...]]:
-    """A scan that hears of what `findings` are about and of anything new: what else was there is not this run's business."""
+    """A scan that hears of what `findings` are about and of anything new: what else was `scanned` before is not this run's business."""
     subjects = {_subject(finding) for finding in findings}
-    elsewhere = {_subject(finding) for finding in understand(texts).findings} - subjects
+    elsewhere = {_subject(finding) for finding in scanned} - subjects
 
     def rescan(rewritten: Mapping[str, str]) -> tuple[Finding, ...]:
         return tuple(finding for finding in understand(rewritten).findings if _subject(finding) not in elsewhere)

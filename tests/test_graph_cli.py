@@ -107,6 +107,70 @@ def test_check_joins_what_a_live_module_adds(run: Run) -> None:
     assert json.loads(elsewhere.stdout) == []
 
 
+HIDDEN = """\
+import torch
+from torch import nn
+
+FILL = {"he": nn.init.kaiming_normal_}
+
+
+def fill(module, name):
+    FILL["".join(chr(code) for code in (104, 101))](getattr(module, name).weight)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.plain = getattr(nn, open(__file__).readline()[:0] or "Linear")(64, 64)
+        self.filled = nn.Linear(64, 64)
+        exec("fill(self, 'filled')", {"fill": fill, "self": self})
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.filled(torch.relu(self.plain(x)))))
+"""
+
+
+def test_where_scanner_and_tracer_disagree_the_tracer_is_right(folder: Path, run: Run) -> None:
+    (folder / "hiddennet.py").write_text(HIDDEN, encoding="utf-8")
+    words = ["initlint", "check", "hiddennet.py", "--no-cache", "--isolated", "--output-format", "json"]
+    read = {each["layer"] for each in json.loads(run(words=words).stdout)}
+    assert "Net.filled" in read
+    joined = run(words=[*words, "--trace", "hiddennet.py:Net", "--verbose"])
+    assert [each["layer"] for each in json.loads(joined.stdout)] == ["Net.plain"]
+    told = "Net.filled: read as default gain 0.58 -> relu, mismatch; traced as kaiming_normal_ gain 1.41 -> relu, match"
+    assert f"hiddennet.py:15:23: {told}" in joined.stderr
+    quiet = run(words=[*words, "--trace", "hiddennet.py:Net"])
+    assert "read as" not in quiet.stderr
+
+
+def test_what_only_the_tracer_knows_is_repaired_by_check(folder: Path, run: Run) -> None:
+    (folder / "hiddennet.py").write_text(HIDDEN, encoding="utf-8")
+    words = ["initlint", "check", "hiddennet.py", "--isolated", "--trace", "hiddennet.py:Net"]
+    shown = run(words=[*words, "--diff"])
+    assert (shown.returncode, "+        nn.init.kaiming_normal_(self.plain.weight" in shown.stdout) == (1, True)
+    assert (folder / "hiddennet.py").read_text(encoding="utf-8") == HIDDEN
+    assert run(words=[*words, "--fix"]).returncode == 0
+    assert run("hiddennet.py:Net", "-q").stdout == ""
+
+
+def test_a_comment_silences_what_the_tracer_adds(folder: Path, run: Run) -> None:
+    text = NET.replace("for _ in range(depth))", "for _ in range(depth))  # noqa: INI501")
+    (folder / "net.py").write_text(text, encoding="utf-8")
+    words = [
+        "initlint",
+        "check",
+        "net.py",
+        "--no-cache",
+        "--isolated",
+        "--output-format",
+        "json",
+        "--trace",
+        "net.py:Net",
+    ]
+    assert [each["code"] for each in json.loads(run(words=words).stdout)] == ["INI101"]
+
+
 def test_a_sound_model_has_no_findings(folder: Path, run: Run) -> None:
     done = run("fine:Net", "--input", "8x64", "-q")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -18,9 +18,11 @@ from initlint.cli.output import display_root, wants_color, write
 from initlint.config import FORMATS, SEVERITIES, Settings
 from initlint.engine import Outcome, Sources, check, check_cached
 from initlint.errors import InitlintError
+from initlint.fingerprint import shown_path
 from initlint.model import Finding, Severity
 
 if TYPE_CHECKING:
+    from initlint.repair import Repair
     from initlint.report import View
 
 
@@ -85,7 +87,7 @@ class Arguments:
     "--trace",
     metavar="TARGET",
     multiple=True,
-    help="Also build and run this module (as `initlint trace` does) and report what it adds.",
+    help="Also build and run this module, as `initlint trace` does: what that shows of its layers replaces what was read.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Scan in so many processes.")
 @click.option("--no-cache", is_flag=True, help="Do not reuse what an earlier run found.")
@@ -105,25 +107,44 @@ def command(**options: Any) -> int:
         return _add_noqa(sources, settings)
     if arguments.write_baseline:
         return _write_baseline(sources, settings)
-    outcome = _check(sources, settings, arguments)
+    outcome = _check_traced(sources, settings, arguments) if arguments.trace else _check(sources, settings, arguments)
     _tell(arguments, settings, outcome)
     if arguments.diff:
         return _diff(outcome, settings, arguments)
     if settings.fix:
         return _fix(outcome, settings, arguments)
-    if arguments.trace:
-        outcome = _traced(outcome, settings, arguments)
     _report(outcome, settings, arguments)
     return _status(outcome, settings, arguments)
 
 
-def _traced(outcome: Outcome, settings: Settings, arguments: Arguments) -> Outcome:
-    """The findings joined by those of the live modules that were asked for."""
-    from initlint.live import join, make_request, report_live, trace_target
+def _check_traced(sources: Sources, settings: Settings, arguments: Arguments) -> Outcome:
+    """The findings, where the live modules that were asked for are right about their layers."""
+    from initlint.live import check_with, make_request, trace_target
 
-    for target in arguments.trace:
-        outcome = join(outcome, report_live(trace_target(make_request(target)), settings))
+    lives = [trace_target(make_request(target)) for target in arguments.trace]
+    outcome, disagreements = check_with(sources, settings, lives)
+    if arguments.verbose:
+        from initlint.report.layers import summary
+
+        for each in disagreements:
+            layer, site = each.scanned.layer, each.scanned.layer.site
+            place = f"{shown_path(site.file, Path.cwd())}:{site.line}:{site.column}"
+            said = f"read as {summary(each.scanned)}; traced as {summary(each.traced)}"
+            write(f"{place}: {layer.owner}.{layer.path}: {said}\n", err=True)
     return outcome
+
+
+def _repair(outcome: Outcome, settings: Settings, arguments: Arguments) -> Repair:
+    if not arguments.trace:
+        from initlint.repair import repair
+
+        return repair(outcome, settings)
+    from initlint.live import repair_live
+    from initlint.repair import Repair
+
+    fixed = repair_live(outcome, settings)
+    left = tuple(finding for finding in outcome.findings if finding not in fixed.fixed)
+    return Repair(fixed.fixed, fixed.texts, replace(outcome, findings=left))
 
 
 def _settings(arguments: Arguments) -> Settings:
@@ -171,10 +192,9 @@ def _tell(arguments: Arguments, settings: Settings, outcome: Outcome) -> None:
 
 def _fix(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
     """Write what can be repaired; standard input is repaired onto standard output."""
-    from initlint.repair import repair
     from initlint.sourcefile import write_all
 
-    repaired = repair(outcome, settings)
+    repaired = _repair(outcome, settings, arguments)
     originals = outcome.sources.files
     if arguments.files.reads_stdin:
         texts = {path: repaired.texts.get(path, file.text) for path, file in originals.items()}
@@ -191,10 +211,9 @@ def _fix(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
 
 def _diff(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
     from initlint.cli.diff import unified
-    from initlint.repair import repair
     from initlint.report.view import count
 
-    repaired = repair(outcome, settings)
+    repaired = _repair(outcome, settings, arguments)
     color = wants_color(arguments.color, arguments.output_file)
     originals = outcome.sources.files
     root = display_root(settings.output_format)

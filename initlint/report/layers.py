@@ -48,10 +48,24 @@ def _rows(judgements: Sequence[Judgement], style: Style) -> list[str]:
     return rows
 
 
+def summary(judgement: Judgement) -> str:
+    """A layer in one clause: ``default gain 0.577 -> relu, mismatch``."""
+    followers = _followers_words(judgement)
+    arrow = f" -> {followers}" if followers else ""
+    return f"{_init_words(judgement.layer.weight)}{arrow}, {judgement.verdict}{_reason_words(judgement)}"
+
+
+def _followers_words(judgement: Judgement) -> str:
+    return ", ".join(dict.fromkeys(_follower_words(follower) for follower in judgement.followers))
+
+
+def _reason_words(judgement: Judgement) -> str:
+    return f" ({judgement.reason})" if judgement.reason else ""
+
+
 def _cells(judgement: Judgement) -> tuple[str, ...]:
     layer = judgement.layer
-    followers = ", ".join(dict.fromkeys(_follower_words(follower) for follower in judgement.followers))
-    reason = f" ({judgement.reason})" if judgement.reason else ""
+    followers = _followers_words(judgement)
     return (
         f"{layer.site.line}:{layer.site.column}",
         layer.path,
@@ -59,7 +73,7 @@ def _cells(judgement: Judgement) -> tuple[str, ...]:
         _init_words(layer.weight),
         f"-> {followers}" if followers else "",
         _chain_words(judgement.chain),
-        judgement.verdict + reason,
+        judgement.verdict + _reason_words(judgement),
     )
 
 
