@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from initlint.cells import CellMap, located
 from initlint.config import Settings, load_settings
 from initlint.files import find_files
 from initlint.knowledge import Rule, load_knowledge, load_rules
 from initlint.model import Finding, Judgement, Model, Severity, Site
 from initlint.scanning import scan_files
 from initlint.selection import SYNTAX_ERROR, UNUSED_SUPPRESSION
-from initlint.sourcefile import SourceFile, UnreadableError, decode, read
+from initlint.sourcefile import NOTEBOOK_SUFFIX, SourceFile, UnreadableError, decode, read
 from initlint.suppress import suppress
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ class Sources:
     def texts(self) -> dict[str, str]:
         """The text of every file by absolute path."""
         return {path: file.text for path, file in self.files.items()}
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        """A finding for each file that could not be read, and for each cell of a notebook that is no Python."""
+        return (*self.unreadable, *(found for file in self.files.values() for found in _cell_problems(file)))
+
+    @property
+    def cells(self) -> dict[str, CellMap]:
+        """Where the places in the program of each notebook lie for its readers, by absolute path."""
+        return {path: cells for path, file in self.files.items() if (cells := file.cells) is not None}
 
     def with_texts(self, texts: Mapping[str, str]) -> Sources:
         """The same files after their text was rewritten."""
@@ -75,9 +86,7 @@ def read_sources(files: Iterable[Path], *, stdin: SourceFile | None = None) -> S
         try:
             found[str(path)] = read(path)
         except UnreadableError as error:
-            unreadable.append(
-                _syntax_finding(Site(str(path), 1, 1, 1, 1), str(error), "save it as UTF-8, or exclude it")
-            )
+            unreadable.append(_unreadable_finding(path, error))
     return Sources(found, tuple(unreadable))
 
 
@@ -111,7 +120,7 @@ def conclude(
 ) -> Outcome:
     """What is to be reported of a reading of `sources`; `rescan` verifies the fixes, where a plain scan would not do."""
     texts = sources.texts
-    findings = reported((*sources.unreadable, *reading.findings), texts, settings)
+    findings = reported((*sources.problems, *reading.findings), texts, settings)
     stale = 0
     if settings.baseline is not None:
         from initlint.baseline import read_baseline, subtract
@@ -128,7 +137,7 @@ def check_cached(sources: Sources, settings: Settings, cache: Cache) -> Outcome:
     from initlint.cache import digest
 
     baseline = settings.baseline.read_bytes().hex() if settings.baseline and settings.baseline.is_file() else ""
-    words = (repr(replace(settings, jobs=1)), baseline, *map(repr, sources.unreadable))
+    words = (repr(replace(settings, jobs=1)), baseline, *map(repr, sources.problems))
     key = digest(sources.texts, words)
     if key is None:
         return check(sources, settings)
@@ -176,17 +185,19 @@ def check_paths(paths: Iterable[str | Path], *, settings: Settings | None = None
     """
     named = [Path(path) for path in paths]
     chosen = settings if settings is not None else load_settings(named)
-    return check(read_sources(find_files(named, chosen.excludes)), chosen).findings
+    return _as_readers_count(check(read_sources(find_files(named, chosen.excludes)), chosen))
 
 
 def check_source(text: str, *, filename: str = STDIN_NAME, settings: Settings | None = None) -> tuple[Finding, ...]:
     """The findings in one piece of source text; `filename` is what it would be called and need not exist."""
-    return check(text_source(text, filename), settings if settings is not None else Settings()).findings
+    return _as_readers_count(check(text_source(text, filename), settings if settings is not None else Settings()))
 
 
 def text_source(text: str, filename: str) -> Sources:
     """One text as if it had been read from `filename`."""
     path = Path(filename).absolute()
+    if path.suffix == NOTEBOOK_SUFFIX:
+        return bytes_source(text.encode(), filename)
     return Sources({str(path): SourceFile(path, text, "utf-8", bom=False, data=text.encode())})
 
 
@@ -196,7 +207,13 @@ def bytes_source(data: bytes, filename: str) -> Sources:
     try:
         return Sources({str(path): decode(path, data)})
     except UnreadableError as error:
-        return Sources({}, (_syntax_finding(Site(str(path), 1, 1, 1, 1), str(error), "save it as UTF-8"),))
+        return Sources({}, (_unreadable_finding(path, error),))
+
+
+def _as_readers_count(outcome: Outcome) -> tuple[Finding, ...]:
+    """The findings of a run, those in a notebook placed by cell."""
+    maps = outcome.sources.cells
+    return tuple(located(finding, maps) for finding in outcome.findings)
 
 
 def _attach(
@@ -243,6 +260,17 @@ def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def _problem_finding(problem: SyntaxProblem) -> Finding:
     site = Site(problem.file, problem.line, problem.column, problem.line, problem.column + 1)
     return _syntax_finding(site, as_clause(problem.message), "mend the syntax; the rest of the run is not affected")
+
+
+def _unreadable_finding(path: Path, error: UnreadableError) -> Finding:
+    site = Site(str(path), error.line, error.column, error.line, error.column)
+    return _syntax_finding(site, str(error), f"{error.remedy}, or exclude it")
+
+
+def _cell_problems(file: SourceFile) -> Iterator[Finding]:
+    for problem in file.notebook.problems(file.text) if file.notebook is not None else ():
+        site = Site(str(file.path), problem.line, problem.column, problem.line, problem.column + 1)
+        yield _syntax_finding(site, as_clause(problem.message), "mend the syntax; the other cells were read")
 
 
 def _syntax_finding(site: Site, message: str, remedy: str) -> Finding:

@@ -13,7 +13,7 @@ from pathlib import Path
 from initlint.errors import InitlintError
 from initlint.gitignore import IgnoreFile, is_ignored, read_ignore_file
 
-SUFFIXES = (".py",)
+SUFFIXES = (".py", ".ipynb")
 
 DEFAULT_EXCLUDES = (
     ".bzr",
@@ -77,7 +77,7 @@ def _matchers(globs: tuple[str, ...]) -> tuple[frozenset[str], tuple[Callable[[s
 
 
 def find_files(paths: Sequence[Path], excludes: Excludes) -> tuple[Path, ...]:
-    """Every Python file that `paths` mean, absolute, each once, sorted within a folder.
+    """Every Python file and notebook that `paths` mean, absolute, each once, sorted within a folder.
 
     A file that is named is taken whatever its suffix and even where it is excluded, unless `excludes.force`.
     Raises InitlintError for a path that does not exist.

@@ -19,7 +19,8 @@ class Site:
     """A stretch of source text.
 
     Lines and columns count from 1, columns in characters; `end_column` points one past the last character.
-    `file` is an absolute path (or the name given for standard input); `cell` the 1-based notebook cell.
+    `file` is an absolute path (or the name given for standard input). Within a run, lines of a notebook are those of the
+    program that its cells make up; where readers are told, they are those of `cell`, counted from 1 over all cells.
     """
 
     file: str
@@ -252,7 +253,7 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace the text between two positions of one file; both count from 1, columns in characters."""
+    """Replace the text between two positions of one file; both count from 1, columns in characters, `cell` as in Site."""
 
     file: str
     line: int
@@ -260,6 +261,7 @@ class Edit:
     end_line: int
     end_column: int
     content: str
+    cell: int | None = None
 
 
 Applicability = Literal["safe", "unsafe"]

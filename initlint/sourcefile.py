@@ -10,24 +10,50 @@ import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from initlint.errors import InitlintError
+
+if TYPE_CHECKING:
+    from initlint.cells import CellMap
+    from initlint.source.notebook import Notebook
+
+NOTEBOOK_SUFFIX = ".ipynb"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A Python file: `text` without the byte order mark and with its own line ends; `data` the bytes it came from."""
+    """A Python file: `text` without the byte order mark and with its own line ends; `data` the bytes it came from.
+
+    The text of a `notebook` is the program in its cells.
+    """
 
     path: Path
     text: str
     encoding: str
     bom: bool
     data: bytes
+    notebook: Notebook | None = None
+
+    @property
+    def cells(self) -> CellMap | None:
+        """Where the places in the program of a notebook lie for its readers; None for a plain file."""
+        return None if self.notebook is None else self.notebook.cell_map(self.text)
+
+    def stored(self, text: str) -> str:
+        """What the file holds when its program is `text`: that text, or the JSON of a notebook around it."""
+        if self.notebook is None:
+            return text
+        try:
+            return self.notebook.stored(text)
+        except ValueError as error:
+            hint = "please report this; the file is as it was"
+            raise InitlintError(f"cannot be fixed: {error}", where=str(self.path), hint=hint) from error
 
     def encode(self, text: str) -> bytes:
-        """`text` as bytes of this file's encoding; InitlintError if the encoding cannot say it."""
+        """The bytes of the file when its program is `text`; InitlintError if its encoding cannot say it."""
         try:
-            encoded = text.encode(self.encoding)
+            encoded = self.stored(text).encode(self.encoding)
         except UnicodeEncodeError as error:
             raise InitlintError(
                 f"the fix needs {error.object[error.start : error.end]!r}, which {self.encoding} cannot write",
@@ -38,7 +64,13 @@ class SourceFile:
 
 
 class UnreadableError(Exception):
-    """A file that cannot be read as Python source; the message is one clause."""
+    """A file that cannot be read as Python source; the message is one clause, line and column where reading stopped."""
+
+    def __init__(self, message: str, *, remedy: str = "save it as UTF-8", line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        self.line = line
+        self.column = column
 
 
 def read(path: Path) -> SourceFile:
@@ -52,6 +84,8 @@ def read(path: Path) -> SourceFile:
 
 def decode(path: Path, data: bytes) -> SourceFile:
     """The text in `data` by Python's own rules (PEP 263). Raises UnreadableError for bytes that are none."""
+    if path.suffix == NOTEBOOK_SUFFIX:
+        return _decode_notebook(path, data)
     bom = data.startswith(codecs.BOM_UTF8)
     try:
         encoding = _declared_encoding(data)
@@ -62,6 +96,23 @@ def decode(path: Path, data: bytes) -> SourceFile:
     except UnicodeDecodeError as error:
         bad = error.object[error.start]
         raise UnreadableError(f"the file is not {error.encoding}: byte 0x{bad:02x} at offset {error.start}") from error
+
+
+def _decode_notebook(path: Path, data: bytes) -> SourceFile:
+    """The program in a notebook; an empty one, and the JSON is not looked at, where torch is not spoken of."""
+    bom = data.startswith(codecs.BOM_UTF8)
+    if b"torch" not in data:
+        return SourceFile(path, "", "utf-8", bom, data)
+    from initlint.source.notebook import NotebookError, read_notebook
+
+    try:
+        notebook = read_notebook(data.removeprefix(codecs.BOM_UTF8).decode())
+    except UnicodeDecodeError as error:
+        bad = error.object[error.start]
+        raise UnreadableError(f"the file is not utf-8: byte 0x{bad:02x} at offset {error.start}") from error
+    except NotebookError as error:
+        raise UnreadableError(str(error), remedy=error.remedy, line=error.row, column=error.column) from error
+    return SourceFile(path, notebook.program, "utf-8", bom, data, notebook)
 
 
 def write_all(texts: Iterable[tuple[SourceFile, str]]) -> None:

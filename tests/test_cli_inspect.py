@@ -70,7 +70,7 @@ def test_what_cannot_be_read_is_said_aside(shell: Shell) -> None:
     shell.write("broken.py", "import torch\ndef f(:\n")
     result = shell("inspect", "--output-format", "json")
     assert json.loads(result.out)["layers"] == []
-    assert "broken.py:2: " in result.err
+    assert "broken.py:2:7: " in result.err
 
 
 def test_a_missing_path_ends_in_two(shell: Shell) -> None:

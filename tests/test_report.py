@@ -192,6 +192,7 @@ def test_json_is_ruffs_shape_and_more() -> None:
         "chain": {"length": 3, "signal": 0.41},
         "related": [
             {
+                "cell": None,
                 "message": "relu follows here",
                 "filename": FILE,
                 "location": {"row": 7, "column": 16},
@@ -203,6 +204,7 @@ def test_json_is_ruffs_shape_and_more() -> None:
             "message": "Initialize größe",
             "edits": [
                 {
+                    "cell": None,
                     "filename": FILE,
                     "content": EDIT.content,
                     "location": {"row": 4, "column": 37},

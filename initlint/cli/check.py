@@ -240,6 +240,7 @@ def _report(outcome: Outcome, settings: Settings, arguments: Arguments, *, fixed
         show_fixes=settings.show_fixes,
         fixed=tuple(fixed),
         version=__version__,
+        cells=outcome.sources.cells,
     )
     text = _counted(view, settings.output_format) if arguments.statistics else render(view, settings.output_format)
     write(text, arguments.output_file, err=arguments.files.reads_stdin and settings.fix and not arguments.output_file)

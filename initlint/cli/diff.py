@@ -12,11 +12,12 @@ from initlint.sourcefile import SourceFile
 
 
 def unified(before: SourceFile, after: str, root: Path, *, color: bool = False) -> str:
-    """The diff of one file; its paths are relative to `root`."""
+    """The diff of one file, of the JSON if it is a notebook; its paths are relative to `root`."""
     style = Style(color)
     path = shown_path(str(before.path), root)
+    old = before.stored(before.text)
     out = []
-    for line in unified_diff(_lines(before.text), _lines(after), fromfile=path, tofile=path):
+    for line in unified_diff(_lines(old), _lines(before.stored(after)), fromfile=path, tofile=path):
         whole = line if line.endswith(("\n", "\r")) else f"{line}\n\\ No newline at end of file\n"
         out.append(_painted(whole, style))
     return "".join(out)

@@ -17,15 +17,18 @@ from initlint.engine import understand
 @output_options(("full", "json"))
 def command(*, output_format: str | None, output_file: Path | None, color: str, **files: Any) -> int:
     """List every layer: how it is initialized, what follows it, the chain it lies on, and the verdict."""
+    from initlint.cells import located, located_judgement
     from initlint.report.layers import document, table
+    from initlint.report.view import position
 
     arguments = FileArguments(**files)
     sources = arguments.sources(arguments.settings())
     reading = understand(sources.texts, with_findings=False)
-    for problem in (*sources.unreadable, *reading.findings):
-        write(f"warning: {problem.site.file}:{problem.site.line}: {problem.message}\n", err=True)
+    cells = sources.cells
+    for problem in (located(one, cells) for one in (*sources.problems, *reading.findings)):
+        write(f"warning: {problem.site.file}:{position(problem.site)}: {problem.message}\n", err=True)
     texts = sources.texts
-    inside = [judgement for judgement in reading.judgements if judgement.layer.site.file in texts]
+    inside = [located_judgement(one, cells) for one in reading.judgements if one.layer.site.file in texts]
     if output_format == "json":
         write(document(inside, Path.cwd()), output_file)
     else:

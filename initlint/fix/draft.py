@@ -131,7 +131,8 @@ def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: Fix
     anchor = place.source.start(place.anchor)
     name = _method_name(place, len(statements), options)
     if name is None or place.function is None:
-        return [Insertion(anchor, "\n".join(statements), before=place.before, naming=place.naming)]
+        hushed = ";" if not place.before and _shows(place, statements[-1]) else ""
+        return [Insertion(anchor, "\n".join(statements) + hushed, before=place.before, naming=place.naming)]
     body = write_statements(members, census, spell(place.source), frozenset(), margin)
     if isinstance(body, Refusal):
         return body
@@ -140,6 +141,11 @@ def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: Fix
         Insertion(anchor, f"self.{name}()", before=place.before),
         Insertion(place.source.start(place.function), method, spaced=True),
     ]
+
+
+def _shows(place: Place, statement: str) -> bool:
+    """Whether a notebook would show the tensor that a statement written at a place returns."""
+    return place.source.ends_cell(place.anchor) and isinstance(ast.parse(statement).body[-1], ast.Expr)
 
 
 def _margin(place: Place) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from initlint.cells import HEADER
 from initlint.fix.edits import BYTE_ORDER_MARK, LineMap
 from initlint.fix.recommend import Argument, CalculatedGain, Call, Distribution, Habit, Mode
 from initlint.model import Site
@@ -113,6 +114,14 @@ class Source:
             ):
                 return node
         return None
+
+    def ends_cell(self, statement: ast.stmt) -> bool:
+        """Whether a statement is the last in the cell of a notebook, which shows what the last one returns."""
+        if not self.file.endswith(".ipynb") or statement not in self.tree.body:
+            return False
+        below = self.text.split("\n")[statement.end_lineno :]
+        code = next((line for line in below if HEADER.fullmatch(line) or not re.match(r"\s*(#|$)", line)), None)
+        return code is None or HEADER.fullmatch(code) is not None
 
     def _margin(self, statement: ast.stmt) -> str:
         line, column = self.start(statement)

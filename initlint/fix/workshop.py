@@ -97,8 +97,6 @@ class Workshop:
 
     def repairs(self, finding: Finding) -> tuple[Repair, ...] | Refusal:
         """The repairs of all layers that a finding rests on, or why it cannot be repaired."""
-        if finding.site.cell is not None:
-            return Refusal("its position is in a notebook cell")
         repairs: dict[Identity, Repair] = {}
         for judgement in finding.judgements:
             repair = self._repair(judgement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from initlint.model import Finding, Severity
+from initlint.model import Finding, Severity, Site
 from initlint.report.view import View, count, rule_url, severities
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -20,7 +20,7 @@ def summary(view: View) -> str:
         return "### initlint\n\nAll checks passed.\n"
     rows = [
         f"| {finding.severity.label} | [{finding.code}]({rule_url(finding.name)}) "
-        f"| `{view.path(finding.site.file)}:{finding.site.line}` | {_cell(finding)} |"
+        f"| `{view.path(finding.site.file)}:{_line(view.place(finding.site))}` | {_cell(finding)} |"
         for finding in view.worst_first[:_MOST_ROWS]
     ]
     left_out = len(view.findings) - len(rows)
@@ -30,7 +30,7 @@ def summary(view: View) -> str:
 
 
 def _annotation(finding: Finding, view: View) -> str:
-    site = finding.site
+    site = view.stored_place(finding.site)
     properties = {
         "title": f"initlint ({finding.code})",
         "file": view.path(site.file),
@@ -40,9 +40,13 @@ def _annotation(finding: Finding, view: View) -> str:
     if site.line == site.end_line:  # GitHub refuses columns on a stretch of several lines
         properties |= {"col": str(site.column), "endColumn": str(site.end_column)}
     written = ",".join(f"{key}={_property(properties[key])}" for key in _ORDER if key in properties)
-    text = f"{view.path(site.file)}:{site.line}:{site.column}: {finding.code} {finding.message}"
+    text = f"{view.path(site.file)}:{view.position(finding.site)}: {finding.code} {finding.message}"
     message = f"{text}\n{finding.help}" if finding.help else text
     return f"::{_COMMANDS[finding.severity]} {written}::{_data(message)}"
+
+
+def _line(site: Site) -> str:
+    return f"{site.line}" if site.cell is None else f"cell {site.cell}:{site.line}"
 
 
 _ORDER = ("title", "file", "line", "col", "endLine", "endColumn")

@@ -13,6 +13,7 @@ _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.I
 
 def issues(view: View) -> str:
     """An array with one issue a finding; the fingerprint stays when lines shift."""
+    places = [view.stored_place(finding.site) for finding in view.findings]
     marks = fingerprints(view.findings, view.texts, view.root)
     return (
         json.dumps(
@@ -24,10 +25,10 @@ def issues(view: View) -> str:
                     "fingerprint": mark,
                     "location": {
                         "path": view.path(finding.site.file),
-                        "lines": {"begin": finding.site.line, "end": finding.site.end_line},
+                        "lines": {"begin": place.line, "end": place.end_line},
                     },
                 }
-                for finding, mark in zip(view.findings, marks, strict=True)
+                for finding, place, mark in zip(view.findings, places, marks, strict=True)
             ],
             indent=2,
             ensure_ascii=False,

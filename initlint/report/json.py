@@ -10,12 +10,12 @@ from initlint.report.view import View, rule_url
 
 def array(view: View) -> str:
     """All findings as one JSON array."""
-    return json.dumps([record(finding) for finding in view.findings], indent=2, ensure_ascii=False) + "\n"
+    return json.dumps([record(view.located(finding)) for finding in view.findings], indent=2, ensure_ascii=False) + "\n"
 
 
 def lines(view: View) -> str:
     """One JSON object a line."""
-    return "".join(json.dumps(record(finding), ensure_ascii=False) + "\n" for finding in view.findings)
+    return "".join(json.dumps(record(view.located(finding)), ensure_ascii=False) + "\n" for finding in view.findings)
 
 
 def statistics(view: View) -> str:
@@ -32,7 +32,7 @@ def statistics(view: View) -> str:
 
 
 def record(finding: Finding) -> dict[str, object]:
-    """One finding; file names are absolute, rows and columns count from 1."""
+    """One finding; file names are absolute, rows and columns count from 1, in a notebook within the cell."""
     site = finding.site
     layer = finding.judgements[0].layer if finding.judgements else None
     return {
@@ -68,6 +68,7 @@ def _fix(fix: Fix) -> dict[str, object]:
 
 def _edit(edit: Edit) -> dict[str, object]:
     return {
+        "cell": edit.cell,
         "filename": edit.file,
         "content": edit.content,
         "location": {"row": edit.line, "column": edit.column},
@@ -78,6 +79,7 @@ def _edit(edit: Edit) -> dict[str, object]:
 def _related(related: Related) -> dict[str, object]:
     site = related.site
     return {
+        "cell": site.cell,
         "message": related.message,
         "filename": site.file,
         "location": _start(site),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-from initlint.model import Finding
+from initlint.model import Finding, Site
 from initlint.report.view import View
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -28,18 +28,23 @@ def suites(view: View) -> str:
 
 
 def _case(finding: Finding, view: View) -> list[str]:
-    site = finding.site
+    site = view.stored_place(finding.site)
     path = view.path(site.file)
-    where = f"line {site.line}, column {site.column}"
+    where = _where(view.place(finding.site))
     body = f"{where}: {finding.message}" + (f"\n{finding.help}" if finding.help else "")
-    name = f"{finding.code} {finding.name} at {site.line}:{site.column}"
+    name = f"{finding.code} {finding.name} at {view.position(finding.site)}"
     place = f"file={_quoted(path)} line={_quoted(str(site.line))} column={_quoted(str(site.column))}"
     kind = f"type={_quoted(finding.severity.label)}"
     return [
-        f"    <testcase name={_quoted(name)} classname={_quoted(path.removesuffix('.py'))} {place}>",
+        f"    <testcase name={_quoted(name)} classname={_quoted(path.removesuffix('.py').removesuffix('.ipynb'))} {place}>",
         f"      <failure message={_quoted(finding.message)} {kind}>{escape(_allowed(body))}</failure>",
         "    </testcase>",
     ]
+
+
+def _where(place: Site) -> str:
+    within = f"line {place.line}, column {place.column}"
+    return within if place.cell is None else f"cell {place.cell}, {within}"
 
 
 def _quoted(text: str) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from initlint.fingerprint import shown_path
-from initlint.model import Chain, Follower, Initializer, Judgement, Severity
+from initlint.model import Chain, Follower, Initializer, Judgement, Severity, Site
 from initlint.report.style import Style
-from initlint.report.view import count, number
+from initlint.report.view import count, number, position
 
 _VERSION = 1
 
@@ -67,7 +67,7 @@ def _cells(judgement: Judgement) -> tuple[str, ...]:
     layer = judgement.layer
     followers = _followers_words(judgement)
     return (
-        f"{layer.site.line}:{layer.site.column}",
+        position(layer.site),
         layer.path,
         layer.kind,
         _init_words(layer.weight),
@@ -110,7 +110,9 @@ def _verdict(judgement: Judgement, text: str, style: Style) -> str:
 
 
 def _in_order(judgements: Iterable[Judgement]) -> list[Judgement]:
-    return sorted(judgements, key=lambda j: (j.layer.site, j.layer.owner, j.layer.path))
+    return sorted(
+        judgements, key=lambda j: (j.layer.site.file, j.layer.site.cell or 0, j.layer.site, j.layer.owner, j.layer.path)
+    )
 
 
 def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
@@ -118,6 +120,7 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
     chain = judgement.chain
     return {
         "file": shown_path(layer.site.file, root),
+        **_cell(layer.site),
         "line": layer.site.line,
         "column": layer.site.column,
         "class": layer.owner,
@@ -127,6 +130,7 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
             "source": layer.weight.source,
             "function": layer.weight.function,
             "gain": _promised_gain(layer.weight),
+            **_cell(layer.weight.site),
             "line": layer.weight.site.line if layer.weight.site else None,
         },
         "followed_by": [_follower(follower) for follower in judgement.followers],
@@ -137,6 +141,11 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
         },
         "verdict": judgement.verdict,
     }
+
+
+def _cell(site: Site | None) -> dict[str, int]:
+    """The cell that a line is counted in; nothing where the line is one of a file."""
+    return {} if site is None or site.cell is None else {"cell": site.cell}
 
 
 def _promised_gain(init: Initializer) -> float | None:

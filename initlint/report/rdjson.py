@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from initlint.fingerprint import split_lines
 from initlint.model import Edit, Finding, Severity, Site
 from initlint.report.view import HOMEPAGE, View, rule_url
 
@@ -17,7 +16,7 @@ def diagnostics(view: View) -> str:
     files = {finding.site.file for finding in view.findings}
     files |= {related.site.file for finding in view.findings for related in finding.related}
     files |= {edit.file for finding in view.findings if finding.fix for edit in finding.fix.edits}
-    lines = {file: split_lines(view.texts.get(file, "")) for file in files}
+    lines = {file: view.stored_lines(file) for file in files}
     document = {
         "source": {"name": "initlint", "url": HOMEPAGE},
         "severity": "WARNING",
@@ -31,18 +30,22 @@ def _diagnostic(finding: Finding, view: View, lines: _Lines) -> dict[str, object
         "message": finding.message,
         "severity": _SEVERITIES[finding.severity],
         "code": {"value": finding.code, "url": rule_url(finding.name)},
-        "location": {"path": view.path(finding.site.file), "range": _range(finding.site, lines)},
+        "location": {"path": view.path(finding.site.file), "range": _range(view.stored_place(finding.site), lines)},
     }
     if finding.related:
         diagnostic["related_locations"] = [
             {
                 "message": related.message,
-                "location": {"path": view.path(related.site.file), "range": _range(related.site, lines)},
+                "location": {
+                    "path": view.path(related.site.file),
+                    "range": _range(view.stored_place(related.site), lines),
+                },
             }
             for related in finding.related
         ]
     own = [edit for edit in (finding.fix.edits if finding.fix else ()) if edit.file == finding.site.file]
-    if finding.fix and len(own) == len(finding.fix.edits):  # a suggestion cannot reach into another file
+    whole = finding.fix is not None and len(own) == len(finding.fix.edits)
+    if whole and not view.in_notebook(finding):  # a suggestion reaches neither into another file nor into JSON
         diagnostic["suggestions"] = [{"range": _range(edit, lines), "text": edit.content} for edit in own]
     return diagnostic
 

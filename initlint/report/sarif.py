@@ -74,13 +74,14 @@ def _result(finding: Finding, index: int, mark: str, view: View) -> dict[str, ob
             {"id": number, **_location(related.site, view), "message": {"text": related.message}}
             for number, related in enumerate(finding.related, start=1)
         ]
-    if finding.fix:
+    if finding.fix and not view.in_notebook(finding):  # its edits are of the program, not of the JSON around it
         result["fixes"] = [_fix(finding.fix, view)]
     return result
 
 
 def _location(site: Site, view: View) -> dict[str, object]:
-    region = _region(site.line, site.column, site.end_line, site.end_column)
+    place = view.stored_place(site)
+    region = _region(place.line, place.column, place.end_line, place.end_column)
     return {"physicalLocation": {"artifactLocation": _artifact(site.file, view.root), "region": region}}
 
 

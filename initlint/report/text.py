@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from initlint.fingerprint import split_lines
 from initlint.model import Finding
 from initlint.report.frame import frame
 from initlint.report.style import Style
@@ -14,8 +13,7 @@ from initlint.report.view import View, count, measure, severities
 def full(view: View) -> str:
     """A code frame for every finding, its measure, what to write instead, and where the activation is."""
     style = Style(view.color)
-    lines = {file: split_lines(view.texts.get(file, "")) for file in _files(view)}
-    blocks = [_block(finding, view, lines, style) for finding in view.findings]
+    blocks = [_block(finding, view, style) for finding in view.findings]
     closing = _closing(view, style)
     return "\n".join([*blocks, closing] if closing else blocks)
 
@@ -25,8 +23,7 @@ def concise(view: View) -> str:
     style = Style(view.color)
     rows = []
     for finding in view.findings:
-        site = finding.site
-        place = f"{style.bold(view.path(site.file))}:{_cell(finding)}{site.line}:{site.column}:"
+        place = f"{style.bold(view.path(finding.site.file))}:{view.position(finding.site)}:"
         rows.append(f"{place} {_headline(finding, view, style)}\n")
     return "".join([*rows, _closing(view, style)])
 
@@ -36,9 +33,9 @@ def grouped(view: View) -> str:
     style = Style(view.color)
     out = []
     for file, findings in view.by_file.items():
-        width = max(len(_position(finding)) for finding in findings)
+        width = max(len(view.position(finding.site)) for finding in findings)
         out.append(f"{style.bold(view.path(file))}:\n")
-        out += [f"  {_position(f).ljust(width)}  {_headline(f, view, style)}\n" for f in findings]
+        out += [f"  {view.position(f.site).ljust(width)}  {_headline(f, view, style)}\n" for f in findings]
         out.append("\n")
     return "".join([*out, _closing(view, style)])
 
@@ -56,19 +53,19 @@ def statistics(view: View) -> str:
     )
 
 
-def _block(finding: Finding, view: View, lines: dict[str, list[str]], style: Style) -> str:
-    site = finding.site
-    gutter = max(len(str(place.line + 2)) for place in (site, *(related.site for related in finding.related)))
+def _block(finding: Finding, view: View, style: Style) -> str:
+    site = view.place(finding.site)
+    places = [view.place(related.site) for related in finding.related]
+    gutter = max(len(str(place.line + 2)) for place in (site, *places))
     pad = " " * gutter
     out = [
         _headline(finding, view, style),
-        f"{pad}{style.frame('-->')} {view.path(site.file)}:{_cell(finding)}{site.line}:{site.column}",
-        *frame(lines[site.file], site, style, label=measure(finding), gutter=gutter, severity=finding.severity),
+        f"{pad}{style.frame('-->')} {view.path(site.file)}:{view.position(finding.site)}",
+        *frame(view.lines(finding.site), site, style, label=measure(finding), gutter=gutter, severity=finding.severity),
     ]
-    for related in finding.related:
-        place = related.site
-        arrow = f"{pad}{style.frame(':::')} {view.path(place.file)}:{place.line}:{place.column}"
-        drawn = frame(lines[place.file], place, style, label=related.message, context=0, gutter=gutter)
+    for related, place in zip(finding.related, places, strict=True):
+        arrow = f"{pad}{style.frame(':::')} {view.path(place.file)}:{view.position(related.site)}"
+        drawn = frame(view.lines(related.site), place, style, label=related.message, context=0, gutter=gutter)
         out += [arrow, *drawn] if drawn else [f"{arrow} {related.message}"]
     equals = style.frame("=")
     if finding.help:
@@ -117,16 +114,3 @@ def _fixes_made(view: View, style: Style) -> str:
         out.append(f"- {style.bold(file)}:\n")
         out += [f"    {amount} x {code} ({name})\n" for (path, code, name), amount in tally.items() if path == file]
     return "".join(out) + "\n"
-
-
-def _files(view: View) -> set[str]:
-    related = {related.site.file for finding in view.findings for related in finding.related}
-    return {finding.site.file for finding in view.findings} | related
-
-
-def _position(finding: Finding) -> str:
-    return f"{_cell(finding)}{finding.site.line}:{finding.site.column}"
-
-
-def _cell(finding: Finding) -> str:
-    return f"cell {finding.site.cell}:" if finding.site.cell is not None else ""

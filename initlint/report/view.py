@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from initlint.fingerprint import shown_path
+from initlint.cells import CellMap, located
+from initlint.fingerprint import shown_path, split_lines
 from initlint.knowledge import Rule
-from initlint.model import Finding, Severity
+from initlint.model import Finding, Severity, Site
 
 HOMEPAGE = "https://github.com/initlint/initlint"
 
@@ -19,7 +20,8 @@ class View:
 
     `texts` are the files by absolute path, `root` the folder that paths are shown relative to. `unsafe_fixes` says
     that unsafe fixes count as applicable, `quiet` that only findings are told. `fixed` are findings that this run has
-    repaired, `version` is initlint's own.
+    repaired, `version` is initlint's own. `cells` are the notebooks among the files: a finding in one is placed in its
+    program, and where that is for a reader depends on who reads.
     """
 
     findings: tuple[Finding, ...]
@@ -32,10 +34,40 @@ class View:
     show_fixes: bool = False
     fixed: tuple[Finding, ...] = ()
     version: str = ""
+    cells: Mapping[str, CellMap] = field(default_factory=dict)
 
     def path(self, file: str) -> str:
         """How a file is shown."""
         return shown_path(file, self.root)
+
+    def place(self, site: Site) -> Site:
+        """Where a site is for people: in a notebook by cell."""
+        return self.cells[site.file].in_cell(site) if site.file in self.cells else site
+
+    def stored_place(self, site: Site) -> Site:
+        """Where a site is for a code host, to which a notebook is lines of JSON."""
+        return self.cells[site.file].in_file(site) if site.file in self.cells else site
+
+    def located(self, finding: Finding) -> Finding:
+        """A finding with every place as it is for people."""
+        return located(finding, self.cells)
+
+    def position(self, site: Site) -> str:
+        """Where a site is within its file, as people are told."""
+        return position(self.place(site))
+
+    def lines(self, site: Site) -> Sequence[str]:
+        """The lines among which `place` counts."""
+        cell = self.place(site).cell
+        return split_lines(self.texts.get(site.file, "")) if cell is None else self.cells[site.file].source(cell)
+
+    def stored_lines(self, file: str) -> list[str]:
+        """The lines among which `stored_place` counts."""
+        return split_lines(self.cells[file].text if file in self.cells else self.texts.get(file, ""))
+
+    def in_notebook(self, finding: Finding) -> bool:
+        """Whether a fix of the finding would be written into a notebook."""
+        return finding.fix is not None and any(edit.file in self.cells for edit in finding.fix.edits)
 
     def applicable(self, finding: Finding) -> bool:
         """Whether a run with the same options and ``--fix`` would repair the finding."""
@@ -53,6 +85,12 @@ class View:
         for finding in self.findings:
             grouped.setdefault(finding.site.file, []).append(finding)
         return {file: tuple(findings) for file, findings in grouped.items()}
+
+
+def position(place: Site) -> str:
+    """A place within its file in words: ``3:5``, in a notebook ``cell 2:3:5``."""
+    within = f"{place.line}:{place.column}"
+    return within if place.cell is None else f"cell {place.cell}:{within}"
 
 
 def rule_url(name: str) -> str:
