@@ -282,7 +282,7 @@ class Finding:
 
     `message` is one lower-case clause naming the user's symbols and the measure; `help` says what to write instead. `layer` is
     ``Net.conv1``; `init` the call in effect (``default``, ``kaiming_normal_(mode='fan_out')``).
-    `judgements` are those that the finding rests on: what a fix repairs.
+    `judgements` and `events` are those that the finding rests on: what a fix repairs.
     """
 
     code: str
@@ -301,4 +301,4 @@ class Finding:
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
     judgements: tuple[Judgement, ...] = ()
-    event: Event | None = None
+    events: tuple[Event, ...] = ()

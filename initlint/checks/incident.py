@@ -91,7 +91,7 @@ def _finding(code: str, name: str, incident: Incident, statement: Statement) -> 
         help=statement.help,
         layer=listed(incident.layers) or None,
         related=() if statement.related is None else tuple(Related(site, statement.related) for site in event.related),
-        event=event,
+        events=incident.events,
     )
 
 

@@ -69,5 +69,5 @@ def report(
             for site in event.related
             if site != event.site
         ),
-        event=event,
+        events=(event,),
     )

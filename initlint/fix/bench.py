@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 from initlint.fix.draft import draft
 from initlint.fix.edits import apply
@@ -69,7 +70,10 @@ class Bench:
     def _allowed(
         self, choose: Callable[[int], Proposal | Refusal | None], *, unsafe: bool
     ) -> tuple[list[Proposal], list[tuple[Finding, str]]]:
-        """The choices that may be applied, each once, and the findings left with the reason."""
+        """The choices that may be applied, each once, and the findings left with the reason.
+
+        Events come first: layers are judged anew once the code does what it says.
+        """
         chosen: dict[tuple[int, ...], Proposal] = {}
         left: list[tuple[Finding, str]] = []
         for index, finding in enumerate(self._findings):
@@ -80,7 +84,8 @@ class Bench:
                 left.append((finding, "the fix is unsafe"))
             elif choice is not None:
                 chosen[choice.findings] = choice
-        return list(chosen.values()), left
+        of_events = [one for one in chosen.values() if one.edits]
+        return of_events or list(chosen.values()), left
 
     def _compatible(self, proposals: list[Proposal]) -> list[Proposal]:
         """As many proposals as stand together: usually all."""
@@ -112,17 +117,18 @@ class Bench:
         """Verify first choices in batches of which no two write in one place; what a batch fails is verified alone."""
         self._batched = True
         first = {one[0].findings: one[0] for one in self._proposals.values() if not isinstance(one, Refusal)}
-        batches: list[dict[tuple[int, ...], _Edits]] = []
+        batches: dict[bool, list[dict[tuple[int, ...], _Edits]]] = {}
         for findings, proposal in first.items():
             edits = self._draft([proposal])
             if isinstance(edits, Refusal):
                 continue
-            batch = next((one for one in batches if not any(_touch(edits, other) for other in one.values())), None)
+            alike = batches.setdefault(bool(proposal.edits), [])
+            batch = next((one for one in alike if not any(_touch(edits, other) for other in one.values())), None)
             if batch is None:
-                batches.append({findings: edits})
+                alike.append({findings: edits})
             else:
                 batch[findings] = edits
-        for batch in batches:
+        for batch in chain.from_iterable(batches.values()):
             edits = tuple(dict.fromkeys(edit for part in batch.values() for edit in part))
             if self._objection(edits, [index for findings in batch for index in findings]) is None:
                 self._verified |= batch
@@ -140,7 +146,9 @@ class Bench:
         findings = _answered(proposals)
         if findings not in self._drafts:
             repairs = {identity(repair.layer): repair for proposal in proposals for repair in proposal.repairs}
-            self._drafts[findings] = draft(list(repairs.values()), self._workshop)
+            drafted = draft(list(repairs.values()), self._workshop) if repairs else ()
+            written = tuple(dict.fromkeys(edit for proposal in proposals for edit in proposal.edits))
+            self._drafts[findings] = drafted if isinstance(drafted, Refusal) else _joined(drafted, written)
         return self._drafts[findings]
 
     def _objection(self, edits: _Edits, findings: Iterable[int]) -> str | None:
@@ -161,6 +169,16 @@ def _touch(edits: _Edits, others: _Edits) -> bool:
         for one in edits
         for other in others
     )
+
+
+def _joined(drafted: _Edits, written: _Edits) -> _Edits | Refusal:
+    """The edits of layers and those of events, where they do not overlap."""
+    spans = sorted(
+        ((one.file, one.line, one.column), (one.file, one.end_line, one.end_column)) for one in (*drafted, *written)
+    )
+    if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
+        return Refusal("its fix does not go with the others")
+    return (*drafted, *written)
 
 
 def _applied(texts: Mapping[str, str], edits: Iterable[Edit]) -> dict[str, str]:

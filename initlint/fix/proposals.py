@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from initlint.fix.fixers import FIXERS, fix_finding
 from initlint.fix.recommend import Refusal
 from initlint.fix.workshop import REPAIRABLE, Repair, Workshop, identity
-from initlint.model import Applicability, Chain, Finding, Judgement
+from initlint.knowledge import load_knowledge
+from initlint.model import Applicability, Chain, Edit, Finding, Fix, Judgement
 
 _SAFE_SIGNAL = (0.3, 3.0)  # Where no cell of the training grid lost accuracy: SCIENCE section 4, rule 7.
 _NAMED_LAYERS = 4
@@ -16,12 +18,16 @@ _NAMED_LAYERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Repairs that belong together, the findings that they answer, and how sure they are."""
+    """Repairs that belong together, the findings that they answer, and how sure they are.
+
+    What answers events, not judgements, has no repairs of layers: its `edits` are made as they are.
+    """
 
     findings: tuple[int, ...]
     repairs: tuple[Repair, ...]
     applicability: Applicability
     title: str
+    edits: tuple[Edit, ...] = ()
 
 
 def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tuple[Proposal, ...] | Refusal]:
@@ -40,6 +46,24 @@ def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tup
         for index in able:
             tried = [_proposal(one, group, findings, repairs) for one in _variants(index, able, repairs)]
             proposals[index] = tuple(one for position, one in enumerate(tried) if _is_useful(one, position, tried))
+    return {**proposals, **_of_events(findings, workshop)}
+
+
+def _of_events(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tuple[Proposal, ...] | Refusal]:
+    """The fixes of the rules that speak of events; findings whose fixes are the same edits are answered together."""
+    proposals: dict[int, tuple[Proposal, ...] | Refusal] = {}
+    fixes: dict[Fix, list[int]] = {}
+    for index, finding in enumerate(findings):
+        if finding.code not in FIXERS:
+            continue
+        found = fix_finding(finding, findings, workshop.source(finding.site.file), load_knowledge())
+        if isinstance(found, Refusal):
+            proposals[index] = found
+        else:
+            fixes.setdefault(found, []).append(index)
+    for found, answered in fixes.items():
+        proposal = Proposal(tuple(answered), (), found.applicability, found.title, found.edits)
+        proposals |= dict.fromkeys(answered, (proposal,))
     return proposals
 
 

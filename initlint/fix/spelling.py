@@ -77,13 +77,13 @@ class Source:
 
     def start(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
         """Line and column, both from 1 and in characters, where a node starts."""
-        return node.lineno, self._column(node.lineno, node.col_offset)
+        return node.lineno, self.column(node.lineno, node.col_offset)
 
     def end(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
         """Line and column one past the last character of a node."""
         if node.end_lineno is None or node.end_col_offset is None:
             raise AssertionError("ast.parse gives every node an end")
-        return node.end_lineno, self._column(node.end_lineno, node.end_col_offset)
+        return node.end_lineno, self.column(node.end_lineno, node.end_col_offset)
 
     def contains(self, node: ast.stmt | ast.expr, site: Site) -> bool:
         """Whether a site lies within a node of this file."""
@@ -127,7 +127,8 @@ class Source:
         line, column = self.start(statement)
         return self.lines.line(line)[: column - 1].lstrip("\f")
 
-    def _column(self, line: int, byte: int) -> int:
+    def column(self, line: int, byte: int) -> int:
+        """The column, from 1 and in characters, of an offset that ast gives in bytes."""
         return len(self.lines.line(line).encode()[:byte].decode()) + 1
 
 

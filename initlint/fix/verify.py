@@ -16,6 +16,9 @@ Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
 
 _Key = tuple[str, str, str | None]
 
+_GAIN = "INI1"
+"""Codes that say of a layer that its gain does not fit."""
+
 
 class Verifier:
     """Compares a file's findings before and after; before is scanned only where the findings at hand do not tell.
@@ -30,7 +33,11 @@ class Verifier:
         self._before: dict[tuple[str, ...], Counter[_Key]] = {}
 
     def objection(self, rewritten: Mapping[str, str], repaired: Iterable[Finding]) -> str | None:
-        """Why the rewritten texts may not be written, None if they may."""
+        """Why the rewritten texts may not be written, None if they may.
+
+        Where what is repaired is no layer's gain, more of the author's own initializers may run, or fewer: a layer whose
+        gain does not fit may then be said not to fit for another reason.
+        """
         for file, text in rewritten.items():
             try:
                 ast.parse(text.removeprefix(BYTE_ORDER_MARK))
@@ -38,11 +45,15 @@ class Verifier:
                 return "the repaired text would not parse"
             if _comments(text) != _comments(self._texts[file]):
                 return "a comment would be lost"
+        repaired = tuple(repaired)
         gone = Counter(_key(finding) for finding in repaired)
         after = _census(self._rescan(rewritten))
         if not after - (self._at_hand - gone):
             return None
-        surplus = after - (self._known(tuple(sorted(rewritten))) - gone)
+        before = self._known(tuple(sorted(rewritten)))
+        surplus = after - (before - gone)
+        if not any(finding.judgements for finding in repaired):
+            surplus -= _renamed(before - after, surplus)
         if not surplus:
             return None
         if any(key in gone for key in surplus):
@@ -63,6 +74,14 @@ def _key(finding: Finding) -> _Key:
 
 def _census(findings: Iterable[Finding]) -> Counter[_Key]:
     return Counter(_key(finding) for finding in findings)
+
+
+def _renamed(lost: Counter[_Key], surplus: Counter[_Key]) -> Counter[_Key]:
+    """What is new of a layer whose gain did not fit before either, and was told under another code."""
+    misfits = {(file, layer) for code, file, layer in lost if code.startswith(_GAIN) and layer is not None}
+    return Counter(
+        {key: count for key, count in surplus.items() if key[0].startswith(_GAIN) and (key[1], key[2]) in misfits}
+    )
 
 
 def _comments(text: str) -> Counter[str]:

@@ -242,7 +242,8 @@ def _write_modules(machine: Machine, call: _Call, target: Instance, write: Write
     fact, bound = call.fact, call.bound
     if fact.target == "tensor":
         place = machine.place(call.node, call.frame)
-        machine.occur("module-instead-of-tensor", place, target, function=fact.canonical)
+        weighted = isinstance(target.data.get("weight"), ParamV)
+        machine.occur("module-instead-of-tensor", place, target, function=fact.canonical, weighted=weighted)
         return target
     modules = [module for _, module in walk(target)] if fact.target == "modules" else [target]
     for module in modules:

@@ -1,0 +1,63 @@
+"""The rules that speak of events and have a fix: for each a function from what is found to edits, or to why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from initlint.fix.fixers import (
+    apply_of_call_result,
+    bias_may_be_none,
+    deprecated_initializer,
+    fan_of_vector,
+    in_place_on_leaf,
+    init_after_weight_norm,
+    init_before_layers,
+    init_misses_nested_layers,
+    init_never_called,
+    invalid_initializer_argument,
+    module_instead_of_tensor,
+    padding_row_overwritten,
+    positional_mean,
+    type_test_always_wrong,
+)
+from initlint.fix.fixers.scene import Fixer, Scene
+from initlint.fix.recommend import Refusal
+from initlint.fix.spelling import Source
+from initlint.fix.spot import find_spot
+from initlint.knowledge import Knowledge
+from initlint.model import Finding, Fix
+
+__all__ = ["FIXERS", "fix_finding"]
+
+FIXERS: Mapping[str, Fixer] = MappingProxyType(
+    {
+        "INI204": positional_mean.name_spread,
+        "INI207": padding_row_overwritten.zero_again,
+        "INI301": init_never_called.call_it,
+        "INI302": init_before_layers.move_down,
+        "INI304": fan_of_vector.guard,
+        "INI305": bias_may_be_none.guard,
+        "INI306": deprecated_initializer.rename,
+        "INI307": module_instead_of_tensor.take_weight,
+        "INI308": apply_of_call_result.pass_function,
+        "INI309": in_place_on_leaf.unwatch,
+        "INI311": type_test_always_wrong.gather,
+        "INI312": invalid_initializer_argument.correct,
+        "INI313": init_after_weight_norm.wrap_later,
+        "INI316": init_misses_nested_layers.walk_deeper,
+    }
+)
+
+
+def fix_finding(
+    finding: Finding, findings: Iterable[Finding], source: Source | None, knowledge: Knowledge
+) -> Fix | Refusal:
+    """The fix of one finding among all `findings`, or why there is none."""
+    if finding.site.cell is not None:
+        return Refusal("its position is in a notebook cell")
+    spot = None if source is None else find_spot(source, finding.site)
+    if spot is None:
+        return Refusal("its place is in no file that can be rewritten")
+    sites = frozenset(one.site for one in findings if one.code == finding.code and one.site.file == finding.site.file)
+    return FIXERS[finding.code](Scene(finding, spot, sites, knowledge))

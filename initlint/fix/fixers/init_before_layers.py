@@ -1,0 +1,71 @@
+"""INI302: the walk moves behind the layers that it is meant to reach."""
+
+from __future__ import annotations
+
+import ast
+
+from initlint.fix.fixers.constructor import Constructor, attributes, initializes, names
+from initlint.fix.fixers.scene import Scene, fix
+from initlint.fix.lines import bare, is_apart, margin, own_comments, removed, written_after
+from initlint.fix.recommend import Refusal
+from initlint.fix.spelling import Source
+from initlint.model import Edit, Fix
+
+
+def move_down(scene: Scene) -> Fix | Refusal:
+    """The statement moved to the end of `__init__`, or at least behind the last layer that it misses."""
+    statement = scene.spot.statement
+    constructor = Constructor.around(scene.spot)
+    if constructor is None or statement not in constructor.body or not _is_walk(scene, statement):
+        return Refusal("it is no statement of its own in __init__")
+    if constructor.returns:
+        return Refusal("__init__ returns early")
+    below = constructor.body[constructor.body.index(statement) + 1 :]
+    target = _target(scene, below)
+    if target is None:
+        return Refusal("what is initialized below it would be overwritten")
+    crossed = below[: below.index(target) + 1]
+    if names(statement) & names(*crossed, context=ast.Store):
+        return Refusal("what it uses is assigned again below it")
+    if attributes(statement) & attributes(*crossed, context=ast.Store):
+        return Refusal("what it uses is assigned again below it")
+    where = "the end of __init__" if target is below[-1] else "below the last layer"
+    return fix(f"Move it to {where}", "unsafe", _moved(scene.source, statement, target))
+
+
+def _is_walk(scene: Scene, statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=value):
+            return value is scene.spot.node
+        case ast.For(iter=iterable):
+            return iterable is scene.spot.node
+        case _:
+            return False
+
+
+def _target(scene: Scene, below: list[ast.stmt]) -> ast.stmt | None:
+    """The statement to move behind: the last, or the last that builds a missed layer; None if writes lie on the way."""
+    initializing = next((index for index, each in enumerate(below) if initializes(each)), len(below))
+    if below and initializing == len(below):
+        return below[-1]
+    sites = [site for event in scene.events for site in event.related]
+    building = [each for each in below if any(scene.source.contains(each, site) for site in sites)]
+    if not all(any(scene.source.contains(each, site) for each in below) for site in sites) or not building:
+        return None
+    return building[-1] if below.index(building[-1]) < initializing else None
+
+
+def _moved(source: Source, statement: ast.stmt, target: ast.stmt) -> list[Edit] | None:
+    """A statement with the comments above it, taken out and written again behind another of the same block."""
+    if not is_apart(source, statement) or margin(source, statement) != margin(source, target):
+        return None
+    first, last = own_comments(source, statement), source.end(statement)[0]
+    inset = margin(source, statement) or ""
+    code = [bare(source, line).removeprefix(inset) for line in range(first, last + 1)]
+    is_spaced = not bare(source, first - 1).strip()
+    written = written_after(source, target, ["", *code] if is_spaced else code)
+    if written is None:
+        return None
+    if is_spaced and not bare(source, last + 1).strip():
+        last += 1
+    return [removed(source, first, last), written]

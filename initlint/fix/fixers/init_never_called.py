@@ -1,0 +1,112 @@
+"""INI301: the method is called at the end of the constructor of its class."""
+
+from __future__ import annotations
+
+import ast
+
+from initlint.fix.fixers.constructor import Constructor, attributes, initializes
+from initlint.fix.fixers.scene import Scene, fix
+from initlint.fix.lines import written_after
+from initlint.fix.recommend import Refusal
+from initlint.fix.spelling import Source
+from initlint.model import Fix
+
+_WALKS = frozenset(
+    {"modules", "named_modules", "children", "named_children", "parameters", "named_parameters", "apply"}
+)
+
+
+def call_it(scene: Scene) -> Fix | Refusal:
+    """``self.init_weights()``, or ``self.apply(self.init_weights)`` for a method that initializes one module."""
+    method, definition = scene.spot.node, scene.spot.definition
+    if not isinstance(method, ast.FunctionDef) or definition is None or method not in definition.body:
+        return Refusal("it is not certain which model it is for")
+    constructor = Constructor.of(definition)
+    if constructor is None or not _is_module(scene.source, definition):
+        return Refusal("its class has no __init__ of a module")
+    if constructor.returns or any(initializes(each) for each in constructor.body):
+        return Refusal("__init__ initializes or loads weights already")
+    rivals = [node for node in definition.body if isinstance(node, ast.FunctionDef) and _is_found(scene, node)]
+    if len(rivals) > 1 or _is_overridden(scene.source, definition, method.name):
+        return Refusal("it is not the only one")
+    call = _call(method)
+    if call is None:
+        return Refusal("it is not certain what it is to be called with")
+    if attributes(method) - _known(definition, constructor):
+        return Refusal("it uses what __init__ does not surely build")
+    edit = written_after(scene.source, constructor.body[-1], [call])
+    return fix(f"Call {call} at the end of __init__", "unsafe", None if edit is None else [edit])
+
+
+def _is_module(source: Source, definition: ast.ClassDef) -> bool:
+    """Whether a class is surely a module: by its bases, as far as the file has them."""
+    local = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
+    pending, seen = [definition], {definition.name}
+    while pending:
+        for base in pending.pop().bases:
+            name = source.dotted(base)
+            if name == "torch.nn.Module":
+                return True
+            if name in local and name not in seen:
+                seen.add(name)
+                pending.append(local[name])
+    return False
+
+
+def _is_found(scene: Scene, node: ast.FunctionDef) -> bool:
+    start = scene.source.start(node)
+    return any((site.line, site.column) == start for site in scene.sites)
+
+
+def _is_overridden(source: Source, definition: ast.ClassDef, name: str) -> bool:
+    """Whether another class of the file has a method of that name."""
+    return any(
+        isinstance(node, ast.ClassDef)
+        and node is not definition
+        and any(isinstance(each, ast.FunctionDef) and each.name == name for each in node.body)
+        for node in ast.walk(source.tree)
+    )
+
+
+def _call(method: ast.FunctionDef) -> str | None:
+    """The call that the signature and the body of a method admit; None where they admit none, or several."""
+    arguments = method.args
+    if arguments.kwonlyargs or arguments.posonlyargs or arguments.vararg or arguments.kwarg:
+        return None
+    if any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(method)):
+        return None
+    decorators = {node.id for node in method.decorator_list if isinstance(node, ast.Name)}
+    if "classmethod" in decorators:
+        return None
+    given = [each.arg for each in arguments.args]
+    if "staticmethod" not in decorators:
+        if given[:1] != ["self"]:
+            return None
+        given = given[1:]
+    required = given[: len(given) - len(arguments.defaults)] if arguments.defaults else given
+    if not required and "staticmethod" not in decorators:
+        return f"self.{method.name}()"
+    return f"self.apply(self.{method.name})" if len(required) == 1 and _takes_module(method, required[0]) else None
+
+
+def _takes_module(method: ast.FunctionDef, name: str) -> bool:
+    """Whether a method looks at the class of its argument and walks over nothing: made for `apply`."""
+    nodes = list(ast.walk(method))
+    walks = any(isinstance(node, ast.Attribute) and node.attr in _WALKS for node in nodes)
+    tests = any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("isinstance", "type")
+        and bool(node.args)
+        and isinstance(node.args[0], ast.Name)
+        and node.args[0].id == name
+        for node in nodes
+    )
+    return tests and not walks
+
+
+def _known(definition: ast.ClassDef, constructor: Constructor) -> frozenset[str]:
+    """The attributes that `self` surely has at the end of `__init__`."""
+    assigned = [each for each in constructor.body if isinstance(each, ast.Assign | ast.AnnAssign)]
+    methods = {node.name for node in definition.body if isinstance(node, ast.FunctionDef)}
+    return attributes(*assigned, context=ast.Store) | methods | _WALKS
