@@ -121,3 +121,35 @@ def own_comments(source: Source, statement: ast.stmt) -> int:
             break
         first -= 1
     return first
+
+
+def moved(
+    source: Source, statement: ast.stmt, *, below: ast.stmt | None = None, above: ast.stmt | None = None
+) -> list[Edit] | None:
+    """A statement taken out, with the comments over it, and written again below or above another of its block.
+
+    An empty line that set it apart goes with it. None where lines are shared.
+    """
+    target = below or above
+    inset = margin(source, statement)
+    if target is None or inset is None or not is_apart(source, statement) or not is_apart(source, target):
+        return None
+    if margin(source, target) != inset or has_text_over_lines([statement]):
+        return None
+    first, last = own_comments(source, statement), source.end(statement)[0]
+    code = [bare(source, line).removeprefix(inset) for line in range(first, last + 1)]
+    is_spaced = _is_empty(source, first - 1)
+    gap = [""] if is_spaced else []
+    if below is not None:
+        written = written_after(source, below, [*gap, *code])
+        last += is_spaced and _is_empty(source, last + 1)
+    else:
+        rows = [f"{inset}{each}" if each else "" for each in [*code, *gap]]
+        position = own_comments(source, target), 1
+        written = inserted(source, position, "".join(f"{row}{source.newline}" for row in rows))
+        first -= is_spaced
+    return None if written is None else [removed(source, first, last), written]
+
+
+def _is_empty(source: Source, line: int) -> bool:
+    return 1 <= line <= source.lines.count and not bare(source, line).strip()

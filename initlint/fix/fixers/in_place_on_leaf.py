@@ -10,7 +10,7 @@ from initlint.fix.fixers.scene import Scene, fix
 from initlint.fix.fixers.target import method_receiver
 from initlint.fix.guard import neighbours
 from initlint.fix.importing import import_of
-from initlint.fix.lines import inserted, wrapped
+from initlint.fix.lines import bare, inserted, wrapped
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source, bound_names, spell
 from initlint.fix.spot import spot_of
@@ -78,10 +78,21 @@ def _as_function(scene: Scene, call: ast.Call, receiver: ast.expr) -> Fix | Refu
     if function is None or opening is None or not isinstance(call.func, ast.Attribute):
         return Refusal("there is no initializer that does the same")
     keywords = _FUNCTIONS[call.func.attr][1]
-    comma = ", " if call.args or call.keywords else ""
-    head = Edit(source.file, *source.start(call), *opening, f"{function}({source.snippet(receiver)}{comma}")
+    head = Edit(source.file, *source.start(call), *opening, f"{function}({_first_argument(source, call, receiver)}")
     names = [_renamed(source, one, keywords[one.arg]) for one in call.keywords if one.arg is not None]
     return fix(f"Call {function}", "safe", [head, *(edit for edit in names if edit is not None)])
+
+
+def _first_argument(source: Source, call: ast.Call, receiver: ast.expr) -> str:
+    """The tensor as the first argument, on a line of its own where the others have lines of their own."""
+    tensor = source.snippet(receiver)
+    lines = [*(one.lineno for one in call.args), *(one.lineno for one in call.keywords)]
+    if not lines:
+        return tensor
+    if min(lines) == source.end(call.func)[0]:
+        return f"{tensor}, "
+    line = bare(source, min(lines))
+    return f"{source.newline}{line[: len(line) - len(line.lstrip())]}{tensor},"
 
 
 def _opening(source: Source, call: ast.Call) -> tuple[int, int] | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import TypeGuard
 
 from initlint.fix.fixers.constructor import Constructor
 from initlint.fix.fixers.scene import Scene, fix
 from initlint.fix.fixers.target import target_of
-from initlint.fix.lines import bare, written_after
+from initlint.fix.lines import bare, moved, written_after
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
 from initlint.fix.spot import spot_of
@@ -24,6 +26,39 @@ _WRAPPERS = frozenset(
 
 
 def wrap_later(scene: Scene) -> Fix | Refusal:
+    """The method that wraps called after the one that initializes, or the one layer wrapped after it is initialized."""
+    return _swapped(scene) or _wrapped_in_place(scene)
+
+
+def _swapped(scene: Scene) -> Fix | Refusal | None:
+    """``self.reset_parameters()`` above ``self.apply_weight_norm()``; None where there are no two such methods."""
+    definition = scene.spot.definition
+    constructor = None if definition is None else Constructor.of(definition)
+    if definition is None or constructor is None or scene.spot.function is constructor.node:
+        return None
+    methods = {node.name: node for node in definition.body if isinstance(node, ast.FunctionDef)}
+    initializer = next((name for name, node in methods.items() if node in scene.spot.around), None)
+    if initializer is None:
+        return None
+    wrappers = [name for name, node in methods.items() if _wraps(scene.source, node)]
+    for wrapping, calling in pairwise(constructor.body):
+        inner = wrapping.body[0] if _is_condition(wrapping) else wrapping
+        if _calls(calling, initializer) and any(_calls(inner, name) for name in wrappers):
+            edits = moved(scene.source, calling, above=wrapping)
+            return fix(f"Call {initializer} before weight_norm is applied", "unsafe", edits)
+    return None
+
+
+def _is_condition(statement: ast.stmt) -> TypeGuard[ast.If]:
+    return isinstance(statement, ast.If) and len(statement.body) == 1 and not statement.orelse
+
+
+def _wraps(source: Source, method: ast.FunctionDef) -> bool:
+    """Whether a method wraps layers in weight_norm."""
+    return any(isinstance(node, ast.Call) and source.dotted(node.func) in _WRAPPERS for node in ast.walk(method))
+
+
+def _wrapped_in_place(scene: Scene) -> Fix | Refusal:
     """``self.conv = nn.Conv1d(...)``, the initializer, then ``weight_norm(self.conv)``, which wraps in place."""
     target = None if scene.call is None else target_of(scene.source, scene.call)
     match target:

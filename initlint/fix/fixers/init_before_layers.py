@@ -6,10 +6,9 @@ import ast
 
 from initlint.fix.fixers.constructor import Constructor, attributes, initializes, names
 from initlint.fix.fixers.scene import Scene, fix
-from initlint.fix.lines import bare, is_apart, margin, own_comments, removed, written_after
+from initlint.fix.lines import moved
 from initlint.fix.recommend import Refusal
-from initlint.fix.spelling import Source
-from initlint.model import Edit, Fix
+from initlint.model import Fix
 
 
 def move_down(scene: Scene) -> Fix | Refusal:
@@ -30,7 +29,7 @@ def move_down(scene: Scene) -> Fix | Refusal:
     if attributes(statement) & attributes(*crossed, context=ast.Store):
         return Refusal("what it uses is assigned again below it")
     where = "the end of __init__" if target is below[-1] else "below the last layer"
-    return fix(f"Move it to {where}", "unsafe", _moved(scene.source, statement, target))
+    return fix(f"Move it to {where}", "unsafe", moved(scene.source, statement, below=target))
 
 
 def _is_walk(scene: Scene, statement: ast.stmt) -> bool:
@@ -53,19 +52,3 @@ def _target(scene: Scene, below: list[ast.stmt]) -> ast.stmt | None:
     if not all(any(scene.source.contains(each, site) for each in below) for site in sites) or not building:
         return None
     return building[-1] if below.index(building[-1]) < initializing else None
-
-
-def _moved(source: Source, statement: ast.stmt, target: ast.stmt) -> list[Edit] | None:
-    """A statement with the comments above it, taken out and written again behind another of the same block."""
-    if not is_apart(source, statement) or margin(source, statement) != margin(source, target):
-        return None
-    first, last = own_comments(source, statement), source.end(statement)[0]
-    inset = margin(source, statement) or ""
-    code = [bare(source, line).removeprefix(inset) for line in range(first, last + 1)]
-    is_spaced = not bare(source, first - 1).strip()
-    written = written_after(source, target, ["", *code] if is_spaced else code)
-    if written is None:
-        return None
-    if is_spaced and not bare(source, last + 1).strip():
-        last += 1
-    return [removed(source, first, last), written]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from initlint.fix.fixers.constructor import Constructor, attributes, initializes
 from initlint.fix.fixers.scene import Scene, fix
@@ -11,6 +12,7 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
 from initlint.model import Fix
 
+_LOADING = re.compile("load|pretrain")
 _WALKS = frozenset(
     {"modules", "named_modules", "children", "named_children", "parameters", "named_parameters", "apply"}
 )
@@ -26,6 +28,10 @@ def call_it(scene: Scene) -> Fix | Refusal:
         return Refusal("its class has no __init__ of a module")
     if constructor.returns or any(initializes(each) for each in constructor.body):
         return Refusal("__init__ initializes or loads weights already")
+    if _is_disabled(scene.source, definition, method.name):
+        return Refusal("a comment mentions it: it may be switched off on purpose")
+    if any(isinstance(node, ast.Call) and _LOADING.search(_name(node.func)) for node in ast.walk(method)):
+        return Refusal("it may load weights")
     rivals = [node for node in definition.body if isinstance(node, ast.FunctionDef) and _is_found(scene, node)]
     if len(rivals) > 1 or _is_overridden(scene.source, definition, method.name):
         return Refusal("it is not the only one")
@@ -36,6 +42,16 @@ def call_it(scene: Scene) -> Fix | Refusal:
         return Refusal("it uses what __init__ does not surely build")
     edit = written_after(scene.source, constructor.body[-1], [call])
     return fix(f"Call {call} at the end of __init__", "unsafe", None if edit is None else [edit])
+
+
+def _is_disabled(source: Source, definition: ast.ClassDef, name: str) -> bool:
+    """Whether a comment inside the class speaks of the method."""
+    first, last = source.start(definition)[0], source.end(definition)[0]
+    return any(re.search(rf"#.*\b{name}\b", source.lines.line(line)) for line in range(first, last + 1))
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _is_module(source: Source, definition: ast.ClassDef) -> bool:

@@ -68,7 +68,7 @@ def _condition(scene: Scene, holder: ast.expr, text: str) -> str:
     built = _construction(scene, text)
     if built is not None:
         return "" if _has_row(scene, built) else present
-    if _is_embedding_here(scene, text):
+    if isinstance(holder, ast.Attribute) or _is_embedding_here(scene, text):
         return present
     spelling = spell(scene.source, _taken(scene))
     return f"isinstance({text}, {spelling.module_class('Embedding')}) and {present}"

@@ -64,5 +64,7 @@ def fix(title: str, applicability: Applicability, edits: Sequence[Edit] | None) 
     """A fix with these edits, in order; a refusal where the text does not admit them."""
     if edits is None:
         return Refusal("it shares its line with other code")
+    if not edits:
+        return Refusal("what is wrong is not written there")
     ordered = sorted(dict.fromkeys(edits), key=lambda edit: (edit.line, edit.column))
     return Fix(title, applicability, tuple(ordered))

@@ -30,10 +30,10 @@ def _tuple(source: Source, written: ast.BoolOp, classes: list[ast.expr]) -> list
     """The operands, as they are written, with commas between them."""
     if not all(_is_class(one) for one in classes):
         return None
-    between = _between(source, classes)
+    around = _parenthesized(source, written)
+    between = _between(source, classes, shift="" if around else " ")
     if between is None:
         return None
-    around = _parenthesized(source, written)
     braces = (
         [] if around else [inserted(source, source.start(written), "("), inserted(source, source.end(written), ")")]
     )
@@ -50,8 +50,11 @@ def _membership(source: Source, first: ast.Compare, others: list[ast.expr]) -> l
     return [operator, *between, inserted(source, source.end(classes[-1]), ")")]
 
 
-def _between(source: Source, classes: list[ast.expr]) -> list[Edit] | None:
-    """Commas in the place of the operators between classes; None where more than an operator stands there."""
+def _between(source: Source, classes: list[ast.expr], shift: str = "") -> list[Edit] | None:
+    """Commas in the place of the operators between classes; None where more than an operator stands there.
+
+    What stands on further lines moves right by `shift`, the parenthesis that is new in front of it.
+    """
     edits = []
     for left, right in pairwise(classes):
         start, end = source.end(left), source.start(right)
@@ -60,7 +63,8 @@ def _between(source: Source, classes: list[ast.expr]) -> list[Edit] | None:
             return None
         lead = written[: len(written) - len(written.lstrip())]
         trail = written[len(written.rstrip()) :]
-        edits.append(Edit(source.file, *start, *end, f",{lead if source.newline in lead else trail}"))
+        space = lead if source.newline in lead else trail
+        edits.append(Edit(source.file, *start, *end, f",{space}{shift if source.newline in space else ''}"))
     return edits
 
 
