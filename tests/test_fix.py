@@ -843,7 +843,7 @@ def test_a_fix_that_brings_something_new_is_dropped_and_said_so() -> None:
 
 
 def test_findings_of_other_rules_pass_through() -> None:
-    other = replace(_repairable().findings()[0], code="INI301")
+    other = replace(_repairable().findings()[0], code="INI201")
     assert attach((other,), {FILE: ""}, FixOptions(), lambda _: ()) == (other,)
 
 
