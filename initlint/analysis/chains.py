@@ -43,6 +43,7 @@ def find_chains(wiring: Wiring, now: Propagation, repaired: Propagation | None =
                 fixed_signal=None if repaired is None else path_signal(path, repaired),
                 layers=tuple(member.layer for member in path.steps),
                 pools=path.steps[-1].pools - path.steps[0].pools,
+                renewed=position in now.renewed,
             )
         known = chains.get(step.layer)
         if known is None or chain.length > known.length:

@@ -85,12 +85,14 @@ class Sum:
 class Propagation:
     """One pass of the signal through a model; `route` is the input that each op with a choice went on with.
 
-    `damped` are the positions of steps in branches that are scaled down before they are added to something.
+    `damped` are the positions of steps in branches that are scaled down before they are added to something, `renewed`
+    those of steps in branches that begin in a normalization of what they are added to: ``x + ff(norm(x))``.
     """
 
     steps: Mapping[int, Step]
     sums: tuple[Sum, ...]
     damped: frozenset[int]
+    renewed: frozenset[int]
     route: Mapping[int, int]
 
 
@@ -128,7 +130,9 @@ def propagate(
     pass_ = _Pass(model, weights, knowledge, dict(route or {}))
     for position, op in enumerate(model.ops):
         pass_.tensors.append(pass_.tensor(position, op))
-    return Propagation(pass_.steps, tuple(pass_.sums), frozenset(pass_.damped), pass_.route)
+    return Propagation(
+        pass_.steps, tuple(pass_.sums), frozenset(pass_.damped), frozenset(pass_.renewed), pass_.route
+    )
 
 
 class _Pass:
@@ -145,6 +149,7 @@ class _Pass:
         self.steps: dict[int, Step] = {}
         self.sums: list[Sum] = []
         self.damped: set[int] = set()
+        self.renewed: set[int] = set()
 
     def tensor(self, position: int, op: Op) -> Tensor:
         """The tensor that the op at `position` makes."""
@@ -184,6 +189,10 @@ class _Pass:
         for tensor in inputs:
             if tensor.damped and len(inputs) > 1:
                 self.damped.update(step.position for step in _since_fork(tensor, trunk))
+        summands = {self._reshaped(source) for source in self.model.ops[position].inputs}
+        for tensor in inputs:
+            if self._normalized(tensor.source) in summands:
+                self.renewed.update(step.position for step in _since_fork(tensor, _fresh(position)))
         square = _sum([tensor.square for tensor in inputs])
         activated = all(tensor.activated for tensor in inputs)
         return replace(trunk, square=square, carry=carry, activated=activated, damped=False)
@@ -215,6 +224,19 @@ class _Pass:
     def join(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """One of several arrives, unknown which: the mildest is assumed."""
         return inputs[self._choose(position, inputs, _mildest)]
+
+    def _normalized(self, source: int) -> int | None:
+        """The op whose tensor the normalization at `source` takes in, None where something else is there."""
+        op = self.model.ops[source]
+        return self._reshaped(op.inputs[0]) if op.kind == "norm" and op.inputs else None
+
+    def _reshaped(self, position: int) -> int:
+        """The op whose tensor arrives at `position` with nothing but its shape changed."""
+        op = self.model.ops[position]
+        while op.kind == "transparent" and len(op.inputs) == 1:
+            position = op.inputs[0]
+            op = self.model.ops[position]
+        return position
 
     def _choose(
         self, position: int, inputs: tuple[Tensor, ...], rank: Callable[[Tensor], tuple[float, float, int]]

@@ -123,8 +123,11 @@ def _proposal(
 
 
 def _is_calm(chain: Chain | None, model: str, left: Sequence[Judgement]) -> bool:
-    """Whether the chain's J after the fix is predicted to lie where every net trained, whatever stays unrepaired."""
-    if chain is None or chain.fixed_signal is None:
+    """Whether the chain's J after the fix is predicted to lie where every net trained, whatever stays unrepaired.
+
+    Never in the residual branch of a transformer: what its scale adds to the trunk belongs to a tuned recipe.
+    """
+    if chain is None or chain.fixed_signal is None or chain.renewed:
         return False
     signal = chain.fixed_signal
     for judgement in left:

@@ -29,8 +29,8 @@ class Fans:
         self, shape: tuple[object, ...] | None, *, kind: str = "linear", groups: object = 1, stride: object = ()
     ) -> None:
         self.fan_in = self.fan_out = self.true_in = self.true_out = self.rows = self.cols = None
-        if shape is None or len(shape) < 2:
-            return
+        if shape is None or len(shape) < 2 or any((value_of(monomial(size)) or 0) < 0 for size in shape):
+            return  # -1 is how torch_geometric writes a width that the first input decides
         field = _product(shape[2:])
         self.rows = monomial(shape[0])
         self.cols = _product(shape[1:])
