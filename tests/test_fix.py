@@ -208,6 +208,31 @@ def test_a_fix_is_unsafe_where_the_signal_after_it_would_not_be_calm() -> None:
         assert fix.applicability == applicability, signal
 
 
+@pytest.mark.parametrize(
+    ("argument", "applicability"),
+    [("act_layer=nn.ReLU", "unsafe"), ("activation='relu'", "unsafe"), ("action=3", "safe"), ("factor=2", "safe")],
+)
+def test_a_fix_is_unsafe_where_who_builds_the_model_chooses_the_activation(argument: str, applicability: str) -> None:
+    text = network("self.fc = nn.Linear(8, 8)").replace("def __init__(self", f"def __init__(self, *, {argument}", 1)
+    net = Net(text)
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    fix = net.attached()[0].fix
+    assert fix is not None
+    assert fix.applicability == applicability
+
+
+def test_a_fix_is_unsafe_in_a_branch_that_begins_in_a_normalization() -> None:
+    net = one_layer()
+    (finding,) = net.findings()
+    (judgement,) = finding.judgements
+    assert judgement.chain is not None
+    net.judgements = [replace(judgement, chain=replace(judgement.chain, renewed=True))]
+    found = replace(finding, judgements=tuple(net.judgements))
+    (fixed,) = attach([found], {FILE: net.text}, FixOptions(), lambda _: ())
+    assert fixed.fix is not None
+    assert fixed.fix.applicability == "unsafe"
+
+
 def _explicit_and_default() -> Net:
     net = Net(
         network(
@@ -429,9 +454,31 @@ def test_an_index_that_depends_on_arguments_is_never_written() -> None:
             "self.net = nn.Sequential(*layers)",
         )
     )
+    net.layer("nn.Linear(8, 8)", "self.net[0]", None)
+    net.layer("nn.Linear(8, 9)", "self.net[2]")
+    assert refusal(net) == "no expression reaches it without reaching other layers"
+
+
+@pytest.mark.parametrize(
+    ("later", "exact"),
+    [
+        ("layers.append(nn.Flatten())", True),
+        ("layers += [nn.Flatten()]", True),
+        ("layers.insert(0, nn.Flatten())", False),
+        ("layers[0] = nn.Flatten()", False),
+        ("layers = layers[1:]", False),
+        ("layers.reverse()", False),
+    ],
+)
+def test_what_a_local_list_begins_with_is_named_by_its_index(later: str, *, exact: bool) -> None:
+    lines = ("layers = [nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 9)]", later, "self.net = nn.Sequential(*layers)")
+    net = Net(network(*lines))
     net.layer("nn.Linear(8, 8)", "self.net[0]")
     net.layer("nn.Linear(8, 9)", "self.net[2]", None)
-    assert refusal(net) == "no expression reaches it without reaching other layers"
+    if exact:
+        assert added(net) == ['nn.init.kaiming_normal_(self.net[0].weight, nonlinearity="relu")']
+    else:
+        assert refusal(net) == "no expression reaches it without reaching other layers"
 
 
 def test_a_module_list_of_layers_needs_no_type_test() -> None:
@@ -444,6 +491,64 @@ def test_a_module_list_of_layers_needs_no_type_test() -> None:
         f"nn.init.kaiming_normal_(layer.weight, {RELU})",
         "nn.init.xavier_uniform_(self.out.weight)",
     ]
+
+
+def test_layers_of_several_containers_with_one_call_share_a_loop() -> None:
+    net = Net(
+        network(
+            "self.first = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())",
+            "self.middle = nn.Linear(8, 8)",
+            "self.last = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())",
+        )
+    )
+    for place, access in enumerate(("first[0]", "first[2]", "middle", "last[0]", "last[2]")):
+        net.layer("nn.Linear(8, 8)", f"self.{access}", occurrence=place)
+    assert added(net) == [
+        "for layer in (*self.first, self.middle, *self.last):",
+        "if isinstance(layer, nn.Linear):",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+    ]
+
+
+def test_a_list_that_a_loop_fills_ends_in_the_layer_built_last() -> None:
+    lines = ("self.convs = nn.ModuleList()", "for n in (8, 8, 9):", "    self.convs.append(nn.Linear(8, n))")
+    net = Net(network(*lines))
+    for place in range(2):
+        net.layer("nn.Linear(8, n)", f"self.convs[{place}]")
+    net.layer("nn.Linear(8, n)", "self.convs[2]", None)
+    assert added(net)[0] == "for layer in self.convs[:-1]:"
+    net = Net(network(*lines))
+    net.layer("nn.Linear(8, n)", "self.convs[0]", None)
+    for place in range(1, 3):
+        net.layer("nn.Linear(8, n)", f"self.convs[{place}]")
+    assert refusal(net) == "no expression reaches it without reaching other layers"
+
+
+def test_a_module_dict_that_a_loop_fills_needs_no_type_test() -> None:
+    lines = ("self.convs = nn.ModuleDict()", "for name in names:", "    self.convs[name] = nn.Linear(8, 8)")
+    net = Net(network(*lines))
+    for name in "ab":
+        net.layer("nn.Linear(8, 8)", f'self.convs["{name}"]')
+    assert added(net) == [
+        "for layer in self.convs.values():",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+    ]
+
+
+def test_one_layer_of_every_block_in_a_list_is_named_in_the_block() -> None:
+    block = "nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))"
+    net = Net(network(f"self.blocks = nn.ModuleList([{block} for _ in range(n)])"))
+    for place in range(2):
+        net.layer("nn.Linear(8, 8)", f"self.blocks[{place}][0]")
+        net.layer("nn.Linear(8, 1)", f"self.blocks[{place}][2]", None)
+    assert added(net) == ["for block in self.blocks:", f"nn.init.kaiming_normal_(block[0].weight, {RELU})"]
+
+
+def test_a_name_that_only_a_star_import_binds_is_used() -> None:
+    head = HEAD.replace("import torch\nfrom torch import nn\n", "from .layers import *\n")
+    net = Net(network("self.fc = nn.Linear(8, 8)", head=head))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert added(net) == [f"nn.init.kaiming_normal_(self.fc.weight, {RELU})"]
 
 
 def test_a_module_dict_is_walked_by_its_values_or_named_by_its_key() -> None:
@@ -629,6 +734,14 @@ def test_the_names_of_the_file_are_used(imports: str, linear: str, new_import: s
         (
             "import os\nfrom layers import Linear\n\nX = 1\n",
             "import os\nfrom layers import Linear\nfrom torch import nn\n\nX = 1\n",
+        ),
+        (
+            "import os\nimport layers\n\nfrom .layers import Linear\n",
+            "import os\nimport layers\nfrom torch import nn\n\nfrom .layers import Linear\n",
+        ),
+        (
+            "from .layers import Linear\n",
+            "from torch import nn\nfrom .layers import Linear\n",
         ),
     ],
 )

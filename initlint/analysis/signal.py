@@ -130,9 +130,7 @@ def propagate(
     pass_ = _Pass(model, weights, knowledge, dict(route or {}))
     for position, op in enumerate(model.ops):
         pass_.tensors.append(pass_.tensor(position, op))
-    return Propagation(
-        pass_.steps, tuple(pass_.sums), frozenset(pass_.damped), frozenset(pass_.renewed), pass_.route
-    )
+    return Propagation(pass_.steps, tuple(pass_.sums), frozenset(pass_.damped), frozenset(pass_.renewed), pass_.route)
 
 
 class _Pass:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from initlint.fix.spelling import Source
-from initlint.model import Layer
+from initlint.model import Layer, Site
 
 if TYPE_CHECKING:
     from initlint.fix.place import Place
@@ -25,6 +25,24 @@ def is_exact(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> b
             return False
         value = element
     return not isinstance(value, ast.IfExp | ast.BoolOp)
+
+
+def find_trail(value: ast.expr, site: Site, source: Source) -> tuple[str | int, ...] | None:
+    """The steps from what an expression builds to the layer that is built at a site, None where they are not plain."""
+    if not isinstance(value, ast.Call):
+        return None
+    if source.start(value) == (site.line, site.column) and source.end(value) == (site.end_line, site.end_column):
+        return ()
+    if not is_container(value):
+        return None
+    steps: list[tuple[str | int, ast.expr]] = [*_named(value)]
+    for step, element in steps or enumerate(_positional(value)):
+        if isinstance(element, ast.Starred):
+            return None
+        if source.contains(element, site):
+            rest = find_trail(element, site, source)
+            return None if rest is None else (step, *rest)
+    return None
 
 
 def is_container(value: ast.expr) -> bool:
@@ -65,11 +83,47 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     return bool(choices) and all(isinstance(one, ast.Call) and _callee(one) in kinds for one in choices)
 
 
+def is_uniform(place: Place, steps: tuple[str | int, ...]) -> bool:
+    """Whether some steps lead to one layer in every element of a list of modules, as all are written alike."""
+    value = place.value
+    if not isinstance(value, ast.Call) or _callee(value) != "ModuleList":
+        return False
+    elements = _written(value.args[0]) if value.args else []
+    if elements is None:
+        return False
+    scope = place.definition or place.function or place.source.tree
+    elements += [one for _, one in _growths(place.access.root_text, ast.walk(scope)) if one is not None]
+    return len(elements) == 1 and is_exact(elements[0], steps, place.source)
+
+
 def is_last(place: Place, layer: Layer) -> bool:
-    """Whether a layer is written as the last element of a container."""
+    """Whether a layer is written as the last element of a container, or as the only thing that a loop appends to it."""
     scope = place.source.tree if place.function is None else place.function
-    last = _last_growth(place.access.root_text, scope.body, _last(place.value, scope.body))
+    name = place.access.root_text
+    if isinstance(place.value, ast.Call) and _callee(place.value) == "ModuleList" and not _listed(place.value):
+        growths = list(_growths(name, ast.walk(scope)))
+        if len(growths) == 1 and _is_at_end(growths[0][0]):
+            added = growths[0][1]
+            return isinstance(added, ast.Call) and place.source.contains(added, layer.site)
+    block = _block_around(place.value, scope)
+    last = _last_growth(name, block, _last(place.value, block))
     return isinstance(last, ast.Call) and place.source.contains(last, layer.site)
+
+
+def _block_around(value: ast.expr, scope: ast.AST) -> list[ast.stmt]:
+    """The innermost block with a statement that holds an expression."""
+    found: list[ast.stmt] = []
+    for node in ast.walk(scope):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and any(value is one for statement in block for one in ast.walk(statement)):
+                found = block
+    return found
+
+
+def _listed(call: ast.Call) -> bool:
+    """Whether a container is created with anything in it."""
+    return bool(call.args) and not (isinstance(call.args[0], ast.List) and not call.args[0].elts)
 
 
 def _element(value: ast.expr, step: str | int, source: Source) -> ast.expr | None:
@@ -83,12 +137,41 @@ def _element(value: ast.expr, step: str | int, source: Source) -> ast.expr | Non
     if named:
         return named.get(step) if isinstance(step, str) else dict(enumerate(named.values())).get(step)
     position = int(step) if isinstance(step, str) and step.isdecimal() else step
-    elements = _positional(value)
-    if isinstance(position, str) or not 0 <= position < len(elements):
+    if isinstance(position, str) or position < 0:
         return None
-    if any(isinstance(one, ast.Starred) for one in elements[: position + 1]):
-        return None
-    return elements[position]
+    return _nth(_positional(value), position, value, source)
+
+
+def _nth(elements: list[ast.expr], position: int, value: ast.expr, source: Source) -> ast.expr | None:
+    """The element at a position; where a local list is unpacked before it, one that the list begins with."""
+    for index, element in enumerate(elements[: position + 1]):
+        if not isinstance(element, ast.Starred):
+            continue
+        beginning = _beginning(element.value, value, source)
+        if not index <= position < index + len(beginning):
+            return None
+        return _nth(beginning, position - index, value, source)
+    return elements[position] if position < len(elements) else None
+
+
+def _beginning(listed: ast.expr, used: ast.expr, source: Source) -> list[ast.expr]:
+    """The elements that a local list is created with and keeps in front: it is only ever appended to."""
+    function = source.function_around(used)
+    if function is None or not isinstance(listed, ast.Name):
+        return []
+    name = listed.id
+    nodes = list(ast.walk(function))
+    created = [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
+    ]
+    uses = sum(isinstance(node, ast.Name) and node.id == name for node in nodes)
+    growths = [node for node, _ in _growths(name, nodes)]
+    unpacked = sum(isinstance(node, ast.Starred) and ast.unparse(node.value) == name for node in nodes)
+    if len(created) != 1 or not all(map(_is_at_end, growths)) or uses != 1 + len(growths) + unpacked:
+        return []
+    return created[0].elts if isinstance(created[0], ast.List) else []
 
 
 def _positional(call: ast.Call) -> list[ast.expr]:
@@ -169,12 +252,23 @@ def _growths(name: str, nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.AST, ast
                 yield node, None if method == "insert" else added
             case ast.AugAssign(target=target, value=added) if ast.unparse(target) == name:
                 yield node, added
+            case ast.Assign(targets=[ast.Subscript(value=holder)], value=added) if ast.unparse(holder) == name:
+                yield node, added
             case ast.Assign(targets=[target], value=ast.BinOp(left=left, op=ast.Add(), right=added)) if (
                 ast.unparse(target) == name == ast.unparse(left)
             ):
                 yield node, added
             case _:
                 pass
+
+
+def _is_at_end(growth: ast.AST) -> bool:
+    """Whether a growth adds behind everything else, as neither ``insert`` nor ``layers[i] = ...`` does."""
+    match growth:
+        case ast.Call(func=ast.Attribute(attr="insert")) | ast.Assign(targets=[ast.Subscript()]):
+            return False
+        case _:
+            return True
 
 
 def _last_growth(name: str, body: Iterable[ast.stmt], last: ast.expr | None) -> ast.expr | None:
@@ -184,7 +278,7 @@ def _last_growth(name: str, body: Iterable[ast.stmt], last: ast.expr | None) -> 
             direct = node is statement or (isinstance(statement, ast.Expr) and node is statement.value)
             inserted = isinstance(node, ast.Call) and added is None
             if not inserted:
-                last = _last(added, ()) if direct and added is not None else None
+                last = _last(added, ()) if direct and added is not None and _is_at_end(node) else None
     return last
 
 
@@ -197,6 +291,8 @@ def _last(value: ast.expr, body: Iterable[ast.stmt]) -> ast.expr | None:
             return _last(final, body)
         case ast.List(elts=[*_, final]) | ast.Tuple(elts=[*_, final]):
             return _last(final, body)
+        case ast.ListComp(elt=ast.Call() as element) | ast.GeneratorExp(elt=ast.Call() as element):
+            return element
         case ast.BinOp(op=ast.Add(), right=right):
             return _last(right, body)
         case ast.Name(id=name):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
 from initlint.fix.options import FixOptions
@@ -32,12 +33,37 @@ def draft(repairs: Sequence[Repair], workshop: Workshop) -> tuple[Edit, ...] | R
     wanted = [one for one in inserted if one is not None]
     if len(wanted) < len(inserted):
         return Refusal("its initializer also writes layers that are right")
+    insertions = _inserted(wanted, workshop)
+    if isinstance(insertions, Refusal):
+        return insertions
+    for file, insertion in insertions:
+        changes.setdefault(file, []).append(insertion)
+    return _edits(changes, workshop)
+
+
+def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, Insertion]] | Refusal:
+    """All insertions with their files; layers that cannot be named where they are held move to where they are built."""
+    made: list[tuple[str, Insertion]] = []
     for members in by_place(wanted).values():
         added = _insertions(members, workshop.census, workshop.options)
         if isinstance(added, Refusal):
-            return added
-        changes.setdefault(members[0].place.source.file, []).extend(added)
-    return _edits(changes, workshop)
+            moved = _moved(wanted, {one.layer.site for one in members})
+            return added if moved is None else _inserted(moved, workshop)
+        made += [(members[0].place.source.file, insertion) for insertion in added]
+    return made
+
+
+def _moved(wanted: Sequence[Wanted], sites: Container[Site]) -> list[Wanted] | None:
+    """The same layers, those built at some sites written in the function that builds them; None where none does."""
+    moved: list[Wanted] = []
+    for one in wanted:
+        if one.layer.site not in sites:
+            moved.append(one)
+        elif one.builder is None:
+            return None
+        else:
+            moved.append(replace(one, place=one.builder, builder=None))
+    return moved
 
 
 def _edits(changes: dict[str, list[Change]], workshop: Workshop) -> tuple[Edit, ...] | Refusal:
@@ -199,11 +225,17 @@ def _imports(source: Source, changes: Iterable[Change]) -> list[Insertion]:
     if first is None:
         documented = ast.get_docstring(source.tree, clean=False) is not None
         return [Insertion(source.start(body[0]), needed, before=not documented)]
+    if _is_relative(body[first]):
+        return [Insertion(source.start(body[first]), needed, before=True)]
     last = first
-    while last + 1 < len(body) and _is_import(body[last + 1]):
+    while last + 1 < len(body) and _is_import(body[last + 1]) and not _is_relative(body[last + 1]):
         last += 1
     return [Insertion(source.start(body[last]), needed)]
 
 
 def _is_import(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def _is_relative(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.level > 0

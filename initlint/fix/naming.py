@@ -29,8 +29,13 @@ def name_layer(layer: Layer, source: Source) -> str | None:
         return None
     if isinstance(returned.value, ast.Name):
         return returned.value.id + rest
-    free = next((name for name in _NAMES if name not in bound_names(function)), None)
+    free = free_name(function)
     return None if free is None else free + rest
+
+
+def free_name(function: Function) -> str | None:
+    """A name for a container that a function does not use yet."""
+    return next((name for name in _NAMES if name not in bound_names(function)), None)
 
 
 def function_around(layer: Layer, source: Source) -> Function | None:

@@ -13,6 +13,7 @@ from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
 
 _INIT_METHOD = re.compile(r"init|reset|weight|param")
+_ACTIVATION_NAME = re.compile(r"(?:^|_)(?:act|activ\w*|non_?lin\w*)(?:$|_)")
 _WALKERS = frozenset(
     {"apply", "modules", "named_modules", "children", "named_children", "parameters", "named_parameters"}
 )
@@ -68,6 +69,15 @@ class Place:
     extends: bool = False
     nested: bool = False
     naming: str | None = None
+
+    @property
+    def takes_activation(self) -> bool:
+        """Whether who builds the model chooses an activation: what is certain now is so for the default only."""
+        builder = self.function if self.definition is None else _method(self.definition, "__init__")
+        if builder is None:
+            return False
+        arguments = [*builder.args.posonlyargs, *builder.args.args, *builder.args.kwonlyargs]
+        return any(_ACTIVATION_NAME.search(argument.arg) for argument in arguments)
 
     @property
     def key(self) -> tuple[str, int, int, bool]:
@@ -271,8 +281,24 @@ def _in_class(
 
 def _the_binding(layer: Layer, source: Source, bindings: list[Binding]) -> Binding | None:
     if len(bindings) > 1:
-        bindings = [binding for binding in bindings if source.contains(binding.statement, layer.site)]
+        around = [binding for binding in bindings if source.contains(binding.statement, layer.site)]
+        bindings = around or [binding for binding in bindings if _uses_list(layer, source, binding)]
     return bindings[0] if len(bindings) == 1 else None
+
+
+def _uses_list(layer: Layer, source: Source, binding: Binding) -> bool:
+    """Whether a binding unpacks a local list that a statement before it puts the layer into."""
+    names = {
+        node.value.id
+        for node in ast.walk(binding.value)
+        if isinstance(node, ast.Starred) and isinstance(node.value, ast.Name)
+    }
+    for statement in binding.block:
+        if statement is binding.statement:
+            return False
+        if source.contains(statement, layer.site):
+            return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(statement))
+    return False
 
 
 def _last_index(body: list[ast.stmt], source: Source, binding: Binding, written: Site | None) -> int:

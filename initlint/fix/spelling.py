@@ -7,9 +7,10 @@ import io
 import re
 import tokenize
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 from initlint.cells import HEADER
 from initlint.fix.edits import BYTE_ORDER_MARK, LineMap
@@ -18,6 +19,7 @@ from initlint.model import Site
 
 _INIT = "torch.nn.init"
 _NN = "torch.nn"
+_USUAL = MappingProxyType({"torch": "torch", "nn": _NN})
 _PEP8_LINE, _BLACK_LINE, _LONGEST_LINE = 79, 88, 120
 _TELLING_LINES = 100
 _SCALED = re.compile(r"(kaiming|xavier)_(normal|uniform)_?$")
@@ -36,7 +38,16 @@ class Source:
     @cached_property
     def imports(self) -> dict[str, str]:
         """The names bound by module-level imports, each with the dotted name it stands for."""
-        return dict(_imports(self.tree.body))
+        bound = dict(_imports(self.tree.body))
+        if any(isinstance(one, ast.ImportFrom) and one.names[0].name == "*" for one in self.tree.body):
+            bound |= self._starred(bound)
+        return bound
+
+    def _starred(self, bound: Container[str]) -> dict[str, str]:
+        """The usual names of torch and torch.nn where a star import binds them, as no other line of the file does."""
+        own = bound_names(self.tree)
+        used = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+        return {name: full for name, full in _USUAL.items() if name in used and name not in own and name not in bound}
 
     @cached_property
     def newline(self) -> str:
@@ -88,6 +99,16 @@ class Source:
     def contains(self, node: ast.stmt | ast.expr, site: Site) -> bool:
         """Whether a site lies within a node of this file."""
         return site.file == self.file and self.start(node) <= (site.line, site.column) < self.end(node)
+
+    def function_around(self, node: ast.stmt | ast.expr) -> ast.FunctionDef | None:
+        """The innermost function whose text holds a node."""
+        start, end = self.start(node), self.end(node)
+        around = [
+            one
+            for one in ast.walk(self.tree)
+            if isinstance(one, ast.FunctionDef) and self.start(one) <= start and end <= self.end(one)
+        ]
+        return around[-1] if around else None
 
     def snippet(self, node: ast.stmt | ast.expr) -> str:
         """The text of a node."""

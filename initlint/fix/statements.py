@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from initlint.fix.containers import count_layers, holds_only, is_exact, is_keyed, is_last
+from initlint.fix.containers import count_layers, holds_only, is_exact, is_keyed, is_last, is_uniform
 from initlint.fix.place import Access, Place, read_access
 from initlint.fix.recommend import Call, Refusal, kind_of
 from initlint.fix.spelling import Spelling
 from initlint.model import Layer
 
 _VARIABLES = ("layer", "module", "m")
+_BLOCK_VARIABLES = ("block", *_VARIABLES)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One layer, the call it is to get, and where that goes."""
+    """One layer, the call it is to get, and where that goes: `builder` if `place` cannot name it."""
 
     layer: Layer
     call: Call
     place: Place
     zero_bias: bool = False
+    builder: Place | None = None
 
     @property
     def same(self) -> tuple[Call, bool]:
@@ -31,10 +33,24 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Loop:
-    """A loop over what `iterable` yields, kept to `kinds` where it yields other modules too."""
+    """What one loop does: which call it makes, on modules of which `kinds` where it meets others too.
 
-    iterable: str
-    kinds: tuple[str, ...]
+    `steps` lead from what it meets to the layers, as in ``block[0]``; without any, what it meets are the layers.
+    """
+
+    same: tuple[Call, bool]
+    kinds: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ("",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """Layers that a loop comes to: one by its name or, `many`, those that an iterable yields."""
+
+    text: str
+    member: Wanted
+    order: int
+    many: bool = False
 
 
 def write_statements(
@@ -45,22 +61,32 @@ def write_statements(
     `census` are all layers known to the run: a loop may only be written where it reaches no layer that is to
     stay as it is. `margin` is how far the place is indented, `taken` the names that it binds already.
     """
-    variable = next((name for name in _VARIABLES if name not in taken), "module_to_initialize")
-    pen = _Pen(spelling, variable, margin)
-    parts: list[tuple[int, str]] = []
-    together: dict[tuple[Call, bool], list[tuple[int, Wanted]]] = {}
+    together: dict[_Loop, list[_Reached]] = {}
+    if len({(one.place.access.text, one.same) for one in wanted}) > len({one.place.access.text for one in wanted}):
+        return Refusal("it is used before different activations")
     for root, members in _by_root(wanted).items():
         order = min(wanted.index(member) for member in members)
-        loops = _container_loops(root, members, census)
+        loops = _container_loops(root, members, census, order)
         if isinstance(loops, Refusal):
             return loops
-        for loop, one in loops:
-            parts.append((order, pen.loop(loop, one)))
-        if not loops:
-            for member in members:
-                together.setdefault(member.same, []).append((order, member))
-    parts += [(ordered[0][0], pen.direct([member for _, member in ordered])) for ordered in together.values()]
-    return tuple(text for _, text in sorted(parts, key=lambda part: part[0]))
+        for loop, reached in loops or [
+            (_Loop(one.same), _Reached(one.place.access.text, one, order)) for one in members
+        ]:
+            together.setdefault(loop, []).append(reached)
+    pen = _Pen(spelling, taken, margin)
+    statements = [(reached[0].order, pen.write(loop, reached)) for loop, reached in _joined(together).items()]
+    return tuple(text for _, text in sorted(statements, key=lambda statement: statement[0]))
+
+
+def _joined(loops: Mapping[_Loop, list[_Reached]]) -> Mapping[_Loop, list[_Reached]]:
+    """The same loops, those over layers by name made part of one that makes their call and lets their kind pass."""
+    joined = dict(loops)
+    for loop, reached in loops.items():
+        kinds = {kind_of(one.member.layer) for one in reached}
+        wider = next((one for one in joined if one == replace(loop, kinds=one.kinds) and kinds <= {*one.kinds}), None)
+        if not loop.kinds and wider is not None:
+            joined[wider] = sorted([*joined[wider], *joined.pop(loop)], key=lambda one: one.order)
+    return joined
 
 
 def _by_root(wanted: Sequence[Wanted]) -> dict[str, list[Wanted]]:
@@ -75,28 +101,27 @@ def _by_root(wanted: Sequence[Wanted]) -> dict[str, list[Wanted]]:
 
 
 def _container_loops(
-    root: str, members: Sequence[Wanted], census: Sequence[Layer]
-) -> list[tuple[_Loop, Wanted]] | Refusal:
+    root: str, members: Sequence[Wanted], census: Sequence[Layer], order: int
+) -> list[tuple[_Loop, _Reached]] | Refusal:
     """The loops that reach the members of one container; none where naming each is exact and as short."""
     exact = all(is_exact(member.place.value, member.place.access.trail, member.place.source) for member in members)
     if exact and (len(members) == 1 or not all(member.place.access.trail for member in members)):
         return []
-    loops: list[tuple[_Loop, Wanted]] = []
+    loops: list[tuple[_Loop, _Reached]] = []
     by_call: dict[tuple[Call, bool], list[Wanted]] = {}
     for member in members:
         by_call.setdefault(member.same, []).append(member)
     for group in by_call.values():
-        loop = _loop(root, group, census)
-        if loop is None:
-            if exact:
-                return []
-            return Refusal("no expression reaches it without reaching other layers")
-        loops.append((loop, group[0]))
+        found = _loop(root, group, census)
+        if found is None:
+            return [] if exact else Refusal("no expression reaches it without reaching other layers")
+        loops.append((found[0], _Reached(found[1], group[0], order, many=True)))
     return loops
 
 
-def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> _Loop | None:
-    """One loop over a container that reaches exactly a group of its layers."""
+def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> tuple[_Loop, str] | None:
+    """One loop that reaches exactly a group of the layers of a container, and what it goes over."""
+    same = group[0].same
     kinds = tuple(sorted({kind_of(one.layer) for one in group}))
     siblings = _siblings(root, group[0], census)
     own = {(one.layer.path, one.layer.site) for one in group}
@@ -110,14 +135,30 @@ def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> _Loop 
     if not siblings and count_layers(place.value, kinds, place.source) != len(group):
         return None
     keyed = is_keyed(place.value)
-    wanted_kinds = () if holds_only(place, kinds) else kinds
+    tested = _Loop(same, () if holds_only(place, kinds) else kinds)
     if not others and direct:
-        return _Loop(f"{root}.values()" if keyed else root, wanted_kinds)
+        return tested, f"{root}.values()" if keyed else root
     if not others and not any(layer.owner != group[0].layer.owner for layer in census):
-        return _Loop(f"{root}.modules()", kinds)
-    if direct and len(others) == 1 and is_last(place, others[0][1]):
-        return _Loop(f"{root}[:-1]", wanted_kinds)
+        return _Loop(same, kinds), f"{root}.modules()"
+    if direct and len(others) == 1 and _is_behind(others[0], siblings) and is_last(place, others[0][1]):
+        return tested, f"{root}[:-1]"
+    steps = dict.fromkeys(one.place.access.trail[1:] for one in group)
+    if any(len(inner) > 1 for inner in steps) and all(one.builder is not None for one in group):
+        return None  # ``block[1][0].weight`` is harder to read than a call in the function that builds it
+    if all(is_uniform(place, inner) and not any(access.trail[1:] == inner for access, _ in others) for inner in steps):
+        return _Loop(same, steps=tuple(_path(inner) for inner in steps)), root
     return None
+
+
+def _is_behind(last: tuple[Access, Layer], siblings: Sequence[tuple[Access, Layer]]) -> bool:
+    """Whether no other layer that the same call builds comes after one."""
+    ahead = [access.trail[0] for access, layer in siblings if layer.site == last[1].site and access != last[0]]
+    place = last[0].trail[0]
+    return all(isinstance(place, int) and isinstance(one, int) and one < place for one in ahead)
+
+
+def _path(trail: Sequence[str | int]) -> str:
+    return "".join(f"[{step!r}]" if isinstance(step, int) else f".{step}" for step in trail)
 
 
 def _siblings(root: str, member: Wanted, census: Sequence[Layer]) -> list[tuple[Access, Layer]]:
@@ -139,42 +180,41 @@ def _siblings(root: str, member: Wanted, census: Sequence[Layer]) -> list[tuple[
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
-    """Writes statements, wrapped as Black would where a line grows too long."""
+    """Writes statements, wrapped as Black would where a line grows too long; `taken` are names it may not bind."""
 
     spelling: Spelling
-    variable: str
+    taken: frozenset[str]
     margin: int
 
-    def direct(self, members: Sequence[Wanted]) -> str:
-        """One call, or a loop over the expressions that name each layer."""
-        accesses = [member.place.access.text for member in members]
-        first = members[0]
-        if len(accesses) == 1:
-            return self._calls(accesses[0], first, 0)
-        head = self._wrap(f"for {self.variable} in (", accesses, "):", 0)
-        return f"{head}\n{self._calls(self.variable, first, 1)}"
-
-    def loop(self, loop: _Loop, member: Wanted) -> str:
-        """A loop over a container."""
-        lines = [f"for {self.variable} in {loop.iterable}:"]
+    def write(self, loop: _Loop, reached: Sequence[_Reached]) -> str:
+        """One call, or a loop over all that are reached."""
+        first = reached[0]
+        if len(reached) == 1 and not first.many:
+            return self._calls(first.text, loop, 0)
+        names = _VARIABLES if loop.steps == ("",) else _BLOCK_VARIABLES
+        variable = next((name for name in names if name not in self.taken), "module_to_initialize")
+        lines = [f"for {variable} in {first.text}:"]
+        if len(reached) > 1:
+            items = [f"*{one.text}" if one.many else one.text for one in reached]
+            lines = [self._wrap(f"for {variable} in (", items, "):", 0)]
         depth = 1
         if loop.kinds:
             classes = [self.spelling.module_class(kind) for kind in loop.kinds]
             test = classes[0] if len(classes) == 1 else f"({', '.join(classes)})"
-            lines.append(f"{self._step}if isinstance({self.variable}, {test}):")
+            lines.append(f"{self._step}if isinstance({variable}, {test}):")
             depth = 2
-        lines.append(self._calls(self.variable, member, depth))
+        lines += [self._calls(f"{variable}{step}", loop, depth) for step in loop.steps]
         return "\n".join(lines)
 
     @property
     def _step(self) -> str:
         return self.spelling.source.indent
 
-    def _calls(self, target: str, member: Wanted, depth: int) -> str:
-        call = member.call
+    def _calls(self, target: str, loop: _Loop, depth: int) -> str:
+        call, zero_bias = loop.same
         arguments = [f"{target}.weight", *self.spelling.arguments(call)]
         text = self._wrap(f"{self.spelling.function(call.function)}(", arguments, ")", depth)
-        if member.zero_bias:
+        if zero_bias:
             text += f"\n{self._step * depth}{self.spelling.function('zeros_')}({target}.bias)"
         return text
 

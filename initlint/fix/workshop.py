@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from initlint.fix.builders import find_builder
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place
@@ -28,12 +29,16 @@ def identity(layer: Layer) -> Identity:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One layer that can be repaired, and how; `place` is None where only the call that wrote it can be rewritten."""
+    """One layer that can be repaired, and how; `place` is None where only the call that wrote it can be rewritten.
+
+    `builder` is the place in the function that builds it, for where nothing else names the layer.
+    """
 
     judgement: Judgement
     call: Call
     place: Place | None
     zero_bias: bool
+    builder: Place | None = None
 
     @property
     def layer(self) -> Layer:
@@ -53,7 +58,7 @@ class Repair:
 
     def inserted(self) -> Wanted | None:
         """The repair as new statements, None where there is no place for any."""
-        return None if self.place is None else Wanted(self.layer, self.call, self.place, self.zero_bias)
+        return None if self.place is None else Wanted(self.layer, self.call, self.place, self.zero_bias, self.builder)
 
 
 class Workshop:
@@ -99,7 +104,7 @@ class Workshop:
         """The repairs of all layers that a finding rests on, or why it cannot be repaired."""
         repairs: dict[Identity, Repair] = {}
         for judgement in finding.judgements:
-            repair = self._repair(judgement)
+            repair = self._repair(judgement, finding)
             if isinstance(repair, Refusal):
                 return repair
             known = repairs.setdefault(identity(repair.layer), repair)
@@ -121,7 +126,7 @@ class Workshop:
             replace(one, place=factory.place) if one.layer.site == factory.layer.site else one for one in repairs
         )
 
-    def _repair(self, judgement: Judgement) -> Repair | Refusal:
+    def _repair(self, judgement: Judgement, finding: Finding) -> Repair | Refusal:
         judgement = replace(judgement, layer=self._named(judgement.layer))
         layer = judgement.layer
         place = find_place(layer, self.source)
@@ -132,8 +137,16 @@ class Workshop:
         if isinstance(call, Refusal):
             return call
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
-        repair = Repair(judgement, call, place if isinstance(place, Place) else None, zero_bias)
-        return place if isinstance(place, Refusal) and repair.rewritable is None else repair
+        builder = find_builder(layer, self.source) if self._is_whole(finding, layer.site, call) else None
+        found = place if isinstance(place, Place) else builder
+        repair = Repair(judgement, call, found, zero_bias, builder)
+        return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _is_whole(self, finding: Finding, site: Site, call: Call) -> bool:
+        """Whether every layer that is built at a site is repaired with a finding, or would be given the same call."""
+        covered = {identity(judgement.layer) for judgement in finding.judgements}
+        built = [layer for layer in self.census if layer.site == site and identity(layer) not in covered]
+        return all(self.agrees(layer, call) for layer in built)
 
     def _call(self, judgement: Judgement, usual: Habit) -> Call | Refusal:
         stride = self._stride(judgement.layer)
