@@ -230,7 +230,7 @@ class Judgement:
     """What is known of one layer: its followers, its chain and the verdict.
 
     `bands` are the accepted intervals of gain for the follower that decided, `ideal` the gain to write. `reason` says in a few words
-    why a layer is exempt or unknown. `model` names the model it was judged in; `traced` says the tracer judged it.
+    why a layer is exempt or unknown. `model` tells the model it was judged in from all others; `traced` says the tracer judged it.
     """
 
     layer: Layer

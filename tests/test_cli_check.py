@@ -366,3 +366,14 @@ def test_an_odd_terminal_encoding_is_no_bug(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert rb"`Net.\u5c64`" in done.stdout
+
+
+def test_nets_of_one_name_in_several_files_are_repaired_each_by_itself(shell: Shell) -> None:
+    shell.write("calm.py", NET)
+    alone = shell("check", "--isolated", "--diff").out
+    assert "\n+        nn.init.kaiming_normal_" in alone
+    hidden = "        self.hidden = nn.Linear(128, 128)"
+    layers = "nn.Linear(128, 128), nn.Sigmoid(), " * 6  # whose fix is unsafe
+    shell.write("wild.py", NET.replace(hidden, f"        self.hidden = nn.Sequential({layers}nn.Linear(128, 128))"))
+    result = shell("check", "--isolated", "--diff")
+    assert result.out == alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from initlint.analysis.chains import find_chains, find_erased
 from initlint.analysis.followers import MOST_ADDS, find_followers, find_optional
@@ -43,10 +44,17 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     mended = _mended(verdicts, weights)
     then = propagate(model, {**weights, **mended}, knowledge, now.route) if mended else now
     chains = find_chains(wiring, now, then)
+    identity = _identity(model)
     return tuple(
-        replace(judgement, chain=chains.get(judgement.layer.id), model=model.name, traced=model.traced)
+        replace(judgement, chain=chains.get(judgement.layer.id), model=identity, traced=model.traced)
         for judgement in verdicts
     )
+
+
+def _identity(model: Model) -> str:
+    """The name of a model and a digest of the layers it is made of: classes of one name in several files are several models."""
+    places = (f"{one.site.file}:{one.site.line}:{one.site.column} {one.owner}.{one.path}\n" for one in model.layers)
+    return f"{model.name}#{crc32(''.join(places).encode('utf-8', 'surrogatepass')):08x}"
 
 
 def role_of(layer: Layer, knowledge: Knowledge) -> str:
