@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import logging
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -13,9 +12,10 @@ from initlint.model import Model
 from initlint.source.aftermath import inspect_aftermath
 from initlint.source.coverage import initializer_names
 from initlint.source.functions import call_function, instantiate
-from initlint.source.imports import imported_files, module_scope
+from initlint.source.imports import module_scope
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
+from initlint.source.relevance import Definition, Relevance, definitions, script_words
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.uncalled import uncalled_initializers
@@ -28,95 +28,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 BUDGET = 150_000
 FORWARD_BUDGET = 150_000
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_LITERAL = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\b\d[\w.]*""")
-_WEIGHTS = re.compile(r"\w*weights\w*(?:\.\w+)*", re.IGNORECASE)
-_COMMENT = re.compile(r"#.*")
-_MOST_HOPS = 3
 _FEW_SIBLINGS = 6
 _MOST_SIBLINGS = 24
 _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
-
-
-class Definition:
-    """A function or class at the top level of a file, and the words of its text."""
-
-    __slots__ = ("code", "file", "name", "node", "words")
-
-    def __init__(self, file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
-        self.file = file
-        self.node = node
-        self.name = node.name
-        self.code = _code(file, node)
-        self.words = frozenset(_WORD.findall(_LITERAL.sub("", self.code)))
-
-    @property
-    def telling_words(self) -> frozenset[str]:
-        """The words that set a function apart from its siblings: not its own name, nor that of its weights."""
-        return frozenset(
-            word
-            for word in _WORD.findall(self.code)
-            if word != self.name and "weights" not in word.lower() and self.name not in word
-        )
-
-    @property
-    def is_class(self) -> bool:
-        """Whether it is a class."""
-        return isinstance(self.node, ast.ClassDef)
-
-
-def _code(file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
-    """The text of a definition without comments and docstrings."""
-    lines = file.lines[node.lineno - 1 : node.end_lineno]
-    for part in (node, *(each for each in node.body if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)))):
-        first = part.body[0]
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and first.end_lineno is not None:
-            for line in range(first.lineno - node.lineno, first.end_lineno - node.lineno + 1):
-                lines[line] = ""
-    return _COMMENT.sub("", "\n".join(lines))
-
-
-def definitions(file: SourceFile) -> Iterator[Definition]:
-    """The functions and classes at the top level of `file`, also those under an ``if`` or a ``try``."""
-    pending = list(file.body)
-    while pending:
-        node = pending.pop(0)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield Definition(file, node)
-        elif isinstance(node, (ast.If, ast.Try)) and not (isinstance(node, ast.If) and is_main_guard(node.test)):
-            pending = [*node.body, *node.orelse, *pending]
-
-
-def script_words(file: SourceFile) -> frozenset[str]:
-    """The words of what a file does at its top level, besides defining and importing."""
-    lines: list[str] = []
-    for node in file.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
-            continue
-        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Constant, ast.List, ast.Tuple)):
-            continue
-        lines += file.lines[node.lineno - 1 : node.end_lineno]
-    return frozenset(_WORD.findall("\n".join(lines)))
-
-
-def _defined(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield node.name
-
-
-def _shape(definition: Definition) -> str:
-    """The code of a function without its own name, its numbers and strings, and the names of weights."""
-    lines = definition.code.partition(":\n")[2]
-    text = " ".join(_WEIGHTS.sub("", _LITERAL.sub("", lines)).split())
-    return re.sub(rf"\w*{re.escape(definition.name)}\w*", "", text, flags=re.IGNORECASE)
-
-
-def layer_words(knowledge: Knowledge) -> frozenset[str]:
-    """The last parts of the names of everything that makes a layer or initializes one."""
-    layers = [name for name, fact in knowledge.layers.items() if fact.role not in ("norm", "activation")]
-    names = [*layers, *(name for name in knowledge.initializers if not name.startswith("Tensor."))]
-    return frozenset(name.rpartition(".")[2] for name in names) | {"Parameter", "init_weights", "_init_weights"}
 
 
 class Contexts:
@@ -126,7 +40,7 @@ class Contexts:
         self.project = project
         self.knowledge = knowledge
         self.machine = Machine(project, knowledge, budget=BUDGET)
-        self.seeds = layer_words(knowledge)
+        self.relevance = Relevance(project, knowledge)
         self.used: frozenset[str] = frozenset()
         self.tried: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
@@ -136,20 +50,20 @@ class Contexts:
         models = tuple(self.models())
         self.machine.restart(BUDGET)
         settled = self.machine.evidence.settled(models, {file.path for file in self.project.targets})
-        files = self._relevant(self.project.targets)
+        files = self.relevance.files()
         uncalled = uncalled_initializers(self.machine, self.project, files, initializer_names(self.machine))
         return (*settled, Model("", (), (), uncalled)) if uncalled else settled
 
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
-        files = self._relevant(self.project.targets)
-        files += self._users(files)
+        files = self.relevance.files()
+        files += self.relevance.users(files)
         found = [each for file in files for each in definitions(file)]
-        interesting = self._interesting(found)
-        mentioned = self.used = self._mentioned(interesting)
+        interesting = self.relevance.interesting(found)
+        mentioned = self.used = self.relevance.mentioned(interesting)
         names = {each.name for each in interesting}
         for file in files:
-            if script_words(file) & (names | self.seeds):
+            if script_words(file) & (names | self.relevance.seeds(file)):
                 yield from self._run_file(file)
         candidates = self._without_variants(interesting)
         for each in candidates:
@@ -160,60 +74,6 @@ class Contexts:
                 continue
             yield from self._run_class(each) if each.is_class else self._run_function(each)
 
-    def _relevant(self, files: list[SourceFile]) -> list[SourceFile]:
-        """The files that make or initialize layers, or mention a name that such a file defines."""
-        kept = [file for file in files if "torch" in file.text and file.words & self.seeds]
-        names = {name for file in kept if file.tree is not None for name in _defined(file.tree)}
-        rest = [file for file in files if file not in kept]
-        while added := [file for file in rest if "import" in file.words and file.words & names]:
-            kept += added
-            rest = [file for file in rest if file not in added]
-            names = {name for file in added if file.tree is not None for name in _defined(file.tree)}
-        kept += [file for file in rest if "Module" in file.words and self._borrows(file)]
-        return [file for file in files if file in set(kept) and file.tree is not None]
-
-    def _borrows(self, file: SourceFile) -> bool:
-        """Whether a file builds on layers that files which were not named define; their names then count as layers."""
-        lenders = [
-            each
-            for each in imported_files(self.project, file)
-            if each.words & self.seeds and each not in self.project.targets
-        ]
-        names = {name for each in lenders if each.tree is not None for name in _defined(each.tree)} & file.words
-        self.seeds |= names
-        return bool(names)
-
-    def _users(self, files: list[SourceFile]) -> list[SourceFile]:
-        """The files around the named ones that use what these define, and those that use them in turn."""
-        known = list(self.project.targets)
-        added: list[SourceFile] = []
-        newest = set(files)
-        names = {each.name for file in files for each in definitions(file) if len(each.name) > 1}
-        for _ in range(_MOST_HOPS):
-            mentioning = self.project.mentioning(names, known)
-            newest = {file for file in mentioning if not newest.isdisjoint(imported_files(self.project, file))}
-            if not newest:
-                break
-            added += [file for file in mentioning if file in newest]
-            known += newest
-        return added
-
-    def _interesting(self, found: list[Definition]) -> list[Definition]:
-        """Those that make or initialize layers, or lead to others that do."""
-        kept = {id(each) for each in found if each.words & self.seeds}
-        names = {each.name for each in found if id(each) in kept}
-        while True:
-            added = [each for each in found if id(each) not in kept and each.words & names]
-            if not added:
-                return [each for each in found if id(each) in kept]
-            kept |= {id(each) for each in added}
-            names |= {each.name for each in added}
-
-    def _mentioned(self, interesting: list[Definition]) -> frozenset[str]:
-        """Names that some other definition uses."""
-        names = {each.name for each in interesting}
-        return frozenset(name for each in interesting for name in each.words & names if name != each.name)
-
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
         """Of functions that differ in numbers and strings only (resnet18, resnet34, ...) the first and the last.
 
@@ -222,7 +82,7 @@ class Contexts:
         families: dict[tuple[str, str], list[Definition]] = {}
         for each in found:
             if not each.is_class:
-                families.setdefault((each.file.path, _shape(each)), []).append(each)
+                families.setdefault((each.file.path, each.shape), []).append(each)
         skipped = {each for family in families.values() for each in family[1:-1] if each.name not in self.used}
         seen: dict[str, set[str]] = {}
         siblings: Counter[str] = Counter()
@@ -246,7 +106,9 @@ class Contexts:
         by_name: dict[str, list[Definition]] = {}
         for each in found:
             by_name.setdefault(each.name, []).append(each)
-        users = Counter(name for each in found for name in each.words & by_name.keys() if name != each.name)
+        users = Counter(
+            name for each in found for name in self.relevance.names(each) & by_name.keys() if name != each.name
+        )
         ready = [each for each in found if not users[each.name]]
         done: set[Definition] = set()
         rest = iter(sorted(found, key=lambda each: each.is_class))
@@ -256,7 +118,7 @@ class Contexts:
                 continue
             done.add(each)
             yield each
-            for name in each.words & by_name.keys():
+            for name in self.relevance.names(each) & by_name.keys():
                 users[name] -= 1
                 if not users[name]:
                     ready += by_name[name]

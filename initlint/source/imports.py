@@ -43,24 +43,47 @@ def run_top_level(machine: Machine, file: SourceFile, frame: Frame) -> None:
             machine.budget += 5_000
 
 
-def imported_files(project: Project, file: SourceFile) -> Iterator[SourceFile]:
-    """The files of the project that `file` imports from, anywhere in its text."""
-    for node in ast.walk(file.tree) if file.tree is not None else ():
+def import_statements(file: SourceFile) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports anywhere in `file`; only statements are looked at, of which there are few."""
+    pending: list[ast.stmt] = list(file.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+            continue
+        for block in ("body", "orelse", "finalbody"):
+            pending += getattr(node, block, ())
+        for handler in getattr(node, "handlers", ()):
+            pending += handler.body
+
+
+def imports(project: Project, file: SourceFile) -> Iterator[tuple[str, str, SourceFile | None, SourceFile | None]]:
+    """What `file` imports: the name bound, the name it has in its module ("" for a module), that module, a submodule.
+
+    Modules outside the project are None.
+    """
+    for node in import_statements(file):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                found = project.module(alias.name, file)
-                if found is not None:
-                    yield found
-        elif isinstance(node, ast.ImportFrom):
-            source, name = (
-                _relative(project, node, file) if node.level else (project.module(node.module or "", file), node.module)
-            )
-            if source is not None:
-                yield source
-            for alias in node.names:
-                below = project.module(f"{name}.{alias.name}", file) if source is None or source.is_package else None
-                if below is not None:
-                    yield below
+                yield alias.asname or alias.name, "", project.module(alias.name, file), None
+            continue
+        source, name = (
+            _relative(project, node, file)
+            if node.level
+            else (project.module(node.module or "", file), node.module or "")
+        )
+        for alias in node.names:
+            below = project.module(f"{name}.{alias.name}", file) if source is None or source.is_package else None
+            yield alias.asname or alias.name, alias.name, source, below
+
+
+def imported_files(project: Project, file: SourceFile) -> Iterator[SourceFile]:
+    """The files of the project that `file` imports from, anywhere in its text."""
+    for _, _, source, below in imports(project, file):
+        if source is not None:
+            yield source
+        if below is not None:
+            yield below
 
 
 def import_names(machine: Machine, node: ast.Import, frame: Frame) -> None:

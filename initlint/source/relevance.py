@@ -1,0 +1,222 @@
+"""Which files and definitions can matter: those that make or initialize layers, and those that lead to them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from initlint.source.imports import imported_files, imports
+from initlint.source.statements import is_main_guard
+
+if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
+    from initlint.source.project import Project, SourceFile
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_MEMBER = re.compile(r"\.\s*([A-Za-z_]\w*)")
+_LITERAL = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\b\d[\w.]*""")
+_WEIGHTS = re.compile(r"\w*weights\w*(?:\.\w+)*", re.IGNORECASE)
+_COMMENT = re.compile(r"#.*")
+_MOST_HOPS = 3
+_OWN_SEEDS = frozenset({"Parameter", "init_weights", "_init_weights"})
+
+
+class Definition:
+    """A function or class at the top level of a file, and the words of its text."""
+
+    __slots__ = ("code", "file", "name", "node", "words")
+
+    def __init__(self, file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        self.file = file
+        self.node = node
+        self.name = node.name
+        self.code = _code(file, node)
+        self.words = frozenset(_WORD.findall(_LITERAL.sub("", self.code)))
+
+    @property
+    def telling_words(self) -> frozenset[str]:
+        """The words that set a function apart from its siblings: not its own name, nor that of its weights."""
+        return frozenset(
+            word
+            for word in _WORD.findall(self.code)
+            if word != self.name and "weights" not in word.lower() and self.name not in word
+        )
+
+    @property
+    def shape(self) -> str:
+        """The code without its own name, its numbers and strings, and the names of weights."""
+        lines = self.code.partition(":\n")[2]
+        text = " ".join(_WEIGHTS.sub("", _LITERAL.sub("", lines)).split())
+        return re.sub(rf"\w*{re.escape(self.name)}\w*", "", text, flags=re.IGNORECASE)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class."""
+        return isinstance(self.node, ast.ClassDef)
+
+
+def _code(file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
+    """The text of a definition without comments and docstrings."""
+    lines = file.lines[node.lineno - 1 : node.end_lineno]
+    for part in (node, *(each for each in node.body if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)))):
+        first = part.body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and first.end_lineno is not None:
+            for line in range(first.lineno - node.lineno, first.end_lineno - node.lineno + 1):
+                lines[line] = ""
+    return _COMMENT.sub("", "\n".join(lines))
+
+
+def definitions(file: SourceFile) -> Iterator[Definition]:
+    """The functions and classes at the top level of `file`, also those under an ``if`` or a ``try``."""
+    pending = list(file.body)
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield Definition(file, node)
+        elif isinstance(node, (ast.If, ast.Try)) and not (isinstance(node, ast.If) and is_main_guard(node.test)):
+            pending = [*node.body, *node.orelse, *pending]
+
+
+def script_words(file: SourceFile) -> frozenset[str]:
+    """The words of what a file does at its top level, besides defining and importing."""
+    lines: list[str] = []
+    for node in file.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
+            continue
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Constant, ast.List, ast.Tuple)):
+            continue
+        lines += file.lines[node.lineno - 1 : node.end_lineno]
+    return frozenset(_WORD.findall("\n".join(lines)))
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+
+
+class Relevance:
+    """What of a project is worth running, judged by words alone.
+
+    A name leads to a definition where the file defines it, imports it from the project, or reads it off a module.
+    """
+
+    def __init__(self, project: Project, knowledge: Knowledge) -> None:
+        self._project = project
+        self._torch, self._libraries = _layer_words(knowledge)
+        self._borrowed: frozenset[str] = frozenset()
+        self._seeds: dict[SourceFile, frozenset[str]] = {}
+        self._names: dict[SourceFile, _Names] = {}
+
+    def seeds(self, file: SourceFile) -> frozenset[str]:
+        """The last parts of the names of everything that makes a layer or initializes one, as `file` may call it."""
+        known = self._seeds.get(file)
+        if known is None:
+            known = self._torch.union(*(names for library, names in self._libraries.items() if library in file.words))
+            self._seeds[file] = known
+        return known | self._borrowed
+
+    def files(self) -> list[SourceFile]:
+        """The named files that make or initialize layers, or mention a name that such a file defines."""
+        files = self._project.targets
+        kept = [file for file in files if "torch" in file.text and file.words & self.seeds(file)]
+        names = {name for file in kept if file.tree is not None for name in _defined(file.tree)}
+        rest = [file for file in files if file not in kept]
+        while added := [file for file in rest if "import" in file.words and file.words & names]:
+            kept += added
+            rest = [file for file in rest if file not in added]
+            names = {name for file in added if file.tree is not None for name in _defined(file.tree)}
+        kept += [file for file in rest if "Module" in file.words and self._borrows(file)]
+        chosen = set(kept)
+        return [file for file in files if file in chosen and file.tree is not None]
+
+    def _borrows(self, file: SourceFile) -> bool:
+        """Whether a file builds on layers that files which were not named define; their names then count as layers."""
+        lenders = [
+            each
+            for each in imported_files(self._project, file)
+            if each.words & self.seeds(each) and each not in self._project.targets
+        ]
+        names = {name for each in lenders if each.tree is not None for name in _defined(each.tree)} & file.words
+        self._borrowed |= names
+        return bool(names)
+
+    def users(self, files: list[SourceFile]) -> list[SourceFile]:
+        """The files around the named ones that use what these define, and those that use them in turn."""
+        known = list(self._project.targets)
+        added: list[SourceFile] = []
+        newest = set(files)
+        names = {each.name for file in files for each in definitions(file) if len(each.name) > 1}
+        for _ in range(_MOST_HOPS):
+            mentioning = self._project.mentioning(names, known)
+            newest = {file for file in mentioning if not newest.isdisjoint(imported_files(self._project, file))}
+            if not newest:
+                break
+            added += [file for file in mentioning if file in newest]
+            known += newest
+        return added
+
+    def interesting(self, found: list[Definition]) -> list[Definition]:
+        """Those that make or initialize layers, or lead to others that do."""
+        users: dict[str, list[Definition]] = {}
+        for each in found:
+            for name in self.names(each):
+                users.setdefault(name, []).append(each)
+        pending = [each for each in found if each.words & self.seeds(each.file)]
+        kept = set(pending)
+        while pending:
+            for user in users.pop(pending.pop().name, ()):
+                if user not in kept:
+                    kept.add(user)
+                    pending.append(user)
+        return [each for each in found if each in kept]
+
+    def mentioned(self, found: list[Definition]) -> frozenset[str]:
+        """The names of those that some other definition uses."""
+        names = {each.name for each in found}
+        return frozenset(name for each in found for name in self.names(each) & names if name != each.name)
+
+    def names(self, definition: Definition) -> frozenset[str]:
+        """The names of definitions of the project that the code of `definition` may mean."""
+        visible = self._names.get(definition.file)
+        if visible is None:
+            visible = self._names[definition.file] = _Names(self._project, definition.file)
+        return visible.meant_by(definition)
+
+
+class _Names:
+    """What a file can call by name: what it defines, what it imports, and everything below the modules it imports."""
+
+    def __init__(self, project: Project, file: SourceFile) -> None:
+        self.here = frozenset(_defined(file.tree)) if file.tree is not None else frozenset[str]()
+        self.imported: dict[str, str] = {}
+        self.everything = False
+        self.modules = False
+        for name, original, source, below in imports(project, file):
+            self.modules |= below is not None or (source is not None and (source.is_package or not original))
+            if source is not None and original == "*":
+                self.everything = True
+            elif source is not None and original:
+                self.imported[name] = original
+
+    def meant_by(self, definition: Definition) -> frozenset[str]:
+        """The names of definitions that the words of one definition of this file may stand for."""
+        words = definition.words
+        if self.everything:
+            return words
+        found = {self.imported.get(word, word) for word in words if word in self.here or word in self.imported}
+        if self.modules:
+            found.update(_MEMBER.findall(definition.code))
+        return frozenset(found)
+
+
+def _layer_words(knowledge: Knowledge) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
+    """The words for layers and initializers: torch's own, and those of each library, which may be everyday words."""
+    layers = [name for name, fact in knowledge.layers.items() if fact.role not in ("norm", "activation")]
+    libraries: dict[str, set[str]] = {}
+    for name in (*layers, *(name for name in knowledge.initializers if not name.startswith("Tensor."))):
+        libraries.setdefault(name.partition(".")[0], set()).add(name.rpartition(".")[2])
+    torch = libraries.pop("torch", set())
+    return _OWN_SEEDS | torch, {library: frozenset(names) for library, names in libraries.items()}
