@@ -56,7 +56,7 @@ def _of_events(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, 
     for index, finding in enumerate(findings):
         if finding.code not in FIXERS:
             continue
-        found = fix_finding(finding, findings, workshop.source(finding.site.file), load_knowledge())
+        found = fix_finding(finding, findings, workshop.source, load_knowledge())
         if isinstance(found, Refusal):
             proposals[index] = found
         else:

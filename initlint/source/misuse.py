@@ -183,7 +183,12 @@ def _inspect_target(
     owner = param.owner
     if is_rebuilt(param) and plain:
         machine.occur(
-            "write-to-rebuilt-weight", machine.place(node, frame), owner, function=fact.canonical, parameter=param.name
+            "write-to-rebuilt-weight",
+            machine.place(node, frame),
+            owner,
+            related=tuple(machine.calls[-4:]),
+            function=fact.canonical,
+            parameter=param.name,
         )
         return
     if machine.guarded:

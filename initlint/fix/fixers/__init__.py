@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from initlint.fix.fixers import (
@@ -51,13 +51,14 @@ FIXERS: Mapping[str, Fixer] = MappingProxyType(
 
 
 def fix_finding(
-    finding: Finding, findings: Iterable[Finding], source: Source | None, knowledge: Knowledge
+    finding: Finding, findings: Iterable[Finding], read: Callable[[str], Source | None], knowledge: Knowledge
 ) -> Fix | Refusal:
-    """The fix of one finding among all `findings`, or why there is none."""
+    """The fix of one finding among all `findings`, or why there is none; `read` gives the files that may be rewritten."""
     if finding.site.cell is not None:
         return Refusal("its position is in a notebook cell")
+    source = read(finding.site.file)
     spot = None if source is None else find_spot(source, finding.site)
     if spot is None:
         return Refusal("its place is in no file that can be rewritten")
     sites = frozenset(one.site for one in findings if one.code == finding.code and one.site.file == finding.site.file)
-    return FIXERS[finding.code](Scene(finding, spot, sites, knowledge))
+    return FIXERS[finding.code](Scene(finding, spot, sites, knowledge, read))

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import TypeGuard
 
 from initlint.fix.fixers.constructor import Constructor
 from initlint.fix.fixers.scene import Scene, fix
 from initlint.fix.fixers.target import target_of
-from initlint.fix.lines import bare, moved, written_after
+from initlint.fix.fixers.weight_norm import Wrap, is_wrapper
+from initlint.fix.lines import moved, written_after
 from initlint.fix.recommend import Refusal
-from initlint.fix.spelling import Source
-from initlint.fix.spot import spot_of
-from initlint.model import Edit, Fix
+from initlint.fix.spelling import Source, bound_names
+from initlint.fix.spot import Spot, find_spot, spot_of
+from initlint.model import Edit, Event, Fix
 
-_WRAPPERS = frozenset(
-    {
-        "torch.nn.utils.weight_norm",
-        "torch.nn.utils.weight_norm.weight_norm",
-        "torch.nn.utils.parametrizations.weight_norm",
-    }
-)
+_VARIABLES = ("layer", "module", "m")
+_CONTAINER = "torch.nn.ModuleList"
 
 
 def wrap_later(scene: Scene) -> Fix | Refusal:
-    """The method that wraps called after the one that initializes, or the one layer wrapped after it is initialized."""
-    return _swapped(scene) or _wrapped_in_place(scene)
+    """The method that wraps called after the one that initializes, or the layers wrapped after they are initialized."""
+    return _swapped(scene) or _wrapped_behind_apply(scene) or _wrapped_in_place(scene)
 
 
 def _swapped(scene: Scene) -> Fix | Refusal | None:
@@ -55,7 +50,95 @@ def _is_condition(statement: ast.stmt) -> TypeGuard[ast.If]:
 
 def _wraps(source: Source, method: ast.FunctionDef) -> bool:
     """Whether a method wraps layers in weight_norm."""
-    return any(isinstance(node, ast.Call) and source.dotted(node.func) in _WRAPPERS for node in ast.walk(method))
+    return any(is_wrapper(source, node) for node in ast.walk(method))
+
+
+# -- layers that a function is applied to ----------------------------------------------------------------------------------
+
+
+def _wrapped_behind_apply(scene: Scene) -> Fix | Refusal | None:
+    """``weight_norm`` behind each ``self.convs.apply(init_weights)``; None where the initializer is not so applied."""
+    applied = {_applied(scene, event) for event in scene.events}
+    if None in applied:
+        return None
+    edits: list[Edit] = []
+    for spot in applied:
+        written = None if spot is None else _wrapped_again(spot)
+        if written is None:
+            return Refusal("not all layers that it is applied to are wrapped one by one")
+        edits += written
+    return fix("Wrap the layers in weight_norm after they are initialized", "unsafe", edits)
+
+
+def _applied(scene: Scene, event: Event) -> Spot | None:
+    """The call of `apply` on an attribute of `self` by which an event came about."""
+    for site in reversed(event.related):
+        source = scene.read(site.file)
+        spot = None if source is None else find_spot(source, site)
+        match None if spot is None else spot.node:
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id="self")), attr="apply")):
+                return spot
+            case _:
+                pass
+    return None
+
+
+def _wrapped_again(spot: Spot) -> list[Edit] | None:
+    """The edits for one ``self.convs.apply(f)`` in a constructor; None where what it wraps is not certain."""
+    source, constructor, call = spot.source, Constructor.around(spot), spot.node
+    if constructor is None or spot.statement not in constructor.body or not isinstance(spot.around[0], ast.Expr):
+        return None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return None
+    name = source.snippet(call.func.value)
+    above = constructor.body[: constructor.body.index(spot.statement)]
+    built = _built(source, above, name)
+    wraps = [Wrap.read(source, each) for each in built]
+    sure = [each for each in wraps if each is not None and _is_layer(source, each.layer)]
+    if not sure or len(sure) < len(wraps):
+        return None
+    is_one = any(_assigns(each, source, name) and each.value is sure[0].call for each in above)
+    variable = next((each for each in _VARIABLES if each not in bound_names(constructor.node)), None)
+    subject = name if is_one else variable
+    if subject is None or len({each.of(subject) for each in sure}) != 1:
+        return None
+    again = sure[0].of(subject)
+    lines = [again] if is_one else [f"for {subject} in {name}:", f"{source.indent}{again}"]
+    written = written_after(source, spot.statement, lines)
+    return None if written is None else [*(edit for each in sure for edit in each.undone()), written]
+
+
+def _built(source: Source, statements: list[ast.stmt], name: str) -> list[ast.expr]:
+    """What statements build under a name: the value assigned to it, or the members of the list that it is."""
+    built: list[ast.expr] = []
+    for node in (inner for each in statements for inner in ast.walk(each)):
+        match node:
+            case ast.Assign(targets=[target], value=value) if source.snippet(target) == name:
+                built += _members(source, value)
+            case ast.Call(func=ast.Attribute(value=holder), args=arguments) if source.snippet(holder) == name:
+                built += arguments
+            case _:
+                pass
+    return built
+
+
+def _members(source: Source, value: ast.expr) -> list[ast.expr]:
+    match value:
+        case ast.Call(func=function, args=[]) if source.dotted(function) == _CONTAINER:
+            return []
+        case ast.Call(func=function, args=[ast.List(elts=members)]) if source.dotted(function) == _CONTAINER:
+            return members
+        case _:
+            return [value]
+
+
+def _is_layer(source: Source, node: ast.expr) -> bool:
+    """Whether an expression builds one layer of torch, not a container of several."""
+    name = source.dotted(node.func) if isinstance(node, ast.Call) else ""
+    return name.startswith("torch.nn.") and not name.endswith(("Sequential", "ModuleList", "ModuleDict"))
+
+
+# -- one layer ---------------------------------------------------------------------------------------------------------------
 
 
 def _wrapped_in_place(scene: Scene) -> Fix | Refusal:
@@ -70,16 +153,14 @@ def _wrapped_in_place(scene: Scene) -> Fix | Refusal:
     if anchor is None:
         return Refusal("it is not initialized where it is built")
     block = spot_of(scene.source, anchor).block
-    wraps = [each for each in block[: block.index(anchor)] if _assigns(scene.source, each, name)]
-    wrap = wraps[0].value if len(wraps) == 1 and isinstance(wraps[0], ast.Assign) else None
-    if not isinstance(wrap, ast.Call) or scene.source.dotted(wrap.func) not in _WRAPPERS or not wrap.args:
+    above = block[: block.index(anchor)]
+    wraps = [each for each in above if _assigns(each, scene.source, name)]
+    wrap = Wrap.read(scene.source, wraps[0].value) if len(wraps) == 1 else None
+    if wrap is None:
         return Refusal("it is not wrapped where it is named")
-    arguments = [name, *(scene.source.snippet(each) for each in wrap.args[1:]), *_keywords(scene.source, wrap)]
-    again = f"{scene.source.snippet(wrap.func)}({', '.join(arguments)})"
     last = block[_last_use(scene, block, block.index(anchor), name)]
-    written = written_after(scene.source, last, [again])
-    unwrapped = _unwrapped(scene.source, wraps[0], wrap)
-    edits = None if written is None else [*unwrapped, written]
+    written = written_after(scene.source, last, [wrap.of(name)])
+    edits = None if written is None else [*wrap.undone(), written]
     return fix(f"Wrap {name} in weight_norm after it is initialized", "unsafe", edits)
 
 
@@ -106,14 +187,8 @@ def _calls(statement: ast.stmt, name: str) -> bool:
             return False
 
 
-def _assigns(source: Source, statement: ast.stmt, name: str) -> bool:
+def _assigns(statement: ast.stmt, source: Source, name: str) -> TypeGuard[ast.Assign]:
     return isinstance(statement, ast.Assign) and any(source.snippet(each) == name for each in statement.targets)
-
-
-def _keywords(source: Source, call: ast.Call) -> Iterator[str]:
-    for each in call.keywords:
-        value = source.snippet(each.value)
-        yield value if each.arg is None else f"{each.arg}={value}"
 
 
 def _last_use(scene: Scene, block: list[ast.stmt], index: int, name: str) -> int:
@@ -129,24 +204,3 @@ def _writes(scene: Scene, statement: ast.stmt, name: str) -> bool:
         return False
     target = target_of(scene.source, statement.value)
     return isinstance(target, ast.Attribute) and scene.source.snippet(target.value) == name
-
-
-def _unwrapped(source: Source, statement: ast.stmt, wrap: ast.Call) -> list[Edit]:
-    """The construction without the wrapper around it, its further lines moved left by what was in front of it."""
-    inner = wrap.args[0]
-    start, end = source.start(wrap), source.end(wrap)
-    inner_start, inner_end = source.start(inner), source.end(inner)
-    is_hanging = start[0] != inner_start[0]
-    inset = _margin(source, source.start(statement)[0])
-    shift = _margin(source, inner_start[0]) - inset if is_hanging else inner_start[1] - start[1]
-    edits = [Edit(source.file, *start, *inner_start, ""), Edit(source.file, *inner_end, *end, "")]
-    for line in range(inner_start[0] + 1, inner_end[0] + 1):
-        is_aligned = _margin(source, line) >= inner_start[1]
-        if (is_hanging or is_aligned) and _margin(source, line) >= inset + shift:
-            edits.append(Edit(source.file, line, 1, line, shift + 1, ""))
-    return edits
-
-
-def _margin(source: Source, line: int) -> int:
-    text = bare(source, line)
-    return len(text) - len(text.lstrip())

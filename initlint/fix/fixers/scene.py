@@ -18,12 +18,14 @@ class Scene:
     """One finding of a rule that events speak for.
 
     `sites` are the places of all findings of the same rule in the same file: what stands together is fixed together.
+    `read` gives the other files of the run, None for one that is not among them.
     """
 
     finding: Finding
     spot: Spot
     sites: frozenset[Site]
     knowledge: Knowledge
+    read: Callable[[str], Source | None]
 
     @property
     def source(self) -> Source:
