@@ -26,7 +26,7 @@ class Joined:
     disagreements: tuple[Disagreement, ...]
 
 
-_Place = tuple[str, int, int, str]
+_Place = tuple[str, int | None, int, int, str]
 
 
 def join(scanned: Reading, traced: Sequence[Reading], files: Iterable[str]) -> Joined:
@@ -56,7 +56,7 @@ def join(scanned: Reading, traced: Sequence[Reading], files: Iterable[str]) -> J
 
 def _place(judgement: Judgement) -> _Place:
     site = judgement.layer.site
-    return site.file, site.line, site.column, judgement.layer.owner
+    return site.file, site.cell, site.line, site.column, judgement.layer.owner
 
 
 def _is_covered(judgement: Judgement, seen: dict[_Place, dict[str, Judgement]]) -> bool:

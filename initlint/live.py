@@ -11,7 +11,7 @@ from initlint.config import Settings
 from initlint.engine import Outcome, Reading, Sources, conclude, fix_options, read_sources, reported, understand
 from initlint.errors import InitlintError
 from initlint.knowledge import Knowledge, load_knowledge, load_rules
-from initlint.model import Finding, Judgement, Model, Severity
+from initlint.model import Finding, Judgement, Measure, Model, Severity
 from initlint.selection import UNUSED_SUPPRESSION
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Live:
     opaque: tuple[str, ...]
     module: nn.Module
     inputs: Inputs | None
+    measures: Mapping[int, Measure]
 
     @property
     def coverage(self) -> Coverage:
@@ -147,6 +148,7 @@ def examine(
     from initlint.analysis import judge, merge
     from initlint.graph.inputs import synthesize
     from initlint.graph.measure import measure
+    from initlint.graph.measures import measure_layers
     from initlint.graph.observations import observed
     from initlint.graph.symbolic import trace_symbolically
     from initlint.graph.tracer import lower, trace
@@ -176,6 +178,7 @@ def examine(
         opaque=traced.model.opaque,
         module=model,
         inputs=chosen,
+        measures=measure_layers(traced, measurement, judgements, described.events),
     )
 
 

@@ -246,6 +246,27 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What a live layer measures; `path` is where it is in the whole model, None what could not be measured.
+
+    `mean`, `std` and `gain` (std times the root of the true fan_in) are those of the weight; `rms`, `spread` (the part that depends on the
+    input) and `gradient` (per sample, of a random projection of the output) those of its output in one pass; `dead` and `saturated` the
+    shares of the activation behind it; `chain_signal` what `Chain.signal` predicts.
+    """
+
+    path: str
+    mean: float | None = None
+    std: float | None = None
+    gain: float | None = None
+    rms: float | None = None
+    spread: float | None = None
+    gradient: float | None = None
+    dead: float | None = None
+    saturated: float | None = None
+    chain_signal: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Related:
     """A second place that a finding points to, and what is there."""
 

@@ -184,6 +184,31 @@ def test_arguments_reach_the_target(folder: Path, run: Run) -> None:
     assert layers[0]["chain"]["length"] == 3
 
 
+def test_the_list_of_layers_holds_what_was_measured(folder: Path, run: Run) -> None:
+    done = run("net:Net", "--arg", "depth=6", "--layers", "--output-format", "json")
+    layers = {layer["measured"]["path"]: layer for layer in json.loads(done.stdout)["layers"]}
+    assert set(layers) == {*(f"layers.{number}" for number in range(6)), "head"}
+    last = layers["layers.5"]
+    assert last["measured"]["gain"] == pytest.approx(1 / 3**0.5, rel=0.05)
+    assert last["measured"]["rms"] > last["measured"]["spread"] > 0
+    assert 0 < last["measured"]["dead"] < 1
+    assert last["measured"]["gradient"] > layers["layers.0"]["measured"]["gradient"]
+    assert last["measured"]["chain_signal"] == pytest.approx(last["chain"]["signal"], rel=0.7)
+    shown = run("net:Net", "--layers").stdout
+    assert "layers.8" in shown
+    assert "measured)" in shown
+    meta = run("net:Net", "--device", "meta", "--layers", "--output-format", "json")
+    assert json.loads(meta.stdout)["layers"][0]["measured"]["std"] is None
+
+
+def test_what_overflows_is_no_number_in_json(folder: Path, run: Run) -> None:
+    text = NET.replace("torch.relu(layer(x))", "layer(x) * 1e30")
+    (folder / "largenet.py").write_text(text, encoding="utf-8")
+    done = run("largenet:Net", "--layers", "--output-format", "json")
+    layers = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))["layers"]
+    assert layers[-1]["measured"]["rms"] is None
+
+
 def test_a_fix_is_written_and_what_it_leaves_is_sound(folder: Path, run: Run) -> None:
     shown = run("net.py:Net", "--diff")
     assert shown.returncode == 1

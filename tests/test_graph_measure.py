@@ -229,6 +229,34 @@ class Ended(nn.Module):
         return self.head(torch.relu(self.norm(self.fc2(torch.relu(self.fc1(x))))))
 
 
+class Refine(nn.Module):
+    """What a recurrent refinement starts from does not depend on the input, and its layers are applied again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(128, 64)
+        self.head = nn.Linear(64, 64)
+        self.motion = nn.Linear(64, 64)
+        self.last = nn.Linear(64, 64)
+        self.out = nn.Linear(64, 8)
+        for layer in (self.body, self.head, self.motion, self.last):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flow = torch.zeros_like(x)
+        for _ in range(3):
+            moved = torch.relu(self.last(torch.relu(self.motion(flow))))
+            flow = torch.relu(self.head(torch.relu(self.body(torch.cat([x, moved], 1)))))
+        return self.out(flow)
+
+
+def test_a_layer_applied_again_is_followed_from_one_application_to_the_next() -> None:
+    events = chain_events(Refine(), torch.randn(16, 64))
+    signals = [event.detail("signal") for event in events]
+    assert signals
+    assert all(isinstance(signal, float) and signal > 0.1 for signal in signals)
+
+
 def test_before_a_normalization_only_the_share_that_depends_on_the_input_counts() -> None:
     (event,) = chain_events(Ended())
     assert 0.5 < event.detail("signal") <= 1.0  # type: ignore[operator]

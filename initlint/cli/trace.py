@@ -58,7 +58,9 @@ class Arguments:
 )
 @click.option("--inputs", metavar="MODULE:FUNCTION", help="A function that returns the inputs.")
 @click.option("--device", type=click.Choice(["cpu", "meta"]), default="cpu", help="`meta` allocates and runs nothing.")
-@click.option("--layers", is_flag=True, help="List every layer with its verdict instead of the findings.")
+@click.option(
+    "--layers", is_flag=True, help="List every layer with its verdict and what it measures, instead of the findings."
+)
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -150,9 +152,11 @@ def _list_layers(live: Live, settings: Settings, arguments: Arguments) -> int:
     from initlint.report.layers import document, table
 
     if settings.output_format == "json":
-        text = document(live.judgements, Path.cwd())
+        text = document(live.judgements, Path.cwd(), live.measures)
     else:
-        text = table(live.judgements, Path.cwd(), color=wants_color(arguments.color, arguments.output_file))
+        text = table(
+            live.judgements, Path.cwd(), live.measures, color=wants_color(arguments.color, arguments.output_file)
+        )
     write(text, arguments.output_file)
     _tell(live, arguments)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -49,33 +49,59 @@ def _chain_events(
     output has a size of its own.
     """
     layers = {layer.id: layer for layer in measurement.trace.model.layers}
-    signals = measurement.layer_signals()
+    signals = measurement.signals
     ending = {judgement.layer.id for judgement in judgements if _meets_output_activation(judgement, knowledge)}
     chains = {judgement.chain.layers: judgement.chain for judgement in judgements if judgement.chain is not None}
     for chain in chains.values():
-        for spanned in _unpooled([layer for layer in measured_layers(chain, wiring) if layer in signals], wiring):
-            after = _next_kinds(wiring, spanned[-1])
+        for applied in _applications(measured_layers(chain, wiring), wiring, signals):
+            spanned = list(applied)
+            after = _next_kinds(wiring, applied[spanned[-1]])
             if len(spanned) < 2 or chain.residual or after & {"add", "gate"} or ending.intersection(spanned[:-1]):
                 continue
-            numbers = [signals[layer] for layer in spanned]
+            numbers = [signals[position] for position in applied.values()]
             yield _chain_event(chain, [layers[layer] for layer in spanned], numbers, relative="norm" in after)
 
 
-def _unpooled(spanned: list[int], wiring: Wiring) -> Iterator[list[int]]:
-    """A chain cut where positions are averaged: what differs between inputs averages out there, whatever the weights."""
-    run: list[int] = []
-    for layer in spanned:
-        if run and _is_pooled(wiring, layer):
+def _applications(layers: Sequence[int], wiring: Wiring, signals: Mapping[int, Signal]) -> Iterator[dict[int, int]]:
+    """A chain as stretches: the position at which each layer is applied to what the one before made of it there.
+
+    A layer that is applied again and again is followed from one application to the next, not from the first of each. A stretch ends where
+    positions are averaged: what differs between inputs averages out there, whatever the weights.
+    """
+    run: dict[int, int] = {}
+    for layer in layers:
+        position = _next_application(wiring, run[next(reversed(run))], layer) if run else None
+        if run and (position is None or _is_pooled(wiring, position)):
             yield run
-            run = []
-        run.append(layer)
+            run = {}
+        if position is None:
+            position = next((each for each in wiring.uses.get(layer, ()) if each in signals), None)
+        if position is not None and position in signals:
+            run[layer] = position
     if run:
         yield run
 
 
-def _is_pooled(wiring: Wiring, layer: int) -> bool:
-    """Whether an average lies between a layer and the one before."""
-    pending = [source for position in wiring.uses[layer] for source in wiring.ops[position].inputs]
+def _next_application(wiring: Wiring, position: int, layer: int) -> int | None:
+    """Where a layer is first applied behind a position, with no other layer between."""
+    found: list[int] = []
+    pending, seen = list(wiring.consumers[position]), set[int]()
+    while pending:
+        each = pending.pop()
+        if each in seen:
+            continue
+        seen.add(each)
+        op = wiring.ops[each]
+        if op.kind != "layer":
+            pending += wiring.consumers[each]
+        elif op.layer == layer:
+            found.append(each)
+    return min(found, default=None)
+
+
+def _is_pooled(wiring: Wiring, position: int) -> bool:
+    """Whether an average lies between the layer applied at a position and the one before."""
+    pending = list(wiring.ops[position].inputs)
     seen: set[int] = set()
     while pending:
         position = pending.pop()
@@ -89,10 +115,10 @@ def _is_pooled(wiring: Wiring, layer: int) -> bool:
     return False
 
 
-def _next_kinds(wiring: Wiring, layer: int) -> set[str]:
-    """The kinds of op that a layer's output runs into, past what only moves or scales it; a gate is one behind an activation, too."""
+def _next_kinds(wiring: Wiring, position: int) -> set[str]:
+    """The kinds of op that a tensor runs into, past what only moves or scales it; a gate is one behind an activation, too."""
     kinds: set[str] = set()
-    pending = [(position, False) for position in wiring.uses.get(layer, ())]
+    pending = [(position, False)]
     while pending:
         position, activated = pending.pop()
         for consumer in wiring.consumers[position]:
@@ -159,7 +185,7 @@ def _activity_events(measurement: Measurement, wiring: Wiring) -> Iterator[Event
     layers = {layer.id: layer for layer in measurement.trace.model.layers}
     for activity in measurement.activities:
         op = wiring.ops[activity.op]
-        layer = layers.get(_entering_layer(wiring, activity.op))
+        layer = layers.get(entering_layer(wiring, activity.op))
         if layer is not None and not _gates(wiring, activity.op):
             yield _activity_event(activity, layer, () if op.site is None else (op.site,))
 
@@ -179,7 +205,7 @@ def _activity_event(activity: Activity, layer: Layer, related: tuple[Site, ...])
     )
 
 
-def _entering_layer(wiring: Wiring, position: int) -> int:
+def entering_layer(wiring: Wiring, position: int) -> int:
     """The id of the layer whose output enters the op at `position`, -1 where another op lies between."""
     op = wiring.ops[position]
     while op.inputs and op.kind in {"activation", "transparent", "norm", "scale"}:

@@ -76,7 +76,7 @@ def _panel(axes: Axes, points: Sequence[Point], take: Take, label: str) -> None:
     axes.set_yscale("log")
     axes.set_ylabel(label, fontsize=9, color=QUIET)
     axes.grid(visible=True, axis="y", color="#e5e7eb", linewidth=0.8)
-    axes.tick_params(colors=QUIET)
+    axes.tick_params(colors=QUIET, labelsize=8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -95,9 +95,7 @@ def _mark_wrong(axes: Axes, points: Sequence[Point]) -> None:
     labelled = False
     for place, point in enumerate(points):
         if point.judgement.verdict == "mismatch":
-            axes.axvspan(
-                place - 0.5, place + 0.5, color=WRONG, alpha=0.55, lw=0, label=None if labelled else "mismatch"
-            )
+            axes.axvspan(place - 0.5, place + 0.5, color=WRONG, alpha=0.4, lw=0, label=None if labelled else "mismatch")
             labelled = True
 
 

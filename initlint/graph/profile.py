@@ -71,17 +71,25 @@ def profile(
     }
     now = propagate(measurement.trace.model, weights, knowledge)
     then = propagate(measurement.trace.model, mended, knowledge, now.route)
-    built = _states(measurement, now)
-    after = {} if repaired is None else _states(replace(repaired, trace=measurement.trace), then)
+    chains = _chains(judgements)
+    built = _states(measurement, now, chains)
+    after = {} if repaired is None else _states(replace(repaired, trace=measurement.trace), then, chains)
     by_layer = {judgement.layer.id: judgement for judgement in judgements}
-    sources: dict[int, int] = {}
     points = []
     for position, layer in _depth(measurement):
-        step = now.steps.get(position)
-        chain = None if step is None else sources.setdefault(step.source, len(sources))
         path = measurement.trace.paths[layer]
-        points.append(Point(path, by_layer[layer], chain, built[position], after.get(position)))
+        points.append(Point(path, by_layer[layer], chains.get(layer), built[position], after.get(position)))
     return tuple(points)
+
+
+def _chains(judgements: Sequence[Judgement]) -> dict[int, int]:
+    """The number of the chain that each layer, by id, lies on; a layer between two normalizations lies on none."""
+    numbers: dict[tuple[int, ...], int] = {}
+    return {
+        judgement.layer.id: numbers.setdefault(judgement.chain.layers, len(numbers))
+        for judgement in judgements
+        if judgement.chain is not None and len(judgement.chain.layers) > 1
+    }
 
 
 def _correction(judgement: Judgement) -> float | None:
@@ -121,19 +129,19 @@ def _depth(measurement: Measurement) -> Iterator[tuple[int, int]]:
             yield position, op.layer
 
 
-def _states(measurement: Measurement, propagation: Propagation) -> dict[int, State]:
+def _states(measurement: Measurement, propagation: Propagation, chains: Mapping[int, int]) -> dict[int, State]:
     """What was measured at every layer, and what is predicted from the first layer of its chain on and from its last one back."""
-    positions = [position for position, _ in _depth(measurement)]
+    places = list(_depth(measurement))
     ends: dict[int, list[int]] = {}
-    for position in positions:
+    for position, layer in places:
         step = propagation.steps.get(position)
-        if step is not None and step.carry:
-            ends.setdefault(step.source, []).append(position)
+        if step is not None and step.carry and layer in chains:
+            ends.setdefault(chains[layer], []).append(position)
     states = {}
-    for position in positions:
+    for position, layer in places:
         signal = measurement.signals.get(position)
         step = propagation.steps.get(position)
-        chain = ends.get(step.source) if step is not None else None
+        chain = ends.get(chains[layer]) if layer in chains else None
         if signal is None or step is None or not step.carry or chain is None:
             states[position] = State(Reading(_size(signal), None), Reading(signal.gradient if signal else None, None))
             continue

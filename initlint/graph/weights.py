@@ -31,6 +31,11 @@ def measure_parameter(tensor: torch.Tensor) -> Statistics | None:
     return Statistics(float(mean), float(std))
 
 
+def true_gain(std: float, fan_in: float | None) -> float | None:
+    """The gain that a signal meets; None where the fan is not known."""
+    return None if fan_in is None else std * math.sqrt(fan_in)
+
+
 def true_fan_in(module: nn.Module, weight: torch.Tensor, fans: str) -> float | None:
     """How many products an output of `module` sums: std(W) * sqrt(this) is the gain that a signal meets.
 
@@ -61,7 +66,7 @@ def read_initializer(
     current = history[-1] if history else UNKNOWN_INITIALIZER
     if statistics is None:
         return current, history[:-1]
-    effective = None if fan_in is None else statistics.std * math.sqrt(fan_in)
+    effective = true_gain(statistics.std, fan_in)
     gain = effective if current.gain is None and not _is_fixed(current) else current.gain
     measured = replace(
         current,
@@ -81,7 +86,7 @@ def recognize_default(tensor: torch.Tensor, fan_in: float | None) -> Initializer
     statistics = measure_parameter(tensor)
     if statistics is None or tensor.dim() < 2 or tensor.numel() < _TELLING:
         return UNKNOWN_INITIALIZER
-    effective = None if fan_in is None else statistics.std * math.sqrt(fan_in)
+    effective = true_gain(statistics.std, fan_in)
     measured = Initializer("unknown", effective_gain=effective, std=statistics.std, mean=statistics.mean)
     bound = 1 / math.sqrt(_torch_fans(tensor)[0])
     reach = float(tensor.detach().abs().max())

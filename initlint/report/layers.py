@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from initlint.fingerprint import shown_path
-from initlint.model import Chain, Follower, Initializer, Judgement, Severity, Site
+from initlint.model import Chain, Follower, Initializer, Judgement, Measure, Severity, Site
 from initlint.report.style import Style
 from initlint.report.view import count, number, position
 
 _VERSION = 1
+_NOTHING: Mapping[int, Measure] = MappingProxyType({})
 
 
-def document(judgements: Iterable[Judgement], root: Path) -> str:
-    """The layers as one JSON object; paths are relative to `root`."""
-    layers = [_layer(judgement, root) for judgement in _in_order(judgements)]
+def document(judgements: Iterable[Judgement], root: Path, measures: Mapping[int, Measure] = _NOTHING) -> str:
+    """The layers as one JSON object; paths are relative to `root`. `measures` are what live layers, by id, measure."""
+    layers = [_layer(judgement, root) | _measured(judgement, measures) for judgement in _in_order(judgements)]
     return json.dumps({"version": _VERSION, "layers": layers}, indent=2, ensure_ascii=False) + "\n"
 
 
-def table(judgements: Iterable[Judgement], root: Path, *, color: bool = False) -> str:
+def table(
+    judgements: Iterable[Judgement], root: Path, measures: Mapping[int, Measure] = _NOTHING, *, color: bool = False
+) -> str:
     """The layers below their file and class: where, what, how initialized, what follows, and the verdict."""
     style = Style(color)
     ordered = _in_order(judgements)
@@ -32,14 +38,14 @@ def table(judgements: Iterable[Judgement], root: Path, *, color: bool = False) -
         inside = [judgement for judgement in ordered if judgement.layer.site.file == file]
         for owner in dict.fromkeys(judgement.layer.owner for judgement in inside):
             out.append(f"  {owner or '(module level)'}\n")
-            out += _rows([judgement for judgement in inside if judgement.layer.owner == owner], style)
+            out += _rows([judgement for judgement in inside if judgement.layer.owner == owner], measures, style)
         out.append("\n")
     mismatches = sum(judgement.verdict == "mismatch" for judgement in ordered)
     return "".join(out) + f"{count(len(ordered), 'layer')}, {mismatches} mismatched.\n"
 
 
-def _rows(judgements: Sequence[Judgement], style: Style) -> list[str]:
-    cells = [_cells(judgement) for judgement in judgements]
+def _rows(judgements: Sequence[Judgement], measures: Mapping[int, Measure], style: Style) -> list[str]:
+    cells = [_cells(judgement, measures.get(judgement.layer.id)) for judgement in judgements]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]) - 1)]
     rows = []
     for judgement, row in zip(judgements, cells, strict=True):
@@ -63,16 +69,17 @@ def _reason_words(judgement: Judgement) -> str:
     return f" ({judgement.reason})" if judgement.reason else ""
 
 
-def _cells(judgement: Judgement) -> tuple[str, ...]:
+def _cells(judgement: Judgement, measure: Measure | None) -> tuple[str, ...]:
     layer = judgement.layer
     followers = _followers_words(judgement)
     return (
         position(layer.site),
-        layer.path,
+        layer.path if measure is None else measure.path or layer.path,
         layer.kind,
         _init_words(layer.weight),
         f"-> {followers}" if followers else "",
-        _chain_words(judgement.chain),
+        _chain_words(judgement.chain, measure),
+        *(() if measure is None else _measure_words(measure)),
         judgement.verdict + _reason_words(judgement),
     )
 
@@ -96,11 +103,29 @@ def _follower_words(follower: Follower) -> str:
     return f"{follower.activation} [{', '.join(marks)}]" if marks else follower.activation
 
 
-def _chain_words(chain: Chain | None) -> str:
+def _chain_words(chain: Chain | None, measure: Measure | None) -> str:
     if chain is None:
         return ""
     signal = f", signal {number(chain.signal)}" if chain.signal is not None else ""
-    return f"{chain.position}/{chain.length}{signal}"
+    seen = None if measure is None else measure.chain_signal
+    return f"{chain.position}/{chain.length}{signal}" + (f" ({number(seen)} measured)" if seen is not None else "")
+
+
+def _measure_words(measure: Measure) -> tuple[str, ...]:
+    """The weight, the signal and gradient of its output, and the activation behind it, each in a column."""
+    weight = [("std", measure.std), ("gain", measure.gain)]
+    output = [("rms", measure.rms), ("spread", measure.spread), ("gradient", measure.gradient)]
+    shares = [("dead", measure.dead), ("saturated", measure.saturated)]
+    percent = [f"{share:.0%} {word}" for word, share in shares if share is not None and share >= _TOLD]
+    return _numbers(weight), _numbers(output), " ".join(percent)
+
+
+def _numbers(values: list[tuple[str, float | None]]) -> str:
+    return " ".join(f"{word} {number(value)}" for word, value in values if value is not None)
+
+
+_TOLD = 0.005
+"""A share below half a percent reads as none."""
 
 
 def _verdict(judgement: Judgement, text: str, style: Style) -> str:
@@ -146,6 +171,19 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
 def _cell(site: Site | None) -> dict[str, int]:
     """The cell that a line is counted in; nothing where the line is one of a file."""
     return {} if site is None or site.cell is None else {"cell": site.cell}
+
+
+def _measured(judgement: Judgement, measures: Mapping[int, Measure]) -> dict[str, object]:
+    measure = measures.get(judgement.layer.id)
+    if measure is None:
+        return {}
+    values = asdict(measure).items()
+    return {"measured": {name: value if _is_writable(value) else None for name, value in values}}
+
+
+def _is_writable(value: object) -> bool:
+    """Whether JSON has a word for it: not for what overflowed."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _promised_gain(init: Initializer) -> float | None:
