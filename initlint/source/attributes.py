@@ -191,8 +191,10 @@ def _super_attribute(machine: Machine, value: SuperV, name: str, node: ast.AST, 
 def _tensor_attribute(machine: Machine, value: TensorV, name: str, node: ast.AST, frame: Frame) -> object:
     if name in _TENSOR_VIEWS:
         return value
-    if name == "shape" and value.shape is not None:
-        return value.shape
+    if name == "shape":
+        return shape_of(value)
+    if name == "ndim":
+        return Sym.named(f"%{value.op}.ndim")
     if name in _TENSOR_PROPERTIES:
         return UNKNOWN
     if name in ("is_cuda", "is_nested"):
@@ -200,6 +202,11 @@ def _tensor_attribute(machine: Machine, value: TensorV, name: str, node: ast.AST
     if name == "requires_grad":
         return UNKNOWN
     return Method(value, name)
+
+
+def shape_of(value: TensorV) -> object:
+    """The sizes of a tensor, as a symbol where they are not known: each of them is a number all the same."""
+    return Sym.named(f"%{value.op}.shape") if value.shape is None else value.shape
 
 
 def _parameter_attribute(machine: Machine, value: ParamV | View, name: str, node: ast.AST, frame: Frame) -> object:

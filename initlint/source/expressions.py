@@ -139,7 +139,11 @@ def _dict(machine: Machine, node: ast.Dict, frame: Frame) -> object:
 
 
 def put(mapping: DictV, key: object, value: object) -> None:
-    """Set an item; under a key that is not known it is kept under a name of its own."""
+    """Set an item; under a key that is not known it is kept under a name of its own, under one of several under each."""
+    if isinstance(key, Choice) and all(map(is_key, key.alternatives)):
+        mapping.data.update(dict.fromkeys(key.alternatives, value))
+        mapping.open = True
+        return
     if not is_key(key):
         key = f"?{len(mapping.data)}"
         mapping.open = True

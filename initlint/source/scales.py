@@ -70,6 +70,12 @@ def value_of(sym: Sym | None) -> float | None:
     return sym.coefficient if sym is not None and not sym.powers else None
 
 
+def _width_of(sym: Sym | None) -> float | None:
+    """The number, when it is one that a width can be: lazy layers are declared with zero or minus one."""
+    value = value_of(sym)
+    return value if value is not None and value > 0 else None
+
+
 def _root(sym: Sym | None) -> float | None:
     value = value_of(sym)
     return math.sqrt(value) if value is not None and value >= 0 else None
@@ -114,7 +120,7 @@ def _kaiming(made: Initializer, arguments: dict[str, object], fans: Fans, knowle
         return made
     fan = fans.fan_out if str(arguments.get("mode", "fan_in")).lower() == "fan_out" else fans.fan_in
     ratio = _root(over(fans.true_in, fan))
-    width = value_of(fan)
+    width = _width_of(fan)
     return replace(
         made,
         gain=gain,
@@ -135,7 +141,7 @@ def _xavier(made: Initializer, arguments: dict[str, object], fans: Fans, knowled
     gain = number(arguments.get("gain", 1.0))
     if gain is None:
         return made
-    fan_in, fan_out, true_in = value_of(fans.fan_in), value_of(fans.fan_out), value_of(fans.true_in)
+    fan_in, fan_out, true_in = _width_of(fans.fan_in), _width_of(fans.fan_out), _width_of(fans.true_in)
     std = gain * math.sqrt(2 / (fan_in + fan_out)) if fan_in and fan_out else None
     effective = std * math.sqrt(true_in) if std is not None and true_in else None
     return replace(made, gain=gain, effective_gain=effective, std=std, mean=0.0)
@@ -145,7 +151,7 @@ def _orthogonal(made: Initializer, arguments: dict[str, object], fans: Fans, kno
     gain = number(arguments.get("gain", 1.0))
     if gain is None:
         return made
-    rows, cols, true_in = value_of(fans.rows), value_of(fans.cols), value_of(fans.true_in)
+    rows, cols, true_in = _width_of(fans.rows), _width_of(fans.cols), _width_of(fans.true_in)
     std = gain / math.sqrt(max(rows, cols)) if rows and cols else None
     effective = std * math.sqrt(true_in) if std is not None and true_in else None
     return replace(made, gain=gain, effective_gain=effective, std=std, mean=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from initlint.source.machine import Frame, Machine
-from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
     Bound,
@@ -106,6 +106,8 @@ def unpacked(machine: Machine, value: object, count: int, starred: int | None) -
         return [TensorV(op, param=value.param) for op in ops]
     elif isinstance(value, (ParamV, View)):
         return [_part(value)] * count
+    elif isinstance(value, Sym) and value.name and starred is None:
+        return [Sym.named(f"{value.name}[{index}]") for index in range(count)]
     if items is not None and starred is not None and len(items) >= count - 1:
         extra = len(items) - (count - 1)
         return [*items[:starred], ListV(items[starred : starred + extra]), *items[starred + extra :]]

@@ -20,8 +20,9 @@ from initlint.source.arithmetic import (
     weight_of,
     weight_op,
 )
+from initlint.source.attributes import shape_of
 from initlint.source.escape import escape
-from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import bind, number
 from initlint.source.values import (
     Arguments,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
 
 _MOST_PARTS = 16
+_COUNTS = frozenset({"dim", "ndimension", "numel", "nelement", "item"})
 _SOFTMAX = frozenset({"softmax", "log_softmax", "softmin"})
 
 
@@ -281,7 +283,24 @@ def _fresh(
 def _sizes(
     machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
 ) -> object:
-    return UNKNOWN
+    source = arguments.positional[0] if arguments.positional else UNKNOWN
+    name = fact.name.rpartition(".")[2]
+    if not isinstance(source, TensorV):
+        return UNKNOWN
+    if name in _COUNTS:
+        return Sym.named(f"%{source.op}.{name}")
+    return size_of(source, arguments.get(1, "dim", None)) if name == "size" else UNKNOWN
+
+
+def size_of(source: TensorV, index: object) -> object:
+    """``x.size(index)``, or all sizes: a number, named where it is not known."""
+    shape = shape_of(source)
+    if index is None or not isinstance(index, int):
+        return shape if index is None else UNKNOWN
+    if isinstance(shape, Sym):
+        return Sym.named(f"{shape}[{index}]")
+    known = isinstance(shape, tuple) and -len(shape) <= index < len(shape)
+    return shape[index] if isinstance(shape, tuple) and known else UNKNOWN
 
 
 def _summed(

@@ -248,10 +248,20 @@ def append_all(machine: Machine, instance: Instance, modules: list[object], *, r
 def container_items(instance: Instance) -> list[object] | None:
     """What iterating over a module container yields, None for anything that is no container."""
     if instance.torch_class in (SEQUENTIAL, MODULE_LIST, *PARAMETER_LISTS):
-        return [value for name, value in instance.data.items() if _is_member(name, value)]
+        return list(_members(instance).values())
     if instance.torch_class == MODULE_DICT:
-        return [name for name, value in instance.data.items() if _is_member(name, value)]
+        return list(_members(instance))
     return None
+
+
+def _members(instance: Instance) -> dict[str, object]:
+    """The children by name, in order; a list keeps the place of those that are None."""
+    listed = instance.torch_class == MODULE_LIST
+    return {
+        name: value
+        for name, value in instance.data.items()
+        if _is_member(name, value) or (listed and value is None and name.isdigit())
+    }
 
 
 def _is_member(name: str, value: object) -> bool:
@@ -266,7 +276,7 @@ def container_item(machine: Machine, instance: Instance, key: object) -> object:
         return instance.data.get(key, UNKNOWN)
     if isinstance(key, slice):
         return _container_slice(machine, instance, key)
-    members = [value for name, value in instance.data.items() if _is_member(name, value)]
+    members = list(_members(instance).values())
     if isinstance(key, int) and not isinstance(key, bool):
         if -len(members) <= key < len(members):
             return members[key]
@@ -278,7 +288,7 @@ def container_item(machine: Machine, instance: Instance, key: object) -> object:
 
 
 def _container_slice(machine: Machine, instance: Instance, key: slice) -> object:
-    names = [name for name, value in instance.data.items() if _is_member(name, value)]
+    names = list(_members(instance))
     part = machine.new_instance(External(instance.torch_class or SEQUENTIAL), instance.place)
     part.torch_class = instance.torch_class
     try:

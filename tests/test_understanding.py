@@ -1,0 +1,120 @@
+"""What the scanner makes of small programs: which layers there are, what wrote them, and what they run into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from initlint.analysis import judge, merge
+from initlint.knowledge import load_knowledge
+from initlint.model import Judgement
+from initlint.source import scan
+
+HEADER = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n\n\n"
+
+
+@pytest.fixture(name="understand")
+def _understand(tmp_path: Path) -> Understanding:
+    return Understanding(tmp_path)
+
+
+class Understanding:
+    """Scans one file of text and finds a layer by its owner and path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "net.py"
+
+    def __call__(self, text: str) -> dict[str, Judgement]:
+        self.file.write_text(HEADER + dedent(text), encoding="utf-8")
+        knowledge = load_knowledge()
+        models = scan([self.file], knowledge=knowledge).models
+        judged = merge(judgement for model in models for judgement in judge(model, knowledge))
+        return {f"{found.layer.owner}.{found.layer.path}": found for found in judged}
+
+
+def followers(judgement: Judgement) -> list[str]:
+    """The names of what a layer runs into."""
+    return [found.activation for found in judgement.followers]
+
+
+def test_a_size_of_a_tensor_is_a_number(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(8, 8)
+                self.fc2 = nn.Linear(8, 8)
+                self.fc3 = nn.Linear(8, 8)
+
+            def forward(self, x):
+                x = torch.relu(self.fc1(x) * x.shape[1] ** 0.5)
+                b, n = x.shape
+                x = torch.relu(self.fc2(x) / n)
+                return torch.relu(self.fc3(x) * x.size(-1))
+        """)
+    for name in ("fc1", "fc2", "fc3"):
+        assert followers(layers[f"Net.{name}"]) == ["relu"]
+        assert layers[f"Net.{name}"].verdict == "exempt"  # by how much it is rescaled is not known
+
+
+def test_a_list_of_modules_keeps_the_place_of_none(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.levels = nn.ModuleList()
+                for level in range(3):
+                    skip = nn.Linear(16, 8) if level else None
+                    self.levels.append(nn.ModuleList([skip, nn.Linear(8, 8), nn.ReLU()]))
+
+            def forward(self, x):
+                for skip, layer, act in self.levels:
+                    if skip is not None:
+                        x = skip(torch.cat([x, x], dim=1))
+                    x = act(layer(x))
+                return x
+        """)
+    assert followers(layers["Net.levels.0.1"]) == ["relu"]
+    assert followers(layers["Net.levels.2.1"]) == ["relu"]
+    assert followers(layers["Net.levels.1.0"]) == []
+    assert len(layers) == 5
+
+
+def test_a_width_that_is_not_known_yet_has_no_scale(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(-1, 8)
+                nn.init.xavier_uniform_(self.fc.weight)
+
+            def forward(self, x):
+                return torch.relu(self.fc(x))
+        """)
+    assert layers["Net.fc"].layer.weight.gain == 1
+    assert layers["Net.fc"].layer.weight.std is None
+
+
+def test_one_of_several_modules_is_initialized_through_a_mapping(understand: Understanding) -> None:
+    layers = understand("""
+        def init(module, gain):
+            if isinstance(module, nn.Linear):
+                nn.init.orthogonal_(module.weight, gain)
+
+
+        class Net(nn.Module):
+            def __init__(self, wide):
+                super().__init__()
+                self.body = nn.Linear(8, 8)
+                self.head = nn.Linear(8, 2) if wide else nn.Sequential(nn.Linear(8, 2))
+                for module, gain in {self.body: 2**0.5, self.head: 0.01}.items():
+                    for each in module.modules():
+                        init(each, gain)
+
+            def forward(self, x):
+                return self.head(torch.relu(self.body(x)))
+        """)
+    assert layers["Net.body"].verdict == "match"
+    assert {found.layer.weight.function for found in layers.values()} == {"orthogonal_"}
