@@ -32,9 +32,7 @@ def lookup(machine: Machine, name: str, frame: Frame) -> object:
 
 
 def _name(machine: Machine, node: ast.Name, frame: Frame) -> object:
-    name = node.id
-    value = frame.scope.data.get(name, ABSENT)
-    return lookup(machine, name, frame) if value is ABSENT else value
+    return lookup(machine, node.id, frame)
 
 
 def _constant(machine: Machine, node: ast.Constant, frame: Frame) -> object:

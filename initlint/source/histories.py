@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.lowering import top_modules
 from initlint.source.scales import fact_of
-from initlint.source.torch_modules import number, walk
+from initlint.source.torch_modules import modules_below, number
 from initlint.source.values import Instance, ParamV, Place, Write
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _LOADS = frozenset({"load_state_dict", "from_pretrained", "load_checkpoint", "lo
 def inspect_histories(machine: Machine, doubted: set[ast.AST]) -> None:
     """Note what the history of each parameter of this context shows, at its end."""
     owned = [(param, owner) for param in machine.params if (owner := param.owner) is not None and not param.buffer]
-    kept = {module for top in top_modules(machine) if not top.discarded for _, module in walk(top)}
+    kept = {module for top in top_modules(machine) if not top.discarded for module in modules_below(top)}
     for param, owner in owned:
         if owner in kept and not owner.uncertain and getattr(owner.cls, "node", None) not in doubted:
             _inspect_filling(machine, param, owner)

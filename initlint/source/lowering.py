@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from initlint.model import Event, Initializer, Layer, Model, Op, Site
 from initlint.source.scales import Fans, fact_of, measured, rescaled, value_of
-from initlint.source.torch_modules import CONTAINERS, MODULE_DICT, children, walk
+from initlint.source.torch_modules import CONTAINERS, MODULE_DICT, children, modules_below
 from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place, Write, quotable
 
 if TYPE_CHECKING:
@@ -300,7 +300,5 @@ def unreached(machine: Machine) -> list[Instance]:
     found: list[Instance] = []
     seen: set[Instance] = set()
     for top in top_modules(machine):
-        for _, module in walk(top, "", seen):
-            if module not in machine.forwarded:
-                found.append(module)
+        found += [module for module in modules_below(top, seen) if module not in machine.forwarded]
     return found

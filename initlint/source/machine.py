@@ -335,8 +335,13 @@ class Machine:
         return (handler or self._escape)(self, function, arguments, node, frame)
 
     def evaluate(self, node: ast.expr, frame: Frame) -> object:
-        """The value of an expression."""
-        handler = self._expressions.get(type(node))
+        """The value of an expression; names and constants, most of all that is evaluated, at once."""
+        kind = type(node)
+        if kind is ast.Name:
+            value = frame.scope.data.get(node.id, ABSENT)  # type: ignore[attr-defined]
+            if value is not ABSENT:
+                return value
+        handler = self._expressions.get(kind)
         return UNKNOWN if handler is None else handler(self, node, frame)
 
     def execute(self, body: Sequence[ast.stmt], frame: Frame) -> Flow:

@@ -23,6 +23,7 @@ from initlint.source.torch_modules import (
     children,
     construct_torch_part,
     container_items,
+    modules_below,
     named_parameters,
     own_parameters,
     walk,
@@ -153,7 +154,7 @@ def _call_on_all(machine: Machine, instance: Instance, method: FunctionV, node: 
 
 
 def _modules(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    return ListV([module for _, module in walk(instance)])
+    return ListV([*modules_below(instance)])
 
 
 def _named_modules(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initlint.source.lowering import top_modules
-from initlint.source.torch_modules import all_parameters, walk
+from initlint.source.torch_modules import all_parameters, modules_below
 from initlint.source.values import ClassV, DictV, Instance, ListV
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def inspect_registration(machine: Machine) -> None:
     """Note layers that no module registers, at the end of a context."""
     tops = top_modules(machine)
-    registered = {module for top in tops for _, module in walk(top)}
+    registered = {module for top in tops for module in modules_below(top)}
     for holder in list(registered):
         if isinstance(holder.cls, ClassV):
             for name, value in holder.data.items():

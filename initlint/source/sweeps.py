@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from initlint.source.symbols import UNKNOWN
-from initlint.source.torch_modules import walk
+from initlint.source.torch_modules import modules_below
 from initlint.source.values import Instance, ParamV, Place
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Sweep:
         self.place = place
         self.repeat = repeat
         self.certain = certain
-        self.seen = {module for _, module in walk(root)}
+        self.seen = set(modules_below(root))
         self.tests: dict[ast.If, int] = {}
         self.files: dict[ast.If, SourceFile] = {}
         self.writes = 0

@@ -351,12 +351,30 @@ def children(instance: Instance) -> Iterator[tuple[str, Instance]]:
 def walk(instance: Instance, prefix: str = "", seen: set[Instance] | None = None) -> Iterator[tuple[str, Instance]]:
     """The module and all below it, each once, parents first, with dotted paths: `named_modules`."""
     seen = set() if seen is None else seen
-    if instance in seen:
-        return
-    seen.add(instance)
-    yield prefix, instance
-    for name, child in list(children(instance)):
-        yield from walk(child, f"{prefix}.{name}" if prefix else name, seen)
+    pending = [(prefix, instance)]
+    while pending:
+        path, module = pending.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        yield path, module
+        below = [(f"{path}.{name}" if path else name, child) for name, child in children(module)]
+        pending += reversed(below)
+
+
+def modules_below(instance: Instance, seen: set[Instance] | None = None) -> list[Instance]:
+    """The same modules in the same order, without their paths."""
+    seen = set() if seen is None else seen
+    found: list[Instance] = []
+    pending = [instance]
+    while pending:
+        module = pending.pop()
+        if module not in seen:
+            seen.add(module)
+            found.append(module)
+            below = [child for _, child in children(module)]
+            pending += reversed(below)
+    return found
 
 
 def own_parameters(instance: Instance) -> Iterator[tuple[str, ParamV]]:
