@@ -49,11 +49,12 @@ class Disagreement:
 
 @dataclass(slots=True)
 class Totals:
-    """How often the two agree, disagree, and how often the scanner says that it does not know."""
+    """How often the two agree, disagree, the scanner says that it does not know, and the tracer did not see what follows."""
 
     agree: Counter[str] = field(default_factory=Counter)
     disagree: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -197,7 +198,11 @@ def _differences(
         yield _told("listed", first, "nothing", f"{first['kind']}, {first['verdict']}", models)
         return
     totals.agree["listed"] += 1
+    unread = not all(row.get("read", True) for row in variants)
     for name, read in _READERS.items():
+        if unread and name in _ABOUT_WHAT_FOLLOWS:
+            totals.unread[name] += 1
+            continue
         said = {read(row) for row in candidates}
         seen = {read(row) for row in variants}
         if name == "verdict":
@@ -209,6 +214,9 @@ def _differences(
         else:
             totals.disagree[name] += 1
             yield _told(name, first, _words(said), _words(seen), models)
+
+
+_ABOUT_WHAT_FOLLOWS = frozenset({"followers", "normalized", "verdict"})
 
 
 def _meet(name: str, said: set[Any], seen: set[Any]) -> bool:
@@ -270,11 +278,14 @@ def show(name: str, found: Sequence[Disagreement]) -> None:
 
 def table(totals: Totals, models: int) -> str:
     """The totals, a field on a line."""
-    lines = [f"\n{models} models", f"{'field':12} {'agree':>7} {'disagree':>9} {'scanner unknown':>16}"]
+    lines = [
+        f"\n{models} models",
+        f"{'field':12} {'agree':>7} {'disagree':>9} {'scanner unknown':>16} {'tracer unread':>14}",
+    ]
     for name in FIELDS:
         agree, disagree = totals.agree[name], totals.disagree[name]
         share = f"  {agree / (agree + disagree):.1%}" if agree + disagree else ""
-        lines.append(f"{name:12} {agree:7} {disagree:9} {totals.unknown[name]:16}{share}")
+        lines.append(f"{name:12} {agree:7} {disagree:9} {totals.unknown[name]:16} {totals.unread[name]:14}{share}")
     lines.append(
         "verdict of scanner, of tracer: " + ", ".join(f"{a}/{b} {n}" for (a, b), n in sorted(totals.verdicts.items()))
     )

@@ -180,11 +180,18 @@ def _tokens(model: Any) -> Any:
 
 
 def layer_rows(live: Any) -> list[dict[str, Any]]:
-    """The layers of a traced model as `initlint trace --layers --output-format json` gives them, one per layer of the text."""
+    """The layers of a traced model as `initlint trace --layers --output-format json` gives them, one per layer of the text.
+
+    `read` says whether what follows the layer was understood.
+    """
     from initlint.report.layers import document
 
     rows: list[dict[str, Any]] = json.loads(document(live.merged, Path("/")))["layers"]
-    return [{**row, "file": str(Path("/") / row["file"])} for row in rows]
+    lost = {name for names in live.coverage.reasons.values() for name in names}
+    return [
+        {**row, "file": str(Path("/") / row["file"]), "read": f"{row['class']}.{row['path']}" not in lost}
+        for row in rows
+    ]
 
 
 FAMILIES: Mapping[str, Family] = {

@@ -236,6 +236,28 @@ def test_what_fx_cannot_trace_is_opaque_and_its_children_are_traced_alone() -> N
     assert followers(found, "after") == ["tanh"]
 
 
+class Levels(nn.Module):
+    """The head of a detector: it takes a list of maps, however many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3)
+        self.score = nn.Conv2d(8, 1, 1)
+
+    def forward(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        found = []
+        for _, each in enumerate(maps):
+            found.append(torch.sigmoid(self.score(torch.relu(self.conv(each)))))
+        return found
+
+
+def test_a_loop_over_an_unknown_number_of_tensors_is_read_once() -> None:
+    found = traced(Levels)
+    assert not found.opaque
+    assert followers(found, "conv") == ["relu"]
+    assert followers(found, "score") == ["sigmoid"]
+
+
 def test_running_sees_through_what_fx_cannot() -> None:
     found = traced(Around, torch.randn(4, 8))
     assert not found.opaque

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,6 +175,13 @@ class _Tracer(fx.Tracer):
             path = self.path_of_module(m)
             self.opaque[path] = _reason(error)
             return self.create_proxy("call_module", path, args, kwargs)
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        """A loop over an unknown number of tensors runs its body once: what happens to one of them happens to all."""
+        try:
+            return super().iter(obj)
+        except fx.proxy.TraceError:
+            return iter((operator.getitem(obj, 0),))
 
     def create_node(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
         """A node that knows the line of the user's forward that made it."""
