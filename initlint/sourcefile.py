@@ -7,7 +7,8 @@ import io
 import os
 import tempfile
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,11 +122,21 @@ def write_all(texts: Iterable[tuple[SourceFile, str]]) -> None:
     Everything that can be refused is refused before the first byte is written: a symbolic link, a file or folder that
     may not be written, a file that changed since it was read. Each file is replaced in one step and keeps its mode.
     """
-    staged = [(source, source.encode(text)) for source, text in texts]
-    for source, _ in staged:
+    encoded = [(source, source.encode(text)) for source, text in texts]
+    for source, _ in encoded:
         _require_writable(source)
-    for source, data in staged:
-        _replace(source.path, data)
+    staged: list[tuple[SourceFile, Path]] = []
+    try:
+        for source, data in encoded:
+            staged.append((source, _stage(source.path, data)))
+        for source, _ in staged:
+            _require_unchanged(source)
+        for source, written in staged:
+            with _telling(source.path):
+                written.replace(source.path)
+    finally:
+        for _, written in staged:
+            written.unlink(missing_ok=True)
 
 
 def _declared_encoding(data: bytes) -> str:
@@ -142,12 +153,7 @@ def _require_writable(source: SourceFile) -> None:
     if path.is_symlink():
         hint = f"run initlint on the file that it points to, {path.resolve()}"
         raise InitlintError("is a symbolic link and was not written", where=str(path), hint=hint)
-    try:
-        unchanged = path.read_bytes() == source.data
-    except OSError as error:
-        raise InitlintError(f"cannot be read again: {error.strerror}", where=str(path), hint="run again") from error
-    if not unchanged:
-        raise InitlintError("changed while initlint ran and was not written", where=str(path), hint="run again")
+    _require_unchanged(source)
     if not os.access(path, os.W_OK) or not path.stat().st_mode & 0o222:
         raise InitlintError("is read-only and was not written", where=str(path), hint="make the file writable")
     if not os.access(path.parent, os.W_OK):
@@ -155,19 +161,40 @@ def _require_writable(source: SourceFile) -> None:
         raise InitlintError("lies in a read-only folder and was not written", where=str(path), hint=hint)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+def _require_unchanged(source: SourceFile) -> None:
+    path = source.path
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(path.stat().st_mode & 0o7777)
-        Path(name).replace(path)
+        unchanged = path.read_bytes() == source.data
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
+        raise InitlintError(f"cannot be read again: {error.strerror}", where=str(path), hint="run again") from error
+    if not unchanged:
+        raise InitlintError("changed while initlint ran and was not written", where=str(path), hint="run again")
+
+
+def _stage(path: Path, data: bytes) -> Path:
+    """The bytes in a new file beside `path`, on disk and with its mode."""
+    written: Path | None = None
+    try:
+        with _telling(path):
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+            written = Path(name)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            written.chmod(path.stat().st_mode & 0o7777)
+    except BaseException:
+        if written is not None:
+            written.unlink(missing_ok=True)
+        raise
+    return written
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Failures of the operating system told as failures to write `path`."""
+    try:
+        yield
+    except OSError as error:
         hint = "the file is as it was"
         raise InitlintError(f"cannot be written: {error.strerror}", where=str(path), hint=hint) from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

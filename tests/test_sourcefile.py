@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import importlib
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +120,77 @@ def test_one_refusal_keeps_every_file_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(InitlintError):
         write_all([(first, "a = 2\n"), (second, "b = 2\n")])
     assert first.path.read_bytes() == b"a = 1\n"
+
+
+STEPS = ("tempfile.mkstemp", "os.fdopen", "os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace")
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "stop"])
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("passed", [0, 1])
+def test_whatever_fails_every_file_is_old_or_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, failure: BaseException, passed: int
+) -> None:
+    """The `passed` + 1st time that a step is taken fails: only between two replacements is one file ahead of another."""
+    files = [stored(tmp_path / f"{name}.py", f"{name} = 1\n".encode()) for name in "ab"]
+    holder, _, name = step.rpartition(".")
+    module, _, cls = holder.partition(".")
+    owner = importlib.import_module(module)
+    owner = getattr(owner, cls) if cls else owner
+    real, taken = getattr(owner, name), iter([False] * passed + [True])
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if next(taken, False):
+            raise failure
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, failing)
+    with pytest.raises((InitlintError, KeyboardInterrupt)):
+        write_all([(source, source.text.replace("1", "2")) for source in files])
+    monkeypatch.undo()
+    ahead = passed if name == "replace" else 0
+    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == [
+        f"{name} = {2 if place < ahead else 1}\n" for place, name in enumerate("ab")
+    ]
+
+
+def test_a_file_that_changes_while_others_are_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (stored(tmp_path / f"{name}.py", b"x = 1\n") for name in "ab")
+    monkeypatch.setattr("os.fsync", lambda _: second.path.write_bytes(b"x = 3\n"))
+    with pytest.raises(InitlintError, match="changed while initlint ran"):
+        write_all([(first, "x = 2\n"), (second, "x = 2\n")])
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [b"x = 1\n", b"x = 3\n"]
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from initlint.sourcefile import read, write_all
+
+files = [Path(name) for name in sys.argv[1:]]
+print("started", flush=True)
+while True:
+    for old, new in ("ab", "ba"):
+        write_all([(source, source.text.replace(old, new)) for source in map(read, files)])
+"""
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.07, 0.1])
+def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path: Path, moment: float) -> None:
+    files = [tmp_path / f"{name}.py" for name in "xyz"]
+    for path in files:
+        path.write_bytes(b"a" * 200_000)
+    command = [sys.executable, "-c", ENDLESS, *map(str, files)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"started\n"
+        time.sleep(moment)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert {path.read_bytes() for path in files} <= {b"a" * 200_000, b"b" * 200_000}
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".py", ".tmp"}
 
 
 def test_a_write_that_fails_leaves_the_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,8 +217,8 @@ def _diff(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
     color = wants_color(arguments.color, arguments.output_file)
     originals = outcome.sources.files
     root = display_root(settings.output_format)
-    text = "".join(unified(originals[path], new, root, color=color) for path, new in repaired.texts.items())
-    write(text, arguments.output_file)
+    diff = b"".join(unified(originals[path], new, root, color=color) for path, new in repaired.texts.items())
+    write(diff, arguments.output_file)
     if not arguments.quiet:
         write(f"Would fix {count(len(repaired.fixed), 'finding')}.\n", err=True)
     return 1 if repaired.texts and not arguments.exit_zero else 0

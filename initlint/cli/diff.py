@@ -7,20 +7,27 @@ from difflib import unified_diff
 from pathlib import Path
 
 from initlint.fingerprint import shown_path
+from initlint.fix.edits import BYTE_ORDER_MARK
 from initlint.report.style import Style
 from initlint.sourcefile import SourceFile
 
+_HEADER = 2
 
-def unified(before: SourceFile, after: str, root: Path, *, color: bool = False) -> str:
-    """The diff of one file, of the JSON if it is a notebook; its paths are relative to `root`."""
+
+def unified(before: SourceFile, after: str, root: Path, *, color: bool = False) -> bytes:
+    """The diff of one file, of the JSON if it is a notebook, as bytes of that file's encoding.
+
+    Its paths are relative to `root`, in UTF-8.
+    """
     style = Style(color)
     path = shown_path(str(before.path), root)
-    old = before.stored(before.text)
+    mark = BYTE_ORDER_MARK if before.bom else ""
+    old, new = (_lines(mark + before.stored(text)) for text in (before.text, after))
     out = []
-    for line in unified_diff(_lines(old), _lines(before.stored(after)), fromfile=path, tofile=path):
+    for position, line in enumerate(unified_diff(old, new, fromfile=path, tofile=path)):
         whole = line if line.endswith(("\n", "\r")) else f"{line}\n\\ No newline at end of file\n"
-        out.append(_painted(whole, style))
-    return "".join(out)
+        out.append(_painted(whole, style).encode("utf-8" if position < _HEADER else before.encoding))
+    return b"".join(out)
 
 
 def _lines(text: str) -> list[str]:

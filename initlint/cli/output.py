@@ -22,14 +22,14 @@ def wants_color(choice: str, output_file: Path | None = None) -> bool:
     return output_file is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def write(text: str, output_file: Path | None = None, *, err: bool = False) -> None:
+def write(text: str | bytes, output_file: Path | None = None, *, err: bool = False) -> None:
     """Write a whole result; the colours in it are kept."""
     if output_file is None:
         click.echo(text, nl=False, err=err, color=True)
         return
     try:
         output_file.parent.mkdir(parents=True, exist_ok=True)
-        output_file.write_text(text, encoding="utf-8")
+        output_file.write_bytes(text.encode() if isinstance(text, str) else text)
     except OSError as error:
         raise InitlintError(
             f"cannot be written: {error.strerror}", where=str(output_file), hint="check --output-file"

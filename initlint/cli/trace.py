@@ -192,7 +192,7 @@ def _repair(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
 
         color = wants_color(arguments.color, arguments.output_file)
         root = display_root(settings.output_format)
-        text = "".join(unified(originals[path], new, root, color=color) for path, new in repaired.texts.items())
+        text = b"".join(unified(originals[path], new, root, color=color) for path, new in repaired.texts.items())
         write(text, arguments.output_file)
         return 1 if repaired.texts and not arguments.exit_zero else 0
     from initlint.sourcefile import write_all

@@ -6,7 +6,7 @@ import ast
 import io
 import tokenize
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from initlint.fix.edits import BYTE_ORDER_MARK
 from initlint.model import Finding
@@ -46,7 +46,7 @@ class Verifier:
             if _comments(text) != _comments(self._texts[file]):
                 return "a comment would be lost"
         repaired = tuple(repaired)
-        gone = Counter(_key(finding) for finding in repaired)
+        gone = _census(repaired)
         after = _census(self._rescan(rewritten))
         if not after - (self._at_hand - gone):
             return None
@@ -67,13 +67,15 @@ class Verifier:
         return self._before[files]
 
 
-def _key(finding: Finding) -> _Key:
-    """What stays of a finding when lines shift."""
-    return finding.code, finding.site.file, finding.layer
+def _keys(finding: Finding) -> Iterator[_Key]:
+    """What stays of a finding when lines shift, for each layer that it speaks of: it may come to speak of fewer."""
+    layers: list[str | None] = [f"{one.layer.owner}.{one.layer.path}".strip(".") for one in finding.judgements]
+    for layer in layers or [finding.layer]:
+        yield finding.code, finding.site.file, layer
 
 
 def _census(findings: Iterable[Finding]) -> Counter[_Key]:
-    return Counter(_key(finding) for finding in findings)
+    return Counter(key for finding in findings for key in _keys(finding))
 
 
 def _renamed(lost: Counter[_Key], surplus: Counter[_Key]) -> Counter[_Key]:
