@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import math
 import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +16,15 @@ from typing import Any
 
 import pytest
 
+from initlint.cli.diff import unified
 from initlint.config import Settings
-from initlint.engine import Outcome, check, text_source
+from initlint.engine import Outcome, check, read_sources, text_source
 from initlint.fix.edits import apply
 from initlint.fix.naming import name_layer
 from initlint.fix.spelling import Source
 from initlint.model import Finding, Initializer, Judgement, Layer
 from initlint.repair import repair
+from initlint.sourcefile import write_all
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "fixes"
 FIXTURES = sorted(path for path in FOLDER.glob("*.py") if not path.name.endswith(".fixed.py"))
@@ -85,6 +91,39 @@ def test_the_repair_equals_its_twin(case: Case) -> None:
 @each_fixture
 def test_a_second_run_changes_nothing(case: Case) -> None:
     assert repair(case.fixed.outcome, case.settings).texts == {}
+
+
+def _windows(text: str) -> bytes:
+    """Line ends of Windows, a byte order mark, and no end to the last line."""
+    return codecs.BOM_UTF8 + text.replace("\r\n", "\n").rstrip("\n").replace("\n", "\r\n").encode()
+
+
+def _aged(text: str) -> bytes:
+    """An encoding of its own, form feeds between the parts, tabs and blanks where nobody looks."""
+    lines = text.replace("\r\n", "\n").replace("\nclass ", "\n\x0cclass ").split("\n")
+    return "\n".join(["# -*- coding: latin-1 -*-", "# © Zoë  \t", *lines]).encode("latin-1")
+
+
+@pytest.mark.parametrize("dress", [_windows, _aged])
+@each_fixture
+def test_only_the_bytes_of_the_edits_differ(case: Case, dress: Callable[[str], bytes]) -> None:
+    """However a file is stored, its repair is stored likewise, and `patch` makes it of the diff."""
+    path = case.folder / "net.py"
+    path.write_bytes(dress(case.text))
+    outcome = check(read_sources([path]), case.settings)
+    (source,) = outcome.sources.files.values()
+    repaired = repair(outcome, case.settings)
+    texts = [(source, text) for text in repaired.texts.values()]
+    diff = b"".join(unified(source, text, case.folder) for source, text in texts)
+    write_all(texts)
+    fixed = path.read_bytes()
+    assert fixed == dress(case.twin)
+    path.write_bytes(dress(case.text))
+    if diff and shutil.which("patch") is not None:
+        subprocess.run(["patch", "--binary", "-p0", "--quiet"], cwd=case.folder, input=diff, check=True)
+        assert path.read_bytes() == fixed
+        assert [path.name for path in case.folder.iterdir()] == ["net.py"]
+    path.unlink()
 
 
 @each_fixture

@@ -23,8 +23,10 @@ def rewrite(source: Source, changes: Sequence[Change]) -> tuple[Edit, ...] | Non
         if not inside:
             continue
         start = source.lines.offset(first, 1)
+        while text.startswith("\f", start):  # Python skips a form feed before a statement, libcst does not
+            start += 1
         end = source.lines.offset(last + 1, 1) if last < source.lines.count else len(source.text)
-        region = _transform(source, source.text[start:end], first, inside)
+        region = _transform(source, source.text[start:end], source.lines.position(start), inside)
         if region is None:
             return None
         text = text[:start] + region + text[end:]
@@ -49,8 +51,8 @@ def _regions(tree: ast.Module) -> list[tuple[int, int]]:
     return regions
 
 
-def _transform(source: Source, text: str, first: int, changes: Sequence[Change]) -> str | None:
-    """The text of one region with its changes made."""
+def _transform(source: Source, text: str, start: Position, changes: Sequence[Change]) -> str | None:
+    """The text of one region, which starts at a position, with its changes made."""
     try:
         module = cst.parse_module(text)
     except cst.ParserSyntaxError:
@@ -59,7 +61,7 @@ def _transform(source: Source, text: str, first: int, changes: Sequence[Change])
         return None
     as_file = module.with_changes(default_newline=source.newline, default_indent=source.indent)
     wrapper = MetadataWrapper(as_file if as_file.code == text else module, unsafe_skip_copy=True)
-    pen = _Pen(cast("dict[cst.CSTNode, CodeRange]", wrapper.resolve(PositionProvider)), first, changes)
+    pen = _Pen(cast("dict[cst.CSTNode, CodeRange]", wrapper.resolve(PositionProvider)), start, changes)
     code = wrapper.module.visit(pen).code
     return code if pen.written == len(changes) else None
 
@@ -67,10 +69,10 @@ def _transform(source: Source, text: str, first: int, changes: Sequence[Change])
 class _Pen(cst.CSTTransformer):
     """Makes changes at the statements and calls whose positions they name; `written` counts those made."""
 
-    def __init__(self, ranges: dict[cst.CSTNode, CodeRange], first: int, changes: Sequence[Change]) -> None:
+    def __init__(self, ranges: dict[cst.CSTNode, CodeRange], origin: Position, changes: Sequence[Change]) -> None:
         super().__init__()
         self._ranges = ranges
-        self._first = first
+        self._origin = origin
         self._insertions = [change for change in changes if isinstance(change, Insertion)]
         self._replacements = {(one.start, one.end): one for one in changes if isinstance(one, Replacement)}
         self.written = 0
@@ -90,11 +92,16 @@ class _Pen(cst.CSTTransformer):
 
     def _start(self, node: cst.CSTNode) -> Position:
         start = self._ranges[node].start
-        return start.line + self._first - 1, start.column + 1
+        return self._placed(start.line, start.column)
 
     def _end(self, node: cst.CSTNode) -> Position:
         end = self._ranges[node].end
-        return end.line + self._first - 1, end.column + 1
+        return self._placed(end.line, end.column)
+
+    def _placed(self, line: int, column: int) -> Position:
+        """A position of the region as one of the file."""
+        first, before = self._origin
+        return line + first - 1, column + (before if line == 1 else 1)
 
     def _around(self, original: cst.CSTNode) -> tuple[list[cst.BaseStatement], list[cst.BaseStatement]]:
         """The new statements before and after one that starts where `original` does."""
