@@ -1,9 +1,11 @@
-"""Whatever network is written, its repair converges, keeps every line and leaves nothing to repair."""
+"""Whatever network is written, its repair converges, keeps every line, leaves nothing to repair, and does what it says."""
 
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from initlint.config import Settings
 from initlint.engine import check, text_source
 from initlint.repair import repair
+from initlint.selection import Layer, Selection
 
 ACTIVATIONS = {
     "relu": "nn.ReLU()",
@@ -30,6 +33,8 @@ CALLS = (
     "{}.data.uniform_(-0.5, 0.5)",
 )
 UNSAFE = Settings(unsafe_fixes=True)
+SUPPRESSING = Settings(unsafe_fixes=True, selection=Selection((Layer(ignore=("INI901",)),)))
+"""As UNSAFE, and comments that suppress nothing may stay."""
 
 
 @pytest.fixture(scope="module")
@@ -46,24 +51,35 @@ class Written:
     call: str | None
 
 
+FORMS = ("attributes", "sequential", "named", "list", "helper", "blocks")
+HEAD = ("import torch", "from torch import nn", "from collections import OrderedDict", "")
+HELPER = ("def linear(n):", "    return nn.Linear(n, n)", "")
+BLOCK = (
+    "class Block(nn.Module):",
+    "    def __init__(self, n):",
+    "        super().__init__()",
+    "        self.inner = nn.ModuleList([nn.Linear(n, n)])",
+    "",
+    "    def forward(self, x):",
+    "        return self.inner[0](x)",
+    "",
+)
+QUIET = "  # initlint: ignore"
+
+
 @st.composite
-def networks(draw: st.DrawFn) -> str:
-    layers = draw(
-        st.lists(
-            st.builds(Written, st.sampled_from(sorted(ACTIVATIONS)), st.sampled_from(CALLS)), min_size=1, max_size=6
-        )
-    )
-    grouped = draw(st.booleans())
-    loop = draw(st.sampled_from([None, "nn.init.xavier_normal_(m.weight)", "m.weight.data.normal_(0, 0.02)"]))
+def networks(draw: st.DrawFn, *, quiet: bool = False) -> str:
+    """A module `Net` whose layers are 128 wide; with `quiet`, what is said of some of them is suppressed."""
+    written = st.builds(Written, st.sampled_from(sorted(ACTIVATIONS)), st.sampled_from(CALLS))
+    layers = draw(st.lists(written, min_size=1, max_size=6))
+    form = draw(st.sampled_from(FORMS))
     head = draw(st.booleans())
-    accesses = [f"self.net[{2 * index}]" if grouped else f"self.fc{index}" for index in range(len(layers))]
-    lines = ["import torch", "from torch import nn", "", "", "class Net(nn.Module):"]
-    lines += ["    def __init__(self, width=64):", "        super().__init__()  # built below"]
-    if grouped:
-        pairs = [f"nn.Linear(width, width), {ACTIVATIONS[layer.activation]}" for layer in layers]
-        lines.append(f"        self.net = nn.Sequential({', '.join(pairs)})")
-    else:
-        lines += [f"        self.fc{index} = nn.Linear(width, width)" for index in range(len(layers))]
+    loop = draw(st.sampled_from([None, "nn.init.xavier_normal_(m.weight)", "m.weight.data.normal_(0, 0.02)"]))
+    silenced = [quiet and draw(st.booleans()) for _ in layers]
+    accesses, built = _built(form, layers, silenced)
+    lines = [*HEAD, *HELPER, *BLOCK, "class Net(nn.Module):"]
+    lines += ["    def __init__(self, width=128):", "        super().__init__()  # built below"]
+    lines += [f"        {line}" for line in built]
     if head:
         lines.append("        self.head = nn.Linear(width, 3)")
     if loop is not None:
@@ -72,18 +88,39 @@ def networks(draw: st.DrawFn) -> str:
             "            if isinstance(m, nn.Linear):",
             f"                {loop}",
         ]
-    lines += [
-        f"        {layer.call.format(f'{access}.weight')}  # {access}"
-        for layer, access in zip(layers, accesses, strict=True)
-        if layer.call is not None
-    ]
+    for layer, access, silent in zip(layers, accesses, silenced, strict=True):
+        if layer.call is not None:
+            lines.append(f"        {layer.call.format(f'{access}.weight')}{QUIET if silent else f'  # {access}'}")
     lines += ["", "    def forward(self, x):"]
-    if grouped:
+    if form in ("sequential", "named"):
         lines.append("        x = self.net(x)")
     else:
-        lines += [f"        x = {ACTIVATIONS[layer.activation]}(self.fc{i}(x))" for i, layer in enumerate(layers)]
+        for layer, access in zip(layers, accesses, strict=True):
+            lines.append(f"        x = {ACTIVATIONS[layer.activation]}({access.removesuffix('.inner[0]')}(x))")
     lines.append("        return self.head(x)" if head else "        return x")
     return draw(st.sampled_from(["\n", "\r\n"])).join([*lines, ""])
+
+
+def _built(form: str, layers: list[Written], silenced: list[bool]) -> tuple[list[str], list[str]]:
+    """How each layer is named in `__init__`, and the lines that build them."""
+    quiet = [QUIET if silent else "" for silent in silenced]
+    every = range(len(layers))
+    acts = [ACTIVATIONS[layer.activation] for layer in layers]
+    match form:
+        case "sequential":
+            rows = [f"    nn.Linear(width, width), {acts[i]},{quiet[i]}" for i in every]
+            return [f"self.net[{2 * i}]" for i in every], ["self.net = nn.Sequential(", *rows, ")"]
+        case "named":
+            rows = [f"    ('fc{i}', nn.Linear(width, width)), ('act{i}', {acts[i]}),{quiet[i]}" for i in every]
+            return [f"self.net.fc{i}" for i in every], ["self.net = nn.Sequential(OrderedDict([", *rows, "]))"]
+        case "list":
+            rows = [f"    nn.Linear(width, width),{quiet[i]}" for i in every]
+            return [f"self.layers[{i}]" for i in every], ["self.layers = nn.ModuleList([", *rows, "])"]
+        case "blocks":
+            return [f"self.fc{i}.inner[0]" for i in every], [f"self.fc{i} = Block(width){quiet[i]}" for i in every]
+        case _:
+            call = "linear(width)" if form == "helper" else "nn.Linear(width, width)"
+            return [f"self.fc{i}" for i in every], [f"self.fc{i} = {call}{quiet[i]}" for i in every]
 
 
 @given(text=networks())
@@ -102,6 +139,62 @@ def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
     rest = iter(fixed.splitlines())
     assert all(line in rest for line in kept), fixed
     assert fixed.count("\r\n") in (0, fixed.count("\n"))
+
+
+@given(text=networks())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_built_model_has_the_promised_gains_and_nothing_else_moves(nowhere: str, text: str) -> None:
+    torch = pytest.importorskip("torch")
+    repaired = repair(check(text_source(text, nowhere), UNSAFE), UNSAFE)
+    (fixed,) = repaired.texts.values() or (text,)
+    promised: dict[str, float] = {}
+    for finding in repaired.fixed:
+        promised |= {f"{one.layer.owner}.{one.layer.path}": one.ideal or math.nan for one in finding.judgements}
+    before, after = _built_weights(torch, text), _built_weights(torch, fixed)
+    assert before.keys() == after.keys()
+    for name, weight in after.items():
+        old, new = float(before[name].std()), float(weight.std())
+        scatter = max(0.05, 5 / math.sqrt(2 * weight.numel()))
+        # A block is one class: what is promised of its layer holds wherever it is built.
+        wanted = promised.get(f"Net.{name}", promised.get("Block.inner.0" if ".inner." in name else ""))
+        expected = old if wanted is None else wanted / math.sqrt(weight.shape[1])
+        assert new == pytest.approx(expected, rel=scatter), (name, fixed)
+
+
+def _built_weights(torch: Any, text: str) -> dict[str, Any]:
+    """The weights of a network by the path of their layer, once it has run forward."""
+    torch.manual_seed(0)
+    namespace: dict[str, Any] = {"__name__": "generated"}
+    exec(compile(text, "net.py", "exec"), namespace)
+    net = namespace["Net"]()
+    assert bool(net(torch.randn(4, 128)).isfinite().all())
+    return {
+        name.removesuffix(".weight"): weight.detach()
+        for name, weight in net.named_parameters()
+        if name.endswith(".weight")
+    }
+
+
+@given(text=networks(quiet=True))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_suppressed_is_never_touched(nowhere: str, text: str) -> None:
+    torch = pytest.importorskip("torch")
+    outcome = check(text_source(text, nowhere), SUPPRESSING)
+    repaired = repair(outcome, SUPPRESSING)
+    (fixed,) = repaired.texts.values() or (text,)
+    rest = iter(fixed.splitlines())
+    assert all(line in rest for line in text.splitlines() if line.endswith(QUIET)), fixed
+    told = {
+        f"{one.layer.owner}.{one.layer.path}"
+        for finding in (*outcome.findings, *repaired.fixed)
+        for one in finding.judgements
+    }
+    before, after = _built_weights(torch, text), _built_weights(torch, fixed)
+    for name, weight in after.items():
+        layer = "Block.inner.0" if ".inner." in name else f"Net.{name}"
+        if layer not in told:
+            scatter = max(0.05, 5 / math.sqrt(2 * weight.numel()))
+            assert float(weight.std()) == pytest.approx(float(before[name].std()), rel=scatter), (name, fixed)
 
 
 @given(text=networks())
