@@ -224,7 +224,8 @@ def _weights(text: str, layer: Layer, model: Any) -> list[Any]:
     assert access is not None
     root = re.split(r"[.\[]", access)[0]
     holders = [one for one in model.modules() if type(one).__name__ == layer.owner] if layer.owner else [model]
-    return [eval(access, {root: holder}).weight.detach() for holder in holders]
+    named = [eval(access, {root: holder}) for holder in holders]
+    return [(one if layer.kind == "Parameter" else one.weight).detach() for one in named]
 
 
 def _fan(torch: Any, weight: Any, initializer: Initializer) -> float:

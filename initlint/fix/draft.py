@@ -7,9 +7,10 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
+from initlint.fix.leftovers import remove_leftovers
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
-from initlint.fix.recommend import Refusal
+from initlint.fix.recommend import BARE, Refusal
 from initlint.fix.spelling import Source, bound_names, spell
 from initlint.fix.statements import Wanted, by_place, write_statements
 from initlint.fix.workshop import Identity, Repair, Workshop, identity
@@ -38,7 +39,24 @@ def draft(repairs: Sequence[Repair], workshop: Workshop) -> tuple[Edit, ...] | R
         return insertions
     for file, insertion in insertions:
         changes.setdefault(file, []).append(insertion)
-    return _edits(changes, workshop)
+    edits = _edits(changes, workshop)
+    return edits if isinstance(edits, Refusal) else (*edits, *_leftovers(rewritten, workshop))
+
+
+def _leftovers(rewritten: Iterable[Site], workshop: Workshop) -> tuple[Edit, ...]:
+    """What the rewritten calls leave behind, taken out."""
+    calls: dict[str, list[ast.Call]] = {}
+    for site in rewritten:
+        source = workshop.source(site.file)
+        call = None if source is None else source.call_at(site)
+        if call is not None:
+            calls.setdefault(site.file, []).append(call)
+    return tuple(
+        edit
+        for file, found in calls.items()
+        if (source := workshop.source(file)) is not None
+        for edit in remove_leftovers(source, found)
+    )
 
 
 def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, Insertion]] | Refusal:
@@ -110,7 +128,7 @@ def _names_only(site: Site, layer: Layer, workshop: Workshop) -> bool:
     if source is None or call is None or layer.access is None:
         return False
     target = _method_target(source, call) or (source.snippet(call.args[0]) if call.args else "")
-    return target == f"{layer.access}.weight"
+    return target == (layer.access if layer.kind == BARE else f"{layer.access}.weight")
 
 
 def _replacement(source: Source, site: Site, repair: Repair) -> Replacement | None:

@@ -211,6 +211,8 @@ def _bindings(body: list[ast.stmt], access: Access) -> Iterator[Binding]:
 def _bound_value(statement: ast.stmt, access: Access) -> ast.expr | None:
     """What a statement binds to the root of an access, None if it binds something else."""
     match statement:
+        case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)) if len(names) == len(values):
+            return next((value for name, value in zip(names, values, strict=True) if _is_root(name, access)), None)
         case ast.Assign(targets=targets, value=value) if any(_is_root(target, access) for target in targets):
             return value
         case ast.AnnAssign(target=target, value=ast.expr() as value) if _is_root(target, access):

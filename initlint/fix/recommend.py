@@ -15,6 +15,9 @@ Distribution = Literal["normal", "uniform"]
 Mode = Literal["fan_in", "fan_out"]
 
 _GAIN_TOLERANCE = 0.01
+BARE = "Parameter"
+"""The kind of a bare `nn.Parameter` used as a matrix."""
+
 _DENSE = frozenset({"Linear", "Conv1d", "Conv2d", "Conv3d"})
 _TRANSPOSED = frozenset({"ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"})
 
@@ -89,7 +92,7 @@ def _refuse(judgement: Judgement, follower: Follower) -> str | None:
     chain = judgement.chain
     reasons = (
         (judgement.verdict != "mismatch", "it is not a mismatch"),
-        (kind_of(layer) not in _DENSE | _TRANSPOSED, f"{layer.kind} has no initializer that is right for it"),
+        (not has_usual_fans(layer), f"{layer.kind} has no initializer that is right for it"),
         (layer.lazy, "a lazy layer has no weight yet"),
         (layer.parametrization is not None, f"{layer.parametrization} rebuilds the weight"),
         (layer.frozen, "the weight is frozen"),
@@ -97,13 +100,27 @@ def _refuse(judgement: Judgement, follower: Follower) -> str | None:
         (layer.weight.conditional, "the weight is initialized only under a condition"),
         (follower.residual or (chain is not None and chain.residual), "it lies in a residual branch"),
         (follower.gated, "the activation is a gate"),
-        (follower.alternative, "only one of several branches has this activation"),
+        (
+            follower.alternative and sum(one.alternative for one in judgement.followers) == 1,
+            "only one of several branches has this activation",
+        ),
         (
             follower.scaled is None or not math.isclose(follower.scaled, 1.0, rel_tol=0.02),
             "its output is rescaled first",
         ),
     )
     return next((reason for holds, reason in reasons if holds), None)
+
+
+def has_usual_fans(layer: Layer) -> bool:
+    """Whether what torch divides by is known to be right for the weight, or known to be wrong in a known way.
+
+    A bare parameter is used as F.linear would use it where what its initializer gives is what it promises.
+    """
+    if layer.kind != BARE:
+        return kind_of(layer) in _DENSE | _TRANSPOSED
+    gain, effective = layer.weight.gain, layer.weight.effective_gain
+    return gain is not None and effective is not None and math.isclose(gain, effective)
 
 
 def kind_of(layer: Layer) -> str:

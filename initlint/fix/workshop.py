@@ -10,7 +10,7 @@ from initlint.fix.builders import find_builder
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place
-from initlint.fix.recommend import Call, Habit, Refusal, recommend
+from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
 from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
@@ -129,7 +129,7 @@ class Workshop:
     def _repair(self, judgement: Judgement, finding: Finding) -> Repair | Refusal:
         judgement = replace(judgement, layer=self._named(judgement.layer))
         layer = judgement.layer
-        place = find_place(layer, self.source)
+        place = Refusal("it is a bare parameter") if layer.kind == BARE else find_place(layer, self.source)
         usual = Habit()
         if isinstance(place, Place):
             usual = habit(place.definition or place.function or place.source.tree, place.source.tree)
@@ -137,7 +137,8 @@ class Workshop:
         if isinstance(call, Refusal):
             return call
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
-        builder = find_builder(layer, self.source) if self._is_whole(finding, layer.site, call) else None
+        whole = layer.kind != BARE and self._is_whole(finding, layer.site, call)
+        builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
