@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
 
-def inspect_aftermath(machine: Machine, doubted: set[ast.AST]) -> None:
-    """Note what this context leaves behind; `doubted` are classes that code not followed may have initialized."""
+def inspect_aftermath(machine: Machine, doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
+    """Note what this context leaves behind.
+
+    `doubted` are classes that code not followed may have initialized, `unseen` those that other code speaks of but that no
+    context was seen to build.
+    """
     inspect_sweeps(machine)
-    inspect_histories(machine, doubted)
+    inspect_histories(machine, doubted, unseen)
     inspect_registration(machine)
     inspect_symmetry(machine)
     inspect_scales(machine)

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 from initlint.source.symbols import ABSENT, UNKNOWN, monomial, multiply
 from initlint.source.torch_modules import number
-from initlint.source.values import Arguments, Choice, DictV, Instance, ListV, ParamV, Place, TensorV, View, Write
+from initlint.source.values import (
+    Arguments,
+    Choice,
+    DictV,
+    Filling,
+    Instance,
+    ListV,
+    ParamV,
+    Place,
+    TensorV,
+    View,
+    Write,
+)
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
@@ -95,7 +107,8 @@ def scaled(machine: Machine, signal: object, other: object, place: Place, name: 
     if other is UNKNOWN or isinstance(other, (Choice, Instance, ListV, DictV)):
         return op_on(machine, "opaque", name, source, place)
     made = op_on(machine, "scale", name, source, place, factor=None if factor is None else abs(factor))
-    return TensorV(made.op, scaled_draw(source.drawn, factor, other, name), source.shape, source.param)
+    drawn = scaled_draw(source.drawn, factor, other, name)
+    return TensorV(made.op, None if drawn is None else Filling(drawn), source.shape, source.param)
 
 
 def scaled_draw(drawn: Write | None, factor: float | None, other: object, name: str) -> Write | None:
@@ -133,7 +146,7 @@ def add(machine: Machine, left: object, right: object, place: Place) -> TensorV:
     if other is UNKNOWN or isinstance(other, (Choice, Instance)):
         return TensorV(machine.graph.add("add", "add", (source.op, as_tensor(machine, other).op), place=place))
     made = op_on(machine, "shift", "add", source, place)
-    return TensorV(made.op, source.drawn, source.shape, source.param)
+    return TensorV(made.op, None if source.drawn is None else Filling(source.drawn), source.shape, source.param)
 
 
 def _matmul(machine: Machine, left: object, right: object, place: Place) -> TensorV:

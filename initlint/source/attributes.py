@@ -368,6 +368,10 @@ def set_item(machine: Machine, container: object, key: object, value: object, no
             container.repeats = True
     elif isinstance(container, Instance):
         _set_instance_item(machine, container, key, value, node, frame)
+    elif isinstance(container, TensorV) and container.filling is not None:
+        from initlint.source.initialization import fill
+
+        fill(machine, container.filling, Write("assignment", (), machine.place(node, frame)), part=True)
     elif isinstance(container, (ParamV, View)):
         place = machine.place(node, frame)
         constant = (("val", value),) if isinstance(value, (int, float)) else ()

@@ -15,9 +15,11 @@ from initlint.source.functions import call_function, instantiate
 from initlint.source.imports import module_scope
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
+from initlint.source.module_methods import init_hooks
 from initlint.source.relevance import Definition, Relevance, definitions, script_words
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.torch_modules import walk
 from initlint.source.uncalled import uncalled_initializers
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, ListV, Scope, TensorV
 
@@ -44,6 +46,7 @@ class Contexts:
         self.used: frozenset[str] = frozenset()
         self.tried: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
+        self.unseen: set[ast.AST] = set()
 
     def settled(self) -> tuple[Model, ...]:
         """All models, with the events that no other context speaks against."""
@@ -161,6 +164,8 @@ class Contexts:
         yield from self._run_constructors(definition, cls)
         if definition.node in machine.called:
             return
+        if definition.name in self.used:
+            self.unseen.add(definition.node)
         machine.restart(BUDGET)
         frame = Frame(Scope(definition.file))
         made: list[object] = []
@@ -204,6 +209,7 @@ class Contexts:
     def _survives(self, run: Callable[..., object]) -> bool:
         """Whether a context runs to its end; the program's own exceptions end it, ours are bugs."""
         machine = self.machine
+        branch = machine.branch
         try:
             run()
         except (Raised, OutOfBudget, RecursionError):
@@ -211,6 +217,7 @@ class Contexts:
             return False
         finally:
             machine.depth = machine.repeating = machine.branching = machine.no_grad = machine.guarded = 0
+            machine.branch = branch
             machine.calls.clear()
             machine.active.clear()
         return True
@@ -224,12 +231,13 @@ class Contexts:
                 machine.instances = [each for each in machine.instances if each is not top]
                 continue
             self._hooks(top)
+            self._initialize(top)
             if top not in machine.forwarded:
                 self._forward(top, whole=True)
         for module in unreached(machine):
             if module not in machine.forwarded and isinstance(module.cls, ClassV):
                 self._forward(module, whole=False)
-        inspect_aftermath(machine, self.doubted)
+        inspect_aftermath(machine, self.doubted, self.unseen)
         model = Lowering(machine, name, self.doubted).model()
         if model.layers or model.events:
             yield model
@@ -244,6 +252,17 @@ class Contexts:
                 self._survives(
                     lambda hook=hook: call_function(machine, hook, Arguments([module]), hook.node, Frame(hook.scope))
                 )
+
+    def _initialize(self, top: Instance) -> None:
+        """What a framework does before it trains: call the init methods of its modules, where the program did not."""
+        machine = self.machine
+        due = [(module, hook) for _, module in walk(top) for hook in init_hooks(machine, module)]
+        for module, hook in [each for each in due if each[1].node not in machine.ran]:
+            self._survives(
+                lambda hook=hook, module=module: call_function(
+                    machine, hook, Arguments([module]), hook.node, Frame(hook.scope)
+                )
+            )
 
     def _forward(self, module: Instance, *, whole: bool) -> None:
         """One forward pass on inputs of which nothing is known; what a whole model returns is its output."""

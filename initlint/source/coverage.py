@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initlint.source.sweeps import FALSE, Sweep, trial
-from initlint.source.symbols import UNKNOWN, Sym
+from initlint.source.symbols import UNKNOWN, Sym, names_of
 from initlint.source.torch_modules import CONTAINERS, children, named_parameters, walk
 from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place
 
@@ -22,21 +21,30 @@ def inspect_sweeps(machine: Machine) -> None:
     """Note what the sweeps of this context missed; at its end, when all modules are built."""
     names = initializer_names(machine)
     for sweep in list(machine.sweeps):
+        if sweep.outer is not None:
+            continue
         if not sweep.certain or sweep.root.uncertain:
+            machine.reached.update(node.test for node in sweep.tests)
             continue
         if not _inspect_order(machine, sweep) and not _inspect_depth(machine, sweep):
             _inspect_tests(machine, sweep, names)
 
 
 def initializer_names(machine: Machine) -> frozenset[str]:
-    """The last parts of the names of all initializers that fill a tensor by themselves."""
+    """How a call of an initializer that fills a tensor by itself ends: ``kaiming_normal_``; an old name with the module, ``init.normal``."""
     facts = machine.knowledge.initializers
-    return frozenset(name.rpartition(".")[2] for name, fact in facts.items() if fact.formula not in _CHANGES)
+    return frozenset(
+        ".".join(name.split(".")[-2 if fact.deprecated else -1 :])
+        for name, fact in facts.items()
+        if fact.formula not in _CHANGES
+    )
 
 
 def default_weight(module: Instance) -> ParamV | None:
     """The weight of a layer that nothing but torch has written."""
     if module.fact is None or module.fact.role not in _FILLED or module.uncertain or module.fact.lazy:
+        return None
+    if module.parametrization is not None:
         return None
     weight = module.data.get("weight")
     if not isinstance(weight, ParamV) or weight.frozen or any(write.source != "default" for write in weight.data):
@@ -122,9 +130,16 @@ def _initializes(node: ast.If, initializers: frozenset[str]) -> bool:
     """Whether the body of an ``if`` calls an initializer, by the last part of its name."""
     for statement in node.body:
         for each in ast.walk(statement):
-            if isinstance(each, ast.Call) and _last_name(each.func) in initializers:
+            if isinstance(each, ast.Call) and is_initializer(each.func, initializers):
                 return True
     return False
+
+
+def is_initializer(function: ast.expr, initializers: frozenset[str]) -> bool:
+    """Whether what is called is an initializer, by the end of its name."""
+    name = _last_name(function)
+    holder = _last_name(function.value) if isinstance(function, ast.Attribute) else ""
+    return name in initializers or f"{holder}.{name}" in initializers
 
 
 def _last_name(function: ast.expr) -> str:
@@ -167,7 +182,7 @@ def _has_default_layer(root: Instance) -> bool:
 def _is_known_to_the_bottom(root: Instance) -> bool:
     """Whether no attribute of any module below may be a module that is not known."""
     modules = [module for _, module in walk(root)]
-    numbers = {name for module in modules for value in module.arguments.values() for name in _symbols(value)}
+    numbers = {name for module in modules for value in module.arguments.values() for name in names_of(value)}
     for module in modules:
         if module.uncertain:
             return False
@@ -176,17 +191,11 @@ def _is_known_to_the_bottom(root: Instance) -> bool:
     return True
 
 
-def _symbols(value: object) -> Iterator[str]:
-    for each in value if isinstance(value, tuple) else (value,):
-        if isinstance(each, Sym):
-            yield from (name for name, _ in each.powers)
-
-
 def _may_be_module(value: object, numbers: set[str]) -> bool:
     if isinstance(value, Choice):
         return any(_may_be_module(each, numbers) for each in value.alternatives)
     if isinstance(value, ListV):
         return any(_may_be_module(each, numbers) for each in value.data)
     if isinstance(value, Sym):
-        return not numbers & set(_symbols(value))
+        return not numbers & set(names_of(value))
     return value is UNKNOWN

@@ -51,7 +51,12 @@ def escape(machine: Machine, function: object, arguments: Arguments, node: ast.A
         write = Write("", (), machine.place(node, frame), source="unknown", trail=tuple(machine.calls[-3:]))
         for param in reachable_params(values):
             machine.write(param, write)
-    ops = [each.op for each in _tensors(values)]
+    tensors = _tensors(values)
+    for filling in dict.fromkeys(each.filling for each in tensors):
+        if filling is not None and filling.data.source == "uninitialized":
+            machine.touch(filling)
+            filling.data = Write("", (), machine.place(node, frame), source="unknown")
+    ops = [each.op for each in tensors]
     if ops:
         return TensorV(machine.graph.add("opaque", _called(function), tuple(ops), place=machine.place(node, frame)))
     return UNKNOWN

@@ -214,7 +214,7 @@ def _parametrize(
     wanted = arguments.get(1, "name", "weight")
     for each in module.alternatives if isinstance(module, Choice) else (module,):
         if isinstance(each, Instance) and each.torch_class and wanted in ("weight", "weight_hh_l0", "in_proj_weight"):
-            each.parametrization = fact.target or "other"
+            each.parametrization = (machine.is_certain(each) and fact.target) or "other"
     return module
 
 

@@ -129,6 +129,7 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     if machine.depth >= MOST_DEPTH or running >= (_MOST_UNCERTAIN_RECURSION if machine.branching else _MOST_RECURSION):
         return UNKNOWN
     machine.called.add(function.node)
+    machine.ran.add(function.node)
     scope = Scope(function.scope.file, function.scope)
     scope.data.update(bound_arguments(machine, function, arguments))
     receiver = arguments.positional[0] if arguments.positional else None

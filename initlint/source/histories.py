@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from initlint.source.lowering import top_modules
 from initlint.source.scales import fact_of
-from initlint.source.torch_modules import modules_below, number
+from initlint.source.symbols import Sym, names_of
+from initlint.source.torch_modules import modules_below, number, own_parameters
 from initlint.source.values import Instance, ParamV, Place, Write
 
 if TYPE_CHECKING:
@@ -24,13 +25,21 @@ _DRAWS = frozenset(
 _LOADS = frozenset({"load_state_dict", "from_pretrained", "load_checkpoint", "load_file", "load_weights"})
 
 
-def inspect_histories(machine: Machine, doubted: set[ast.AST]) -> None:
-    """Note what the history of each parameter of this context shows, at its end."""
+def inspect_histories(machine: Machine, doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
+    """Note what the history of each parameter of this context shows, at its end.
+
+    What builds a class of `unseen` may fill what the class itself leaves empty.
+    """
     owned = [(param, owner) for param in machine.params if (owner := param.owner) is not None and not param.buffer]
-    kept = {module for top in top_modules(machine) if not top.discarded for module in modules_below(top)}
+    tops = [top for top in top_modules(machine) if not top.discarded]
+    kept = {module for top in tops for module in modules_below(top)}
+    open_ = [top for top in tops if getattr(top.cls, "node", None) in unseen]
+    open_ += [module for module in kept if module.uncertain]
+    elsewhere = {module for each in open_ for module in modules_below(each)}
     for param, owner in owned:
         if owner in kept and not owner.uncertain and getattr(owner.cls, "node", None) not in doubted:
-            _inspect_filling(machine, param, owner)
+            if owner not in elsewhere:
+                _inspect_filling(machine, param, owner)
             _inspect_loading(machine, param, owner)
             _inspect_padding(machine, param, owner)
     _inspect_overwriting(machine, owned)
@@ -52,9 +61,23 @@ def _inspect_filling(machine: Machine, param: ParamV, owner: Instance) -> None:
     if param.place is None or not param.data or param.data[0].source != "uninitialized":
         return
     machine.reached.add(param.place.node)
+    if all(held is not param for _, held in own_parameters(owner)):
+        return
+    if _may_hold_values(machine, param.data[0]):
+        return
     if len(param.data) > 1 or param.frozen or param.place.file.words & _LOADS:
         return
     machine.occur("uninitialized-parameter", param.place, owner, parameter=param.name)
+
+
+def _may_hold_values(machine: Machine, write: Write) -> bool:
+    """Whether the size given to ``torch.Tensor(size)`` may be values: a name that nothing else takes for a number."""
+    size = dict(write.arguments).get("size")
+    if not isinstance(size, Sym) or not size.name:
+        return False
+    sizes = [param.shape for param in machine.params if param.shape and len(param.shape) > 1]
+    layers = [tuple(each.arguments.values()) for each in machine.instances if each.fact is not None]
+    return size.name not in {name for each in (*sizes, *layers) for name in names_of(each)}
 
 
 # -- loading -------------------------------------------------------------------------------------------------------------
@@ -164,13 +187,17 @@ def _covers(machine: Machine, later: Write, write: Write) -> bool:
     """Whether `later` makes `write` pointless, and not because it is the exception to a rule."""
     if later.conditional or write.sweep or write.place is None or later.place is None:
         return False
-    if later.place.node is write.place.node or _same_call(later, write):
+    if later.place.node is write.place.node or _same_effect(machine, later, write):
         return False
     return (later.sweep or _is_same_body(later, write)) and is_draw(machine, write) and is_draw(machine, later)
 
 
-def _same_call(later: Write, write: Write) -> bool:
-    return later.function == write.function and later.arguments == write.arguments
+def _same_effect(machine: Machine, later: Write, write: Write) -> bool:
+    """Whether the parameter would be the same without one of the two."""
+    if later.function == write.function and later.arguments == write.arguments:
+        return True
+    value = constant_of(machine, write)
+    return value is not None and value == constant_of(machine, later)
 
 
 def _is_same_body(later: Write, write: Write) -> bool:

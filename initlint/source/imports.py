@@ -22,12 +22,12 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
     scope.data["__file__"] = file.path
     if file.tree is None:
         return scope
-    outer = machine.journal, machine.branching, machine.repeating, machine.depth
-    machine.journal, machine.branching, machine.repeating, machine.depth = None, 0, 0, 0
+    outer = machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth
+    machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = None, 0, machine.trunk, 0, 0
     try:
         run_top_level(machine, file, Frame(scope))
     finally:
-        machine.journal, machine.branching, machine.repeating, machine.depth = outer
+        machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = outer
     return scope
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from initlint.source.misuse import inspect_call, inspect_copy
 from initlint.source.sequences import elements
-from initlint.source.symbols import UNKNOWN
+from initlint.source.symbols import UNKNOWN, Sym
 from initlint.source.torch_modules import bind, own_parameters, walk
-from initlint.source.values import Arguments, Choice, Instance, ListV, ParamV, Place, TensorV, View, Write
+from initlint.source.values import Arguments, Choice, Filling, Instance, ListV, ParamV, Place, TensorV, View, Write
 
 if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact
@@ -38,20 +38,10 @@ _FRESH: dict[str, tuple[str, tuple[tuple[str, object], ...]]] = {
     "arange": ("assignment", ()),
     "linspace": ("assignment", ()),
 }
-_EMPTY = frozenset(
-    {
-        "empty",
-        "empty_like",
-        "new_empty",
-        "new",
-        "Tensor",
-        "FloatTensor",
-        "DoubleTensor",
-        "HalfTensor",
-        "BFloat16Tensor",
-        "empty_strided",
-    }
-)
+_CONSTRUCTORS = frozenset({"Tensor", "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "new"})
+"""What takes either a size, and leaves the memory as it is, or the values."""
+
+_EMPTY = frozenset({"empty", "empty_like", "new_empty", "empty_strided"}) | _CONSTRUCTORS
 
 
 def fresh_tensor(machine: Machine, name: str, bound: dict[str, object], arguments: Arguments, place: Place) -> TensorV:
@@ -59,10 +49,10 @@ def fresh_tensor(machine: Machine, name: str, bound: dict[str, object], argument
     op = machine.graph.add("constant", name, place=place)
     shape = _shape_argument(name, arguments)
     if name in _EMPTY:
-        first = arguments.positional[0] if arguments.positional else None
-        listed = isinstance(first, ListV) and name in ("Tensor", "FloatTensor", "DoubleTensor")
-        function, source = ("assignment", "explicit") if listed else ("empty", "uninitialized")
-        return TensorV(op, Write(function, (), place, source=source), shape)
+        filled = name in _CONSTRUCTORS and not arguments.open and _is_given_data(arguments.positional[name == "new" :])
+        function, source = ("assignment", "explicit") if filled else ("empty", "uninitialized")
+        size = (("size", shape[0]),) if shape and len(shape) == 1 and name in _CONSTRUCTORS else ()
+        return TensorV(op, Filling(Write(function, size, place, source=source)), shape)
     known = _FRESH.get(name)
     if known is None:
         return TensorV(op, None, shape)
@@ -73,7 +63,12 @@ def fresh_tensor(machine: Machine, name: str, bound: dict[str, object], argument
         fixed = (("mean", bound.get("mean", UNKNOWN)), ("std", bound.get("std", UNKNOWN)))
     elif name == "tensor" and isinstance(bound.get("data"), (int, float)):
         function, fixed = "constant_", (("val", bound["data"]),)
-    return TensorV(op, Write(function, fixed, place), shape)
+    return TensorV(op, Filling(Write(function, fixed, place)), shape)
+
+
+def _is_given_data(given: list[object]) -> bool:
+    """Whether ``torch.Tensor(...)`` is given no size: one argument that may be the values, or none, and there is nothing to fill."""
+    return not given or (len(given) == 1 and not isinstance(given[0], (int, Sym)))
 
 
 def _shape_argument(name: str, arguments: Arguments) -> tuple[object, ...] | None:
@@ -87,6 +82,8 @@ def _shape_argument(name: str, arguments: Arguments) -> tuple[object, ...] | Non
         given = given[2:3]
     if name == "full":
         given = given[:1]
+    if name == "eye":
+        given = [*given[:1], *(given[1:2] or given[:1])]
     if "size" in arguments.keywords:
         given = [arguments.keywords["size"]]
     if arguments.open:
@@ -112,6 +109,8 @@ def make_parameter(machine: Machine, arguments: Arguments, node: ast.AST, frame:
     elif isinstance(data, TensorV):
         write = data.drawn or Write("assignment", (), place)
         param = machine.new_param("", data.shape, (write,), place)
+        if data.filling is not None:
+            data.filling.param = param
     else:
         param = machine.new_param("", None, (Write("assignment", (), place),), place)
     param.buffer = buffer
@@ -121,7 +120,7 @@ def make_parameter(machine: Machine, arguments: Arguments, node: ast.AST, frame:
 
 def copied_tensor(machine: Machine, param: ParamV) -> TensorV:
     """``param.clone()``: what is written to it does not reach the parameter."""
-    return TensorV(machine.graph.add("input", "copy"), drawn=Write("copy", (), None), shape=param.shape, param=param)
+    return TensorV(machine.graph.add("input", "copy"), Filling(Write("copy", (), None)), param.shape, param)
 
 
 def assigned_write(machine: Machine, value: object, place: Place | None) -> Write:
@@ -220,13 +219,24 @@ def _write_parameter(machine: Machine, call: _Call, target: ParamV | View, write
 
 
 def _write_tensor(machine: Machine, call: _Call, target: TensorV, write: Write) -> TensorV:
-    param = target.param
-    if param is not None and target.drawn is None:
+    param, filling = target.param, target.filling
+    if filling is None:
+        if param is None:
+            return TensorV(target.op, Filling(write), target.shape)
         machine.write(View(param, whole=False), write)
         return target
-    if param is not None:
+    if param is not None and not target.part:
         inspect_copy(machine, param, call.node, call.frame)
-    return TensorV(target.op, write, target.shape)
+    fill(machine, filling, write, part=target.part)
+    return target
+
+
+def fill(machine: Machine, filling: Filling, write: Write, *, part: bool) -> None:
+    """Write to fresh memory, and so to the parameter that was made of it; of what is filled in parts, no formula is known."""
+    machine.touch(filling)
+    filling.data = Write("assignment", (), write.place) if part else write
+    if filling.param is not None:
+        machine.write(filling.param, replace(write, partial=write.partial or part))
 
 
 def _write_elements(

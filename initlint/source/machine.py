@@ -20,6 +20,7 @@ from initlint.source.values import (
     ClassV,
     DictV,
     External,
+    Filling,
     FunctionV,
     Instance,
     ListV,
@@ -125,6 +126,7 @@ class Machine:
         self.depth = 0
         self.repeating = 0
         self.branching = 0
+        self.trunk = self.branch = object()
         self.no_grad = 0
         self.guarded = 0
         self.serial = 0
@@ -144,6 +146,7 @@ class Machine:
         self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
         self.called: set[ast.AST] = set()
+        self.ran: set[ast.AST] = set()
         self.generators: dict[ast.AST, bool] = {}
         self.forwarded: set[Instance] = set()
         self.forwarding = 0
@@ -152,6 +155,7 @@ class Machine:
         """Forget what the last context built; modules of the program stay loaded."""
         self.evidence.close(self.reached, self.occurrences)
         self.reached = set()
+        self.ran = set()
         self.sweep = None
         self.sweeps = []
         self.clones = []
@@ -160,6 +164,7 @@ class Machine:
         self.steps = 0
         self.depth = 0
         self.repeating = self.branching = self.no_grad = self.guarded = self.forwarding = 0
+        self.branch = self.trunk
         self.journal = None
         self.graph = Graph(self.graph.end)
         self.instances = []
@@ -200,15 +205,21 @@ class Machine:
             data = cell.data
             self.journal[cell] = data.copy() if isinstance(data, (dict, list)) else data
 
+    def is_certain(self, instance: Instance) -> bool:
+        """Whether what runs now runs wherever `instance` exists: no test that is not understood lies between the two."""
+        return self.branch is instance.branch
+
     def fork(self, branches: Sequence[Callable[[], Flow]], frame: Frame) -> Flow:
         """Try every branch on the same memory and join what they leave behind."""
         outer = self.journal
         outcomes: list[tuple[Flow, dict[Cell, object]]] = []
         originals: dict[Cell, object] = {}
         self.branching += 1
+        around = self.branch
         try:
             for branch in branches:
                 self.journal = {}
+                self.branch = object()
                 calls, depth, repeating = len(self.calls), self.depth, self.repeating
                 try:
                     flow = branch()
@@ -226,6 +237,7 @@ class Machine:
                 outcomes.append((flow, after))
         finally:
             self.branching -= 1
+            self.branch = around
         return self._join(outcomes, originals, frame)
 
     def _join(
@@ -258,6 +270,8 @@ class Machine:
             return first
         if isinstance(cell, ParamV):
             return joined_writes([state for state in states if isinstance(state, tuple)])
+        if isinstance(cell, Filling):
+            return joined_fillings([state for state in states if isinstance(state, Write)])
         if isinstance(first, dict):
             return self._joined_names([state for state in states if isinstance(state, dict)])
         if isinstance(first, list):
@@ -300,6 +314,7 @@ class Machine:
         self.serial += 1
         instance = Instance(cls, place, self.serial)
         instance.repeats = self.repeating > 0
+        instance.branch = self.branch
         instance.trail = tuple(self.calls[-6:])
         self.instances.append(instance)
         return instance
@@ -371,6 +386,14 @@ def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
         return states[0]
     merged.extend(replace(write, conditional=True) for state in states for write in state[common:])
     return tuple(merged)
+
+
+def joined_fillings(states: list[Write]) -> Write:
+    """What the branches agree on, else one that fills the memory, marked conditional."""
+    if all(state is states[0] for state in states):
+        return states[0]
+    filled = [state for state in states if state.source != "uninitialized"]
+    return replace(filled[-1] if filled else states[0], conditional=True)
 
 
 __all__ = [

@@ -133,7 +133,7 @@ def _call_tensor(
     given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
     if receiver.drawn is not None and name in _SAME_VALUES:
         return receiver
-    if full in knowledge.initializers and (receiver.drawn is not None or receiver.param is not None):
+    if full in knowledge.initializers and (receiver.filling is not None or receiver.param is not None):
         return call_initializer(machine, knowledge.initializers[full], given, node, frame)
     if full in knowledge.activation_of:
         return call_activation(machine, knowledge.activation_of[full], given, node, frame)

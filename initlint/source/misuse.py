@@ -23,6 +23,7 @@ _METHOD = "Tensor."
 _NAMED_SPREAD = ("std", "sigma", "stdev", "stddev")
 _MODES = frozenset({"fan_in", "fan_out"})
 _SCALED_BY_GAIN = frozenset({"xavier", "orthogonal"})
+_COPYING = frozenset({"clone", "deepcopy", "copy"})
 _WRITES = frozenset({"data", "zero_", "fill_", "normal_", "uniform_", "copy_", "detach", "mul_", "clamp_"})
 
 
@@ -47,7 +48,8 @@ def inspect_call(
         missing_attribute(machine, target, node, frame)
     elif isinstance(target, (ParamV, View)):
         machine.reached.add(node)
-        if not machine.branching:
+        owner = (target.param if isinstance(target, View) else target).owner
+        if machine.is_certain(owner) if owner is not None else not machine.branching:
             _inspect_target(machine, fact, target, node, frame)
     elif isinstance(target, TensorV):
         machine.reached.add(node)
@@ -225,7 +227,9 @@ def _is_unmaterialized(machine: Machine, owner: Instance, view: View | None) -> 
 def inspect_in_place(machine: Machine, target: ParamV | View, operation: str, node: ast.AST, frame: Frame) -> None:
     """Note an in-place operation on a leaf that autograd watches."""
     param = target.param if isinstance(target, View) else target
-    if machine.no_grad or machine.branching or machine.guarded or param.frozen or param.buffer:
+    if machine.no_grad or machine.guarded or param.frozen or param.buffer:
+        return
+    if machine.branching and (param.owner is None or not machine.is_certain(param.owner)):
         return
     if isinstance(target, View) and target.detached:
         return
@@ -247,13 +251,15 @@ def inspect_attribute_of_none(machine: Machine, name: str, node: ast.AST, frame:
 
 def _write_to_none(machine: Machine, node: ast.AST, frame: Frame) -> None:
     """The bias of a layer built without one, or the weight of a norm without affine parameters, is None."""
-    if machine.branching or machine.guarded:
+    if machine.guarded:
         return
     source = _target_node(node)
     if not isinstance(source, ast.Attribute) or source.attr not in ("bias", "weight"):
         return
     holder = machine.evaluate(source.value, frame)
     if not isinstance(holder, Instance) or holder.fact is None or source.attr not in holder.fact.optional:
+        return
+    if not machine.is_certain(holder):
         return
     condition = holder.fact.optional[source.attr]
     machine.occur(
@@ -287,7 +293,12 @@ def missing_attribute(machine: Machine, method: Method, node: ast.AST, frame: Fr
     module = method.receiver
     if method.name not in ("weight", "bias") or not isinstance(module, Instance) or not isinstance(module.cls, ClassV):
         return
-    if module.uncertain or machine.branching or machine.guarded or module.cls.lookup("__getattr__") is not ABSENT:
+    if (
+        module.uncertain
+        or not machine.is_certain(module)
+        or machine.guarded
+        or module.cls.lookup("__getattr__") is not ABSENT
+    ):
         return
     test = _test_by_name(node, module.class_name, frame)
     if test is not None:
@@ -320,7 +331,7 @@ def _test_by_name(node: ast.AST, name: str, frame: Frame) -> ast.expr | None:
 
 def inspect_applied(machine: Machine, instance: Instance, function: object, node: ast.AST, frame: Frame) -> None:
     """Note ``self.apply(init(self))``: what the call returned is no function."""
-    if not isinstance(node, ast.Call) or machine.branching or machine.guarded:
+    if not isinstance(node, ast.Call) or not machine.is_certain(instance) or machine.guarded:
         return
     given = node.args[0] if node.args else next((each.value for each in node.keywords if each.arg == "fn"), None)
     if not isinstance(given, ast.Call):
@@ -339,8 +350,17 @@ def inspect_applied(machine: Machine, instance: Instance, function: object, node
 
 def inspect_copy(machine: Machine, param: ParamV, node: ast.AST, frame: Frame) -> None:
     """Note an initializer that fills a copy of a weight, where nothing holds on to the copy."""
-    if isinstance(_target_node(node), ast.Call) and _is_statement(node, frame):
+    if _copies(_target_node(node)) and _is_statement(node, frame):
         machine.occur("write-to-copy", machine.place(node, frame), param.owner, parameter=param.name)
+
+
+def _copies(target: ast.AST | None) -> bool:
+    """Whether the copy is made in this very expression, so that nothing else holds it."""
+    while isinstance(target, (ast.Call, ast.Attribute, ast.Subscript)):
+        if isinstance(target, ast.Call) and isinstance(target.func, ast.Attribute) and target.func.attr in _COPYING:
+            return True
+        target = target.func if isinstance(target, ast.Call) else target.value
+    return False
 
 
 def _is_statement(node: ast.AST, frame: Frame) -> bool:
@@ -367,17 +387,24 @@ def inspect_type_test(machine: Machine, node: ast.AST, frame: Frame) -> None:
     if not isinstance(node, ast.Call) or len(node.args) != 2 or not isinstance(node.args[1], ast.BoolOp):
         return
     named = [machine.evaluate(each, frame) for each in node.args[1].values]
-    if all(isinstance(each, (ClassV, External)) for each in named):
+    if all(map(_is_class, named)):
         seen, lost = ast.unparse(node.args[1].values[0]), ast.unparse(node.args[1].values[-1])
         if isinstance(node.args[1].op, ast.And):
             seen, lost = lost, seen
         machine.occur("type-test-always-wrong", machine.place(node, frame), sees=seen, misses=lost, always=False)
 
 
+def _is_class(value: object) -> bool:
+    """Whether this is a class; of what lies outside the project the name says so."""
+    return isinstance(value, ClassV) or (isinstance(value, External) and value.name.rpartition(".")[2][:1].isupper())
+
+
 def inspect_alternative_types(machine: Machine, node: ast.BoolOp, frame: Frame) -> None:
     """Note ``type(m) == A or B``: the second operand is a class, and true."""
     first = node.values[0]
-    if isinstance(node.op, ast.Or) and isinstance(first, ast.Compare):
+    if not isinstance(node.op, ast.Or) or not isinstance(first, ast.Compare):
+        return
+    if all(_is_class(machine.evaluate(each, frame)) for each in (first.comparators[-1], node.values[-1])):
         machine.occur(
             "type-test-always-wrong",
             machine.place(node, frame),

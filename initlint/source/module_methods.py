@@ -143,6 +143,16 @@ def _call_hook(machine: Machine, instance: Instance, name: str, node: ast.AST, f
     return False
 
 
+def init_hooks(machine: Machine, instance: Instance) -> Iterator[FunctionV]:
+    """The methods of a module that a framework calls, on it alone, to initialize it."""
+    for base in instance.cls.external_bases if isinstance(instance.cls, ClassV) else ():
+        fact = machine.knowledge.libraries.get(machine.resolve(base.name)) if isinstance(base, External) else None
+        for name in fact.hooks if fact is not None and fact.kind == "initializing-base" else ():
+            method = instance.cls.lookup(name) if isinstance(instance.cls, ClassV) else None
+            if isinstance(method, FunctionV) and len(method.node.args.args) == 1:
+                yield method
+
+
 def _call_on_all(machine: Machine, instance: Instance, method: FunctionV, node: ast.AST, frame: Frame) -> None:
     takes_module = len(method.node.args.args) > 1
     bound = Bound(method, instance)
@@ -206,7 +216,7 @@ def _apply(machine: Machine, instance: Instance, arguments: Arguments, node: ast
         return machine.call(function, Arguments([module]), node, frame)
 
     place = machine.place(node, frame)
-    with swept(machine, Sweep("apply", instance, place, repeat, certain=not machine.branching)):
+    with swept(machine, Sweep("apply", instance, place, repeat, certain=machine.is_certain(instance))):
         for path, module in list(post_order(instance)):
             repeat(path, module)
     return instance

@@ -38,7 +38,8 @@ def elements(machine: Machine, value: object, node: ast.AST, frame: Frame) -> li
     if isinstance(value, Choice):
         return _choice_elements(machine, value, node, frame)
     if isinstance(value, TensorV):
-        return [TensorV(machine.graph.add("transparent", "getitem", (value.op,)), param=value.param)]
+        op = machine.graph.add("transparent", "getitem", (value.op,))
+        return [TensorV(op, value.filling, param=value.param, part=True)]
     if isinstance(value, (ParamV, View)):
         return [_part(value)]
     return None
@@ -103,7 +104,7 @@ def unpacked(machine: Machine, value: object, count: int, starred: int | None) -
         return [machine.join(list(column)) for column in zip(*parts, strict=True)]
     elif isinstance(value, TensorV):
         ops = [machine.graph.add("transparent", "getitem", (value.op,)) for _ in range(count)]
-        return [TensorV(op, param=value.param) for op in ops]
+        return [TensorV(op, value.filling, param=value.param, part=True) for op in ops]
     elif isinstance(value, (ParamV, View)):
         return [_part(value)] * count
     elif isinstance(value, Sym) and value.name and starred is None:

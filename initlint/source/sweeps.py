@@ -57,9 +57,11 @@ class Sweep:
         return "parameters" in self.kind
 
     def note(self, node: ast.If, verdict: bool | None, file: SourceFile) -> None:  # noqa: FBT001 - a verdict
-        """Remember how a test inside the sweep came out."""
+        """Remember how a test inside the sweep, and so inside those around it, came out."""
         self.files[node] = file
         self.tests[node] = self.tests.get(node, 0) | (UNSURE if verdict is None else TRUE if verdict else FALSE)
+        if self.outer is not None:
+            self.outer.note(node, verdict, file)
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def loop_sweep(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> 
         assign(machine, node.target, (UNKNOWN, item) if wrapper == "enumerate" else item, frame)
         return machine.execute(node.body, frame)
 
-    return Sweep(kind, root, machine.place(node.iter, frame), repeat, certain=not machine.branching)
+    return Sweep(kind, root, machine.place(node.iter, frame), repeat, certain=machine.is_certain(root))
 
 
 def _unwrapped(iterable: ast.expr) -> tuple[ast.expr, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -96,3 +97,10 @@ def power(base: Sym, exponent: float) -> object:
     if isinstance(coefficient, complex) or math.isinf(coefficient):
         return UNKNOWN
     return simplified(coefficient, {name: each * exponent for name, each in base.powers})
+
+
+def names_of(value: object) -> Iterator[str]:
+    """The names in a symbol, or in the symbols of a tuple."""
+    for each in value if isinstance(value, tuple) else (value,):
+        if isinstance(each, Sym):
+            yield from (name for name, _ in each.powers)

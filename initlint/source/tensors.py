@@ -27,6 +27,7 @@ from initlint.source.torch_modules import bind, number
 from initlint.source.values import (
     Arguments,
     External,
+    Filling,
     ListV,
     ParamV,
     Place,
@@ -79,7 +80,7 @@ def call_activation(machine: Machine, name: str, arguments: Arguments, node: ast
 def index_tensor(machine: Machine, value: TensorV, node: ast.AST, frame: Frame) -> TensorV:
     """``x[...]``: a part of the tensor."""
     made = op_on(machine, "transparent", "getitem", value, machine.place(node, frame))
-    return TensorV(made.op, param=value.param)
+    return TensorV(made.op, value.filling, param=value.param, part=True)
 
 
 def call_operation(
@@ -110,7 +111,10 @@ def _transparent(
     name = fact.name.rpartition(".")[2]
     if fact.factor is None and fact.factor_by is None:
         made = op_on(machine, "transparent", name, source, place)
-        return TensorV(made.op, source.drawn, None, source.param)
+        filling = source.filling
+        if filling is not None and name == "clone":
+            filling = Filling(filling.data)
+        return TensorV(made.op, filling, None, source.param, source.part)
     return op_on(machine, "transparent", name, source, place, factor=_factor(fact, bound))
 
 
@@ -199,8 +203,14 @@ def _split(
             else (View(param, whole=False),) * count
         )
     if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= _MOST_PARTS:
-        return tuple(op_on(machine, "transparent", "split", source, place) for _ in range(count))
-    return op_on(machine, "transparent", "split", source, place)
+        return tuple(_part_of(machine, source, place) for _ in range(count))
+    return _part_of(machine, source, place)
+
+
+def _part_of(machine: Machine, source: TensorV, place: Place) -> TensorV:
+    """A view of some of the elements."""
+    made = op_on(machine, "transparent", "split", source, place)
+    return TensorV(made.op, source.filling, None, made.param, part=True)
 
 
 def _softmax(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.source.symbols import ABSENT, UNKNOWN, monomial, multiply
@@ -13,6 +14,7 @@ from initlint.source.values import (
     ClassV,
     DictV,
     External,
+    Filling,
     FunctionV,
     Instance,
     ListV,
@@ -425,6 +427,8 @@ def clone(machine: Machine, value: object, memo: dict[int, object] | None = None
         copied.owner = owner if isinstance(owner, Instance) else value.owner
         copied.frozen, copied.buffer = value.frozen, value.buffer
         return copied
+    if isinstance(value, TensorV):
+        return value if value.filling is None else replace(value, filling=Filling(value.filling.data))
     if isinstance(value, ListV):
         return ListV([clone(machine, each, memo) for each in value.data], value.kind, repeats=value.repeats)
     if isinstance(value, DictV):

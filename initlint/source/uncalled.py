@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from initlint.model import Event, Site
+from initlint.source.coverage import is_initializer
 from initlint.source.imports import module_scope
 from initlint.source.values import ClassV, External
 
@@ -35,6 +36,11 @@ class Candidate:
         self.file = file
         self.node = node
         self.owner = owner
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it takes nothing but its object."""
+        return len(self.node.args.args) == 1
 
     @property
     def site(self) -> Site:
@@ -85,7 +91,7 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
         return False
     if any(_decorator(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
         return False
-    return any(isinstance(each, ast.Call) and _last(each.func) in initializers for each in ast.walk(node))
+    return any(isinstance(each, ast.Call) and is_initializer(each.func, initializers) for each in ast.walk(node))
 
 
 def _decorator(node: ast.expr) -> str:
@@ -167,7 +173,15 @@ def _is_called_by_framework(machine: Machine, candidate: Candidate) -> bool:
     if not isinstance(cls, ClassV):
         return True
     name = candidate.node.name
-    return any(not _leaves_alone(machine.knowledge, base, name) for base in cls.external_bases)
+    if any(not _leaves_alone(machine.knowledge, base, name) for base in cls.external_bases):
+        return True
+    return candidate.is_alone and _is_called_by_parent(machine.knowledge, candidate.file, name)
+
+
+def _is_called_by_parent(knowledge: Knowledge, file: SourceFile, name: str) -> bool:
+    """Whether the file speaks of a framework whose modules may call the method on every module below them."""
+    facts = (fact for fact in knowledge.libraries.values() if fact.kind == "initializing-base" and name in fact.hooks)
+    return any(fact.name.partition(".")[0] in file.words for fact in facts)
 
 
 def _leaves_alone(knowledge: Knowledge, base: object, name: str) -> bool:

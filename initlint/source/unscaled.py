@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _FANS = {"conv": "conv", "linear": "linear"}
 _RESCALING = frozenset({"norm", "scale", "softmax", "matmul", "gate"})
-_THROUGH = frozenset({"transparent", "shift"})
+_THROUGH = frozenset({"transparent", "shift", "add"})
 _LEAST_WIDTH = 8
 
 

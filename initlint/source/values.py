@@ -255,12 +255,13 @@ class Instance(Cell):
     """An object of a project class, or of a torch class; `data` are its attributes, in order of assignment.
 
     `torch_class` is the dotted name of the torch.nn class it is or inherits from (``torch.nn.Module`` included), None
-    for any other object. `discarded` says that the program keeps no hold of it. `arguments` are those the torch class
-    was constructed with, `fact` its layer fact.
+    for any other object. `discarded` says that the program keeps no hold of it, `branch` on which branch it was made.
+    `arguments` are those the torch class was constructed with, `fact` its layer fact.
     """
 
     __slots__ = (
         "arguments",
+        "branch",
         "cls",
         "discarded",
         "fact",
@@ -288,6 +289,7 @@ class Instance(Cell):
         self.repeats = False
         self.frozen = False
         self.discarded = False
+        self.branch: object = None
         self.trail: tuple[Place, ...] = ()
 
     @property
@@ -351,14 +353,31 @@ class View:
     detached: bool = False
 
 
+class Filling(Cell):
+    """Fresh memory, which all views of a tensor share; `data` is the write that filled it, `param` the parameter made of it."""
+
+    __slots__ = ("param",)
+    data: Write
+
+    def __init__(self, write: Write) -> None:
+        self.data = write
+        self.param: ParamV | None = None
+
+
 @dataclass(slots=True, eq=False)
 class TensorV:
-    """The result of an op; `drawn` says how a fresh tensor was filled, `param` which parameter it was computed from."""
+    """The result of an op; `filling` is the memory of a fresh tensor, of which it may be a part, `param` the parameter it was computed from."""
 
     op: int
-    drawn: Write | None = None
+    filling: Filling | None = None
     shape: tuple[object, ...] | None = None
     param: ParamV | None = None
+    part: bool = False
+
+    @property
+    def drawn(self) -> Write | None:
+        """How a fresh tensor was filled."""
+        return None if self.filling is None or self.part else self.filling.data
 
 
 @dataclass(slots=True, eq=False)
