@@ -8,8 +8,9 @@ from initlint.model import Severity
 
 def _say(incident: Incident) -> Statement:
     copied = incident.word("copied")
+    equal = f"the same `{incident.word('equal')}`" if incident.word("equal") else "equal weights"
     return Statement(
-        f"these copies of one `{copied}` start with equal weights: `deepcopy` copies the values too",
+        f"these copies of one `{copied}` start with {equal}: `deepcopy` copies the values too",
         Severity.WARNING,
         "build each one anew, or initialize the copies afterwards",
     )

@@ -29,9 +29,13 @@ class Clone:
         self.place = place
         self.held = {param: param.data for param in all_parameters(twin) if param.shape is None or len(param.shape) > 1}
 
-    def is_untouched(self, machine: Machine) -> bool:
-        """Whether a random weight of the copy is still that of its source."""
-        return any(param.data is data and _is_random(machine, data) for param, data in self.held.items())
+    def untouched(self, machine: Machine) -> list[str]:
+        """The random weights of the copy that are still those of its source."""
+        return [param.name for param, data in self.held.items() if param.data is data and _is_random(machine, data)]
+
+    def redrawn(self) -> bool:
+        """Whether some of its weights were written again since."""
+        return any(param.data is not data for param, data in self.held.items())
 
 
 def _is_random(machine: Machine, history: tuple[Write, ...]) -> bool:
@@ -128,7 +132,7 @@ def _inspect_clones(machine: Machine) -> None:
     groups: dict[tuple[object, Instance], list[Clone]] = {}
     for clone in machine.clones:
         machine.reached.add(clone.place.node)
-        if clone.is_untouched(machine):
+        if clone.untouched(machine):
             groups.setdefault((clone.place.node, clone.source), []).append(clone)
     if not groups:
         return
@@ -137,7 +141,8 @@ def _inspect_clones(machine: Machine) -> None:
         twins = {clone.twin for clone in clones}
         if any(_is_several([child for child in held if child in twins]) for held in holders):
             first = clones[0]
-            machine.occur("identical-clones", first.place, first.twin, copied=first.source.class_name)
+            equal = first.untouched(machine)[0] if first.redrawn() else None
+            machine.occur("identical-clones", first.place, first.twin, copied=first.source.class_name, equal=equal)
 
 
 def _is_several(siblings: list[Instance]) -> bool:
