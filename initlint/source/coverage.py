@@ -23,21 +23,18 @@ def inspect_sweeps(machine: Machine) -> None:
     for sweep in list(machine.sweeps):
         if sweep.outer is not None:
             continue
-        if not sweep.certain or sweep.root.uncertain:
+        if not sweep.certain:
             machine.reached.update(node.test for node in sweep.tests)
-            continue
-        if not _inspect_order(machine, sweep) and not _inspect_depth(machine, sweep):
+        elif sweep.root.uncertain:
+            _inspect_tests(machine, sweep, names)
+        elif not _inspect_order(machine, sweep) and not _inspect_depth(machine, sweep):
             _inspect_tests(machine, sweep, names)
 
 
 def initializer_names(machine: Machine) -> frozenset[str]:
-    """How a call of an initializer that fills a tensor by itself ends: ``kaiming_normal_``; an old name with the module, ``init.normal``."""
-    facts = machine.knowledge.initializers
-    return frozenset(
-        ".".join(name.split(".")[-2 if fact.deprecated else -1 :])
-        for name, fact in facts.items()
-        if fact.formula not in _CHANGES
-    )
+    """How the name of an initializer that fills a tensor by itself ends: ``kaiming_normal_``, ``init.kaiming_normal_``."""
+    names = [name for name, fact in machine.knowledge.initializers.items() if fact.formula not in _CHANGES]
+    return frozenset(".".join(name.split(".")[-parts:]) for name in names for parts in (1, 2))
 
 
 def default_weight(module: Instance) -> ParamV | None:
@@ -136,10 +133,11 @@ def _initializes(node: ast.If, initializers: frozenset[str]) -> bool:
 
 
 def is_initializer(function: ast.expr, initializers: frozenset[str]) -> bool:
-    """Whether what is called is an initializer, by the end of its name."""
+    """Whether what is called is an initializer, by the end of its name; ``numpy.ones`` ends as one of a library, and is none."""
     name = _last_name(function)
-    holder = _last_name(function.value) if isinstance(function, ast.Attribute) else ""
-    return name in initializers or f"{holder}.{name}" in initializers
+    if isinstance(function, ast.Attribute) and not name.endswith("_"):
+        return f"{_last_name(function.value)}.{name}" in initializers
+    return name in initializers
 
 
 def _last_name(function: ast.expr) -> str:

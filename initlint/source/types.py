@@ -117,7 +117,7 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
     if isinstance(cls, ClassV):
         if isinstance(value.cls, ClassV) and cls in value.cls.mro:
             return True
-        return None if value.uncertain else False
+        return None if _may_inherit_more(machine, value) else False
     if isinstance(cls, Builtin):
         return cls.name == "object"
     if not isinstance(cls, External):
@@ -130,12 +130,25 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
             isinstance(base, External) and base.name == cls.name for base in value.cls.external_bases
         ):
             return True
-        if cls.name.startswith("torch."):
-            return None if value.uncertain and cls.name != "torch.nn.Module" else False
-        return None if value.uncertain else False
+        if cls.name == "torch.nn.Module":
+            return False
+        return None if _may_inherit_more(machine, value) else False
     if isinstance(value.cls, ClassV) and value.cls.external_bases:
         return True if cls in value.cls.external_bases else None
     return None if isinstance(value.cls, External) else False
+
+
+def _may_inherit_more(machine: Machine, value: Instance) -> bool:
+    """Whether the module may be of other classes too, by a base of which nothing is known."""
+    from initlint.source.functions import harmless_base
+    from initlint.source.torch_modules import torch_name
+
+    if not value.uncertain or not isinstance(value.cls, ClassV):
+        return value.uncertain
+    return not all(
+        harmless_base(base) or (isinstance(base, External) and torch_name(machine, base.name) is not None)
+        for base in value.cls.external_bases
+    )
 
 
 _MEMBERSHIPS: dict[type, Callable[..., bool | None]] = {
