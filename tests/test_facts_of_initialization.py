@@ -333,3 +333,98 @@ def test_an_lstm_starts_with_a_forget_gate_half_open() -> None:
     cell = nn.LSTM(64, 64)
     forget = (cell.bias_ih_l0 + cell.bias_hh_l0).detach()[64:128]
     assert torch.sigmoid(forget).mean().item() == pytest.approx(0.5, abs=0.03)
+
+
+# What it costs
+
+
+def gain_of(layer: nn.Linear) -> float:
+    """The measured gain: the standard deviation times the root of the number of inputs."""
+    return float(layer.weight.detach().std() * math.sqrt(layer.in_features))
+
+
+def kaiming(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight)
+
+
+def test_a_layer_behind_the_walk_keeps_the_default() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(256, 256))
+    net.apply(kaiming)
+    net.append(nn.Linear(256, 256))
+    first, late = net
+    assert isinstance(first, nn.Linear)
+    assert isinstance(late, nn.Linear)
+    assert gain_of(first) == pytest.approx(math.sqrt(2), rel=0.02)
+    assert gain_of(late) == pytest.approx(math.sqrt(1 / 3), rel=0.02)
+
+
+def test_a_nested_layer_is_missed_by_a_walk_over_the_children() -> None:
+    torch.manual_seed(0)
+    direct, nested = nn.Linear(256, 256), nn.Linear(256, 256)
+    for child in nn.Sequential(direct, nn.Sequential(nested)).children():
+        kaiming(child)
+    assert gain_of(direct) == pytest.approx(math.sqrt(2), rel=0.02)
+    assert gain_of(nested) == pytest.approx(math.sqrt(1 / 3), rel=0.02)
+
+
+def test_a_test_with_or_initializes_the_first_class_alone() -> None:
+    torch.manual_seed(0)
+    conv, linear = nn.Conv2d(32, 64, 3), nn.Linear(256, 256)
+    for layer in (conv, linear):
+        if isinstance(layer, nn.Conv2d or nn.Linear):
+            nn.init.kaiming_normal_(layer.weight)
+    assert conv.weight.std().item() * math.sqrt(32 * 9) == pytest.approx(math.sqrt(2), rel=0.02)
+    assert gain_of(linear) == pytest.approx(math.sqrt(1 / 3), rel=0.02)
+
+
+def test_eight_layers_without_their_initialization_pass_a_thousandth() -> None:
+    torch.manual_seed(0)
+    spread = {}
+    for name, init in (("default", nn.Module.train), ("kaiming", kaiming)):
+        net = nn.Sequential(*(part for _ in range(8) for part in (nn.Linear(512, 512), nn.ReLU())))
+        net.apply(init)
+        spread[name] = net(torch.randn(256, 512)).std(0).mean().item()
+    assert 3e-4 < spread["default"] / spread["kaiming"] < 3e-3
+
+
+def test_an_initializer_leaves_nothing_of_what_was_loaded() -> None:
+    torch.manual_seed(0)
+    trained, layer = nn.Linear(64, 64), nn.Linear(64, 64)
+    layer.load_state_dict(trained.state_dict())
+    assert torch.equal(layer.weight, trained.weight)
+    kaiming(layer)
+    both = torch.stack([layer.weight.detach().flatten(), trained.weight.detach().flatten()])
+    assert abs(torch.corrcoef(both)[0, 1].item()) < 0.06
+
+
+def test_unscaled_projections_add_five_times_as_much_over_twelve_blocks() -> None:
+    torch.manual_seed(0)
+    added = {}
+    for std in (0.02, 0.02 / math.sqrt(24)):
+        x = start = torch.randn(64, 256)
+        for _ in range(12):
+            hidden = functional.gelu(functional.layer_norm(x, (256,)) @ torch.randn(256, 1024).mul(0.02))
+            x = x + hidden @ torch.randn(1024, 256).mul(std)
+        added[std] = (x - start).std().item()
+    assert added[0.02] / added[0.02 / math.sqrt(24)] == pytest.approx(math.sqrt(24), rel=0.05)
+
+
+def test_torch_can_fill_fresh_memory_with_nan() -> None:
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(mode=True)
+    try:
+        assert nn.Parameter(torch.empty(8, 8)).isnan().all()
+    finally:
+        torch.use_deterministic_algorithms(mode=before)
+
+
+def test_a_forget_gate_half_open_leaves_a_thousandth_after_ten_steps() -> None:
+    torch.manual_seed(0)
+    cell = nn.LSTMCell(8, 256)
+    hidden, memory = torch.zeros(1, 256), torch.full((1, 256), 100.0)
+    with torch.no_grad():
+        for _ in range(10):
+            hidden, memory = cell(torch.zeros(1, 8), (hidden, memory))
+    assert 0.0005 < (memory.mean() / 100.0).item() < 0.004

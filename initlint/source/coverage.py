@@ -20,15 +20,22 @@ _FILLED = frozenset({"weight", "embedding", "head"})
 def inspect_sweeps(machine: Machine) -> None:
     """Note what the sweeps of this context missed; at its end, when all modules are built."""
     names = initializer_names(machine)
-    for sweep in list(machine.sweeps):
-        if sweep.outer is not None:
-            continue
+    outermost = [sweep for sweep in machine.sweeps if sweep.outer is None]
+    failed = _failed_tests(outermost)
+    for sweep in outermost:
         if not sweep.certain:
             machine.reached.update(node.test for node in sweep.tests)
-        elif sweep.root.uncertain:
-            _inspect_tests(machine, sweep, names)
-        elif not _inspect_order(machine, sweep) and not _inspect_depth(machine, sweep):
-            _inspect_tests(machine, sweep, names)
+        elif sweep.root.uncertain or (not _inspect_order(machine, sweep) and not _inspect_depth(machine, sweep)):
+            _inspect_tests(machine, sweep, names, failed)
+
+
+def _failed_tests(sweeps: list[Sweep]) -> set[ast.If]:
+    """The tests that were false for all that any of the sweeps met: a function may sweep below each module in turn."""
+    verdicts: dict[ast.If, int] = {}
+    for sweep in sweeps:
+        for node, verdict in sweep.tests.items():
+            verdicts[node] = verdicts.get(node, 0) | verdict
+    return {node for node, verdict in verdicts.items() if verdict == FALSE}
 
 
 def initializer_names(machine: Machine) -> frozenset[str]:
@@ -103,7 +110,7 @@ def _inspect_depth(machine: Machine, sweep: Sweep) -> bool:
 # -- tests ---------------------------------------------------------------------------------------------------------------
 
 
-def _inspect_tests(machine: Machine, sweep: Sweep, initializers: frozenset[str]) -> None:
+def _inspect_tests(machine: Machine, sweep: Sweep, initializers: frozenset[str], failed: set[ast.If]) -> None:
     """Tests inside the sweep that let nothing in, or everything."""
     guards = [node for node in sweep.tests if _initializes(node, initializers)]
     if not guards:
@@ -116,9 +123,9 @@ def _inspect_tests(machine: Machine, sweep: Sweep, initializers: frozenset[str])
         words = _bare_strings(node.test)
         if words:
             machine.occur("init-always-matches", place, sweep.root, words=" or ".join(words))
-        elif sweep.tests[node] == FALSE and (literal := _unqualified(node.test, names)):
+        elif node in failed and (literal := _unqualified(node.test, names)):
             machine.occur("init-never-matches", place, sweep.root, literal=literal, example=_qualified(literal, names))
-        elif barren and all(sweep.tests[each] == FALSE for each in guards):
+        elif barren and all(each in failed for each in guards):
             machine.occur("init-never-matches", place, sweep.root, literal=None, example=None)
             barren = False
 
