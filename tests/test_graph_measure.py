@@ -19,6 +19,7 @@ from initlint.graph.observations import observed, scatter
 from initlint.graph.profile import profile
 from initlint.graph.provenance import Recorder
 from initlint.knowledge import load_knowledge
+from initlint.live import examine
 from initlint.model import Event
 
 KNOWLEDGE = load_knowledge()
@@ -142,6 +143,18 @@ def test_dead_units_are_counted() -> None:
         model[0].bias[:75] = -50.0
     assert activities(model)["relu"].detail("dead") == 0.75
     assert activities(model)["relu"].detail("samples") == 64
+
+
+@pytest.mark.parametrize(
+    ("units", "dead", "told"), [(1, 1, False), (4, 4, False), (16, 11, False), (16, 14, True), (100, 75, True)]
+)
+def test_chance_may_kill_most_of_few_units(units: int, dead: int, told: bool) -> None:
+    model = nn.Sequential(nn.Linear(256, units), nn.ReLU(), nn.Linear(units, 2))
+    with torch.no_grad():
+        model[0].bias.fill_(5.0)
+        model[0].bias[:dead] = -50.0
+    live = examine(model, KNOWLEDGE, inputs=Inputs((torch.randn(64, 256),)))
+    assert ("INI503" in {finding.code for finding in live.findings}) is told
 
 
 def test_dead_channels_are_counted_over_all_positions() -> None:

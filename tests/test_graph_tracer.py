@@ -236,6 +236,27 @@ def test_what_fx_cannot_trace_is_opaque_and_its_children_are_traced_alone() -> N
     assert followers(found, "after") == ["tanh"]
 
 
+class Points(nn.Module):
+    """The largest over all points is what a pool takes; the larger of two tensors is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each = nn.Conv1d(3, 16, 1)
+        self.other = nn.Conv1d(3, 16, 1)
+        self.whole = nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = torch.max(self.each(x), 2)[0] + torch.max(self.other(x), self.other(x)).mean(2)
+        return self.whole(torch.relu(pooled))
+
+
+@pytest.mark.parametrize("inputs", [None, torch.randn(4, 3, 32)], ids=["fx", "run"])
+def test_the_largest_over_a_dimension_is_a_pool(inputs: torch.Tensor | None) -> None:
+    found = traced(Points) if inputs is None else traced(Points, inputs)
+    assert followers(found, "each") == ["relu"]
+    assert followers(found, "other") == []
+
+
 class Levels(nn.Module):
     """The head of a detector: it takes a list of maps, however many."""
 

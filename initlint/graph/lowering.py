@@ -223,6 +223,8 @@ class Lowering:
                 self._clamp(call, signals, arguments)
             case "constant" | "shape":
                 return
+            case _ if name in {"max", "min"} and _takes_dimension(call):
+                self._emit(call, "transparent", name, signals[:1])
             case _ if name.startswith("embedding"):
                 self._matmul(call, name, signals)
             case _ if name in {"pow", "square"}:
@@ -384,6 +386,11 @@ _IDENTITIES = frozenset(
     {"builtins.getattr", "operator.getitem", "Tensor.grad", "Tensor.T", "Tensor.mT", "Tensor.data", "Tensor.contiguous"}
 )
 """Access to a part or another view of a tensor."""
+
+
+def _takes_dimension(call: Call) -> bool:
+    """Whether an extreme is taken over one dimension, as a pool does, and not of two tensors or of everything."""
+    return "dim" in call.kwargs or any(type(value) is int for value in call.args[1:2])
 
 
 def _short(name: str) -> str:

@@ -41,13 +41,14 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """How an activation, by op, leaves its units: `dead` is the share that is zero on every sample, `saturated` that of flat elements."""
+    """How an activation, by op, leaves its `units`: `dead` is the share that is zero on every sample, `saturated` that of flat elements."""
 
     op: int
     activation: str
     dead: float | None
     saturated: float | None
     samples: int
+    units: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def _activity(call: int, activation: str, values: torch.Tensor) -> Activity:
         low, high = bounds
         margin = _FLAT * (high - low)
         saturated = float(((values < low + margin) | (values > high - margin)).float().mean())
-    return Activity(call, activation, dead, saturated, samples)
+    return Activity(call, activation, dead, saturated, samples, int(values.shape[unit]))
 
 
 def _unit_dimension(values: torch.Tensor) -> int:

@@ -200,6 +200,7 @@ def _activity_event(activity: Activity, layer: Layer, related: tuple[Site, ...])
             ("dead", activity.dead),
             ("saturated", activity.saturated),
             ("samples", activity.samples),
+            ("units", activity.units),
         ),
         related,
     )
