@@ -316,7 +316,7 @@ def _with_fixes(
     places = [
         place
         for place, finding in enumerate(findings)
-        if finding.site.file in writable and finding.judgements and _has_fix(finding, rules)
+        if finding.site.file in writable and (finding.judgements or finding.events) and _has_fix(finding, rules)
     ]
     if not places:
         return findings

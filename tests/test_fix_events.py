@@ -169,6 +169,14 @@ def test_the_difference_applied_with_patch_is_the_repair(fixture: Fixture, shell
     assert shell.read("net.py") == fixture.twin
 
 
+def test_what_only_a_live_module_showed_is_fixed_as_well(shell: Shell) -> None:
+    pytest.importorskip("torch")
+    shell.write("net.py", (FOLDER / "padding_row_overwritten.py").read_text())
+    shown = shell("trace", "net.py:Number", "--isolated", "--select", "INI207", "--unsafe-fixes", "--diff")
+    added = [line for line in shown.out.splitlines() if line.startswith("+ ")]
+    assert added == ["+        nn.init.zeros_(self.words.weight[self.words.padding_idx])"]
+
+
 @each_fixture
 def test_torch_shows_what_the_fix_is_worth(fixture: Fixture) -> None:
     pytest.importorskip("torch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from initlint.fix.fixers.construction import argument, construction
 from initlint.fix.fixers.scene import Scene, fix
 from initlint.fix.fixers.target import bare_tensor, method_receiver, target_of
 from initlint.fix.lines import written_after
@@ -75,23 +76,14 @@ def _condition(scene: Scene, holder: ast.expr, text: str) -> str:
 
 
 def _construction(scene: Scene, text: str) -> ast.Call | None:
-    """The only call in the class or function around that builds the embedding of that name."""
-    scope = scene.spot.definition or scene.spot.function or scene.source.tree
-    found = [
-        node.value
-        for node in ast.walk(scope)
-        if isinstance(node, ast.Assign) and any(scene.source.snippet(each) == text for each in node.targets)
-    ]
-    if len(found) != 1 or not isinstance(found[0], ast.Call):
-        return None
-    return found[0] if scene.source.dotted(found[0].func) == _EMBEDDING else None
+    """The call that builds the embedding of that name."""
+    built = construction(scene.spot, text)
+    return built if built is not None and scene.source.dotted(built.func) == _EMBEDDING else None
 
 
 def _has_row(scene: Scene, built: ast.Call) -> bool:
     """Whether an embedding is built with a number for its padding row, as far as its function shows."""
-    row = next((each.value for each in built.keywords if each.arg == "padding_idx"), None)
-    if row is None and len(built.args) > 2:
-        row = built.args[2]
+    row = argument(built, "padding_idx", 2)
     if isinstance(row, ast.Constant):
         return isinstance(row.value, int)
     if not isinstance(row, ast.Name):
