@@ -6,10 +6,10 @@ import ast
 import io
 import tokenize
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from initlint.fix.edits import BYTE_ORDER_MARK
-from initlint.model import Finding
+from initlint.model import Finding, Severity
 
 Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
 """Scans the project with some texts replaced and returns what would be reported, before any suppression."""
@@ -30,13 +30,13 @@ class Verifier:
         self._texts = texts
         self._rescan = rescan
         self._at_hand = _census(findings)
-        self._before: dict[tuple[str, ...], Counter[_Key]] = {}
+        self._before: dict[tuple[str, ...], tuple[Finding, ...]] = {}
 
     def objection(self, rewritten: Mapping[str, str], repaired: Iterable[Finding]) -> str | None:
         """Why the rewritten texts may not be written, None if they may.
 
-        Where what is repaired is no layer's gain, more of the author's own initializers may run, or fewer: a layer whose
-        gain does not fit may then be said not to fit for another reason.
+        Where what is repaired is no layer's gain, more of the author's own initializers may run, or fewer: of a layer
+        whose gain did not fit, another misfit may be told, and of a line that runs at last what is no more than a hint.
         """
         for file, text in rewritten.items():
             try:
@@ -47,23 +47,25 @@ class Verifier:
                 return "a comment would be lost"
         repaired = tuple(repaired)
         gone = _census(repaired)
-        after = _census(self._rescan(rewritten))
-        if not after - (self._at_hand - gone):
+        found = self._rescan(rewritten)
+        if not _census(found) - (self._at_hand - gone):
             return None
-        before = self._known(tuple(sorted(rewritten)))
-        surplus = after - (before - gone)
-        if not any(finding.judgements for finding in repaired):
-            surplus -= _renamed(before - after, surplus)
+        known = self._known(tuple(sorted(rewritten)))
+        surplus = _census(found) - (_census(known) - gone)
+        is_about_layers = any(finding.judgements for finding in repaired)
+        if not is_about_layers:
+            surplus -= _census(_followed(found, known, max((one.severity for one in repaired), default=Severity.INFO)))
         if not surplus:
             return None
         if any(key in gone for key in surplus):
-            return "the repair would not last: something initializes the layer later"
+            later = "would not last: something initializes the layer later"
+            return f"the repair {later if is_about_layers else 'would not be enough'}"
         code, _, layer = min(surplus, key=str)
         return f"the repair would bring {code}" + (f" at {layer}" if layer is not None else "")
 
-    def _known(self, files: tuple[str, ...]) -> Counter[_Key]:
+    def _known(self, files: tuple[str, ...]) -> tuple[Finding, ...]:
         if files not in self._before:
-            self._before[files] = _census(self._rescan({file: self._texts[file] for file in files}))
+            self._before[files] = tuple(self._rescan({file: self._texts[file] for file in files}))
         return self._before[files]
 
 
@@ -78,12 +80,18 @@ def _census(findings: Iterable[Finding]) -> Counter[_Key]:
     return Counter(key for finding in findings for key in _keys(finding))
 
 
-def _renamed(lost: Counter[_Key], surplus: Counter[_Key]) -> Counter[_Key]:
-    """What is new of a layer whose gain did not fit before either, and was told under another code."""
-    misfits = {(file, layer) for code, file, layer in lost if code.startswith(_GAIN) and layer is not None}
-    return Counter(
-        {key: count for key, count in surplus.items() if key[0].startswith(_GAIN) and (key[1], key[2]) in misfits}
-    )
+def _followed(found: Sequence[Finding], known: Sequence[Finding], severity: Severity) -> Iterator[Finding]:
+    """What may be found after a repair of this `severity` because code runs that did not: hints, and layers that misfit before."""
+    misfits = {layer for finding in known if finding.code.startswith(_GAIN) for layer in _layers(finding)}
+    for finding in found:
+        is_hint = finding.severity == Severity.INFO < severity
+        if is_hint or (finding.code.startswith(_GAIN) and _layers(finding) <= misfits):
+            yield finding
+
+
+def _layers(finding: Finding) -> frozenset[tuple[str, str]]:
+    """The layers that a finding rests on, as their classes name them."""
+    return frozenset((judgement.layer.owner, judgement.layer.path) for judgement in finding.judgements)
 
 
 def _comments(text: str) -> Counter[str]:
