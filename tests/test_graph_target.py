@@ -190,7 +190,7 @@ def test_inputs_are_shapes_with_types_and_names(text: str, shape: InputShape) ->
     assert parse_input(text) == shape
 
 
-@pytest.mark.parametrize("text", ["", "2xx3", "axb", "float99:2", "nn:2x3", "2x3:int64"])
+@pytest.mark.parametrize("text", ["", "2xx3", "axb", "float99:2", "nn:2x3", "2x3:int64", "int3:2x3", "dtype:2"])
 def test_an_input_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(InitlintError):
         parse_input(text)
@@ -200,6 +200,8 @@ def test_indices_stay_inside_the_first_embedding() -> None:
     made = make_inputs([InputShape((64, 8), torch.int64)], nn.Sequential(nn.Embedding(5, 2), nn.Embedding(50, 2)))
     assert made.args[0].dtype == torch.int64
     assert int(made.args[0].max()) == 4
+    small = make_inputs([InputShape((64, 8), torch.uint8)], nn.Embedding(1000, 2))
+    assert small.args[0].dtype == torch.uint8
 
 
 def test_inputs_come_from_a_function(nets: str) -> None:

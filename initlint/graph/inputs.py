@@ -41,6 +41,9 @@ class InputShape:
     name: str | None = None
 
 
+_DTYPES = frozenset(
+    "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128 short int long half float double".split()
+)
 _SPELLING = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?:(?P<dtype>[a-z]+\d*):)?(?P<shape>\d+(?:[x,]\d+)*)")
 
 
@@ -51,10 +54,10 @@ def parse_input(text: str) -> InputShape:
         raise InitlintError(
             f"{text!r} is not an input", where="--input", hint="write 2x3x224x224, int64:2x16 or name=2x16"
         )
-    dtype = getattr(torch, match["dtype"], None) if match["dtype"] else None
-    if match["dtype"] and not isinstance(dtype, torch.dtype):
+    dtype = getattr(torch, match["dtype"]) if match["dtype"] in _DTYPES else None
+    if match["dtype"] and dtype is None:
         raise InitlintError(
-            f"torch has no dtype {match['dtype']}", where="--input", hint="write for example int64:2x16"
+            f"no input can be made of dtype {match['dtype']}", where="--input", hint="write for example int64:2x16"
         )
     shape = tuple(int(size) for size in re.split("[x,]", match["shape"]))
     return InputShape(shape, dtype, match["name"])
@@ -213,7 +216,8 @@ def _tensor(shape: InputShape, model: nn.Module) -> torch.Tensor:
         return torch.ones(shape.shape, dtype=dtype, device=parameter.device)
     if dtype.is_floating_point or dtype.is_complex:
         return torch.randn(shape.shape, dtype=dtype, device=parameter.device)
-    return torch.randint(0, _vocabulary(model), shape.shape, dtype=dtype, device=parameter.device)
+    highest = min(_vocabulary(model), torch.iinfo(dtype).max)
+    return torch.randint(0, highest, shape.shape, dtype=dtype, device=parameter.device)
 
 
 def _vocabulary(model: nn.Module) -> int:
