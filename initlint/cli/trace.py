@@ -84,8 +84,8 @@ class Arguments:
 def command(**options: Any) -> int:
     """Judge a live module.
 
-    TARGET is `pkg.mod:Class`, `pkg.mod:function` or `path/to/file.py:Class`. This is the only command that runs your
-    code: it imports the module, builds the model and runs it forward and backward once. It needs torch.
+    TARGET is `pkg.mod:Class`, `pkg.mod:function` or `path/to/file.py:Class`. Only this command, and `check --trace`, run
+    your code: they import the module, build the model and run it forward and backward once. That needs torch.
 
     Without --input, inputs are made up from the first layers where that works; where it does not, torch.fx reads
     the forward pass and nothing is measured.

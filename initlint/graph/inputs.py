@@ -42,8 +42,13 @@ class InputShape:
 
 
 _DTYPES = frozenset(
-    "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128 short int long half float double".split()
+    {
+        *("bool", "uint8", "int8", "int16", "int32", "int64", "short", "int", "long"),
+        *("float16", "bfloat16", "float32", "float64", "half", "float", "double", "complex64", "complex128"),
+    }
 )
+"""The dtypes that numbers can be drawn for."""
+
 _SPELLING = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?:(?P<dtype>[a-z]+\d*):)?(?P<shape>\d+(?:[x,]\d+)*)")
 
 
