@@ -190,6 +190,15 @@ def weight_of(value: object) -> ParamV | None:
     return value.param if isinstance(value, TensorV) else None
 
 
+_OTHER_WAY = {"in_out": "out_in", "out_in": "in_out"}
+
+
+def _seen_from(weight: ParamV | View, orientation: str) -> str:
+    """The orientation of the parameter itself, where a view of it has the one given."""
+    turned = isinstance(weight, View) and weight.turned
+    return "unknown" if turned is None else _OTHER_WAY.get(orientation, orientation) if turned else orientation
+
+
 def weight_op(machine: Machine, signal: object, weight: object, place: Place, *, orientation: str) -> TensorV:
     """The signal through a weight that is an argument: the layer that owns the weight, or the bare parameter."""
     source = as_tensor(machine, signal)
@@ -206,5 +215,5 @@ def weight_op(machine: Machine, signal: object, weight: object, place: Place, *,
     elif not isinstance(weight, (ParamV, View)):
         return TensorV(machine.graph.add("opaque", "weight", (source.op,), place=place))
     elif param.fans == "plain":
-        param.fans = orientation
+        param.fans = _seen_from(weight, orientation)
     return TensorV(machine.graph.add("layer", "matmul", (source.op,), layer=judged, place=place))

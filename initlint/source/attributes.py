@@ -212,7 +212,7 @@ def shape_of(value: TensorV) -> object:
 def _parameter_attribute(machine: Machine, value: ParamV | View, name: str, node: ast.AST, frame: Frame) -> object:
     param = value.param if isinstance(value, View) else value
     if name in _WHOLE_VIEWS:
-        return seen_as(value, reshaped=name != "data", detached=name == "data")
+        return seen_as(value, reshaped=name != "data", detached=name == "data", turned=name != "data")
     if name == "shape":
         return UNKNOWN if param.shape is None or (isinstance(value, View) and not value.whole) else param.shape
     if name == "ndim":
@@ -224,11 +224,14 @@ def _parameter_attribute(machine: Machine, value: ParamV | View, name: str, node
     return Method(value, name)
 
 
-def seen_as(value: ParamV | View, *, reshaped: bool = False, detached: bool = False) -> View:
-    """All elements of `value`, perhaps in another shape, perhaps out of autograd's sight."""
+def seen_as(
+    value: ParamV | View, *, reshaped: bool = False, detached: bool = False, turned: bool | None = False
+) -> View:
+    """All elements of `value`, perhaps in another shape or turned, perhaps out of autograd's sight."""
     if isinstance(value, View):
-        return View(value.param, value.whole, value.reshaped or reshaped, value.detached or detached)
-    return View(value, whole=True, reshaped=reshaped, detached=detached)
+        both = None if turned is None or value.turned is None else value.turned is not turned
+        return View(value.param, value.whole, value.reshaped or reshaped, value.detached or detached, both)
+    return View(value, whole=True, reshaped=reshaped, detached=detached, turned=turned)
 
 
 _READERS: dict[type, Callable[..., object]] = {
@@ -304,8 +307,9 @@ def get_item(machine: Machine, value: object, key: object, node: ast.AST, frame:
         return index_tensor(machine, value, node, frame)
     if isinstance(value, (ParamV, View)):
         whole = key == slice(None) or key is Ellipsis
-        detached = isinstance(value, View) and value.detached
-        return View(value.param if isinstance(value, View) else value, whole, not whole, detached)
+        if isinstance(value, View):
+            return View(value.param, whole, not whole, value.detached, value.turned)
+        return View(value, whole, not whole)
     if isinstance(value, (External, ClassV, Builtin)):
         return value
     if isinstance(value, Choice):

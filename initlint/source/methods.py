@@ -158,7 +158,7 @@ def _call_parameter(
         param.frozen = arguments.get(0, "requires_grad", True) is False
         return receiver
     if name in _WHOLE_VIEWS:
-        return seen_as(receiver, reshaped=name in _RESHAPES, detached=name == "detach")
+        return seen_as(receiver, reshaped=name in _RESHAPES, detached=name == "detach", turned=_turns(name))
     if name in _PART_VIEWS:
         detached = isinstance(receiver, View) and receiver.detached
         part = View(param, whole=False, reshaped=True, detached=detached)
@@ -174,6 +174,13 @@ def _call_parameter(
         return None
     tensor = as_tensor(machine, receiver)
     return _call_tensor(machine, tensor, name, arguments, node, frame)
+
+
+def _turns(name: str) -> bool | None:
+    """Whether the method swaps rows and columns, None where its arguments say what it does."""
+    if name in ("t", "transpose"):
+        return True
+    return None if name in ("view", "reshape", "flatten", "permute") else False
 
 
 def _parameter_size(param: ParamV, receiver: ParamV | View, name: str, arguments: Arguments) -> object:

@@ -344,13 +344,15 @@ class ParamV(Cell):
 class View:
     """Part of a parameter, or the parameter reshaped: writing to it writes to the parameter.
 
-    `reshaped`: its shape is not the parameter's; `detached`: autograd does not watch it.
+    `reshaped`: its shape is not the parameter's; `detached`: autograd does not watch it; `turned`: its rows are the parameter's
+    columns, None where that is not known.
     """
 
     param: ParamV
     whole: bool
     reshaped: bool = False
     detached: bool = False
+    turned: bool | None = False
 
 
 class Filling(Cell):
