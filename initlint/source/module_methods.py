@@ -367,6 +367,7 @@ _METHODS: dict[str, Callable[..., object]] = {
     "get_submodule": _submodule,
     "get_parameter": _submodule,
     "apply": _apply,
+    "smart_apply": _apply,  # what transformers adds to nn.Module
     "__init__": _construct,
     "reset_parameters": _reset,
     "_reset_parameters": _reset,
