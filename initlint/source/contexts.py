@@ -121,7 +121,7 @@ class Contexts:
                 continue
             done.add(each)
             yield each
-            for name in self.relevance.names(each) & by_name.keys():
+            for name in sorted(self.relevance.names(each) & by_name.keys()):
                 users[name] -= 1
                 if not users[name]:
                     ready += by_name[name]

@@ -42,6 +42,7 @@ class Graph:
     def __init__(self, first: int = 0) -> None:
         self.first = first
         self.nodes: list[Node] = []
+        self.lowest_fused = 0
 
     @property
     def end(self) -> int:
@@ -151,6 +152,7 @@ class Graph:
         """What has become part of a later op consumes nothing any more."""
         for op in ops:
             if op >= self.first:
+                self.lowest_fused = min(self.lowest_fused, op)
                 self.nodes[op - self.first] = Node("fused", self.node(op).name, ())
 
     def _pointwise_path(self, op: int, base: int) -> list[int] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from initlint.source.arithmetic import as_tensor, first_tensor
+from initlint.source.replay import replayed
 from initlint.source.symbols import UNKNOWN
 from initlint.source.tensors import activation_op, operation_result
 from initlint.source.torch_modules import SEQUENTIAL, container_items
@@ -29,7 +30,8 @@ def run_forward(machine: Machine, instance: Instance, arguments: Arguments, node
         if isinstance(instance.cls, ClassV):
             own = instance.cls.lookup("forward")
             if isinstance(own, FunctionV):
-                return machine.call(Bound(own, instance), arguments, node, frame)
+                bound, given = Bound(own, instance), arguments
+                return replayed(machine, instance, given, lambda: machine.call(bound, given, node, frame))
         return leaf_forward(machine, instance, arguments, node, frame)
     finally:
         machine.forwarding -= 1

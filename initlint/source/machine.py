@@ -40,6 +40,7 @@ from initlint.source.values import (
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
     from initlint.source.project import Project, SourceFile
+    from initlint.source.replay import Recording
     from initlint.source.sweeps import Sweep
     from initlint.source.symmetry import Clone
 
@@ -140,6 +141,8 @@ class Machine:
         self.sweeps: list[Sweep] = []
         self.clones: list[Clone] = []
         self.writes = 0
+        self.touched: list[Cell] = []
+        self.recordings: dict[ClassV, list[Recording]] = {}
         self.evidence = Evidence()
         self.calls: list[Place] = []
         self.active: dict[ast.AST, int] = {}
@@ -160,6 +163,8 @@ class Machine:
         self.sweeps = []
         self.clones = []
         self.writes = 0
+        self.touched = []
+        self.recordings = {}
         self.budget = budget
         self.steps = 0
         self.depth = 0
@@ -201,6 +206,8 @@ class Machine:
 
     def touch(self, cell: Cell) -> None:
         """Call before `cell.data` changes."""
+        if self.forwarding and type(cell) is not Scope:
+            self.touched.append(cell)
         if self.journal is not None and cell not in self.journal:
             data = cell.data
             self.journal[cell] = data.copy() if isinstance(data, (dict, list)) else data

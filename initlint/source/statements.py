@@ -27,6 +27,8 @@ def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> N
     """Bind `target` to `value`."""
     if isinstance(target, ast.Name):
         scope = frame.elsewhere.get(target.id, frame.scope)
+        if scope is not frame.scope:
+            machine.touched.append(scope)
         machine.touch(scope)
         scope.data[target.id] = value
     elif isinstance(target, ast.Attribute):

@@ -1,0 +1,265 @@
+"""Forward passes of equal modules lay down equal ops: the first is run, those of its twins are copied from it.
+
+A deep model calls the same block dozens of times. A pass is worth keeping when all it did was to add ops: it built
+nothing, wrote nothing, noted nothing, and looked at no tensor of this context but those it was given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from initlint.source.dataflow import Node
+from initlint.source.symbols import Sym, Unknown
+from initlint.source.values import (
+    Arguments,
+    Bound,
+    Builtin,
+    Cell,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    ParamV,
+    Partial,
+    Scope,
+    TensorV,
+    same,
+)
+
+if TYPE_CHECKING:
+    from initlint.source.dataflow import Graph
+    from initlint.source.machine import Machine
+
+_MOST_RECORDINGS = 4
+_SIZED = frozenset({"weight", "norm"})
+_RATE = re.compile(r"drop|prob|rate|^p$")
+_CONSTANT = (bool, int, float, str, bytes, type(None), Sym, Unknown, External, Builtin, ClassV, FunctionV)
+
+
+class Recording:
+    """One forward pass: on what, with which inputs, the ops it added, and what it returned."""
+
+    __slots__ = ("arguments", "first", "last", "module", "quiet", "result")
+
+    def __init__(
+        self, module: Instance, arguments: Arguments, result: object, ops: tuple[int, int], *, quiet: bool
+    ) -> None:
+        self.module = module
+        self.arguments = arguments
+        self.result = result
+        self.first, self.last = ops
+        self.quiet = quiet
+
+
+def replayed(machine: Machine, module: Instance, arguments: Arguments, run: Callable[[], object]) -> object:
+    """What the forward pass of `module` returns: copied from that of an equal module, else by running it."""
+    cls = module.cls
+    if not isinstance(cls, ClassV) or arguments.open or not _is_plain(arguments):
+        return run()
+    recordings = machine.recordings.setdefault(cls, [])
+    quiet = machine.no_grad > 0
+    for recording in recordings:
+        if recording.quiet is quiet and recording.module is not module:
+            standing_for = _matched(machine, recording, module, arguments)
+            if standing_for is not None:
+                return _copied(machine, recording, *standing_for)
+    graph = machine.graph
+    first, touched, before = graph.end, len(machine.touched), _deeds(machine)
+    outer, graph.lowest_fused = graph.lowest_fused, first
+    result = run()
+    if (
+        _deeds(machine) == before
+        and graph.lowest_fused >= first
+        and _is_plain_result(result)
+        and not _is_changed(module, machine.touched[touched:])
+    ):
+        del recordings[_MOST_RECORDINGS - 1 :]
+        recordings.insert(0, Recording(module, arguments, result, (first, graph.end), quiet=quiet))
+    graph.lowest_fused = min(outer, graph.lowest_fused)
+    return result
+
+
+def _deeds(machine: Machine) -> tuple[int, ...]:
+    """Counts of what a pass may do besides adding ops and filling lists of its own."""
+    return machine.serial, machine.writes, len(machine.occurrences), len(machine.sweeps)
+
+
+def _is_changed(module: Instance, touched: list[Cell]) -> bool:
+    """Whether a pass changed the module that it belongs to, or a scope around it."""
+    if not touched:
+        return False
+    cells = (_twins(module, module, {}) or {}).keys()
+    return any(cell in cells or isinstance(cell, Scope) for cell in touched)
+
+
+def _is_plain(arguments: Arguments) -> bool:
+    """Whether there are tensors and constants only."""
+    given = (*arguments.positional, *arguments.keywords.values())
+    return any(type(each) is TensorV for each in given) and all(map(_is_tensor_or_constant, given))
+
+
+def _is_tensor_or_constant(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_tensor_or_constant, value))
+    return isinstance(value, (TensorV, *_CONSTANT))
+
+
+def _is_plain_result(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain_result, value))
+    if isinstance(value, TensorV):
+        return value.drawn is None and value.param is None
+    return isinstance(value, _CONSTANT)
+
+
+def _matched(
+    machine: Machine, recording: Recording, module: Instance, given: Arguments
+) -> tuple[dict[int, int], dict[Cell, Cell]] | None:
+    """Which op and which part stands for which when `module` runs on `given`; None where a pass could tell."""
+    recorded = recording.arguments
+    if len(recorded.positional) != len(given.positional) or recorded.keywords.keys() != given.keywords.keys():
+        return None
+    graph = machine.graph
+    ops: dict[int, int] = {}
+    pairs = [(recorded.keywords[name], value) for name, value in given.keywords.items()]
+    for old, new in (*zip(recorded.positional, given.positional, strict=True), *pairs):
+        if not _is_like(graph, old, new, ops):
+            return None
+    if len(set(ops.values())) < len(ops):
+        return None
+    twins = _twins(recording.module, module, ops)
+    if twins is None or any(graph.node(old).kind != graph.node(new).kind for old, new in ops.items()):
+        return None
+    for node in graph.nodes[recording.first - graph.first : recording.last - graph.first]:
+        for op in node.inputs:
+            if op < recording.first and op not in ops and not graph.is_constant(op):
+                return None
+    return ops, twins
+
+
+def _is_like(graph: Graph, old: object, new: object, ops: dict[int, int]) -> bool:
+    """Whether a pass cannot tell one argument from the other; tensors are remembered as a pair."""
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return len(old) == len(new) and all(_is_like(graph, *pair, ops) for pair in zip(old, new, strict=True))
+    if not isinstance(old, TensorV) or not isinstance(new, TensorV):
+        return same(old, new)
+    if graph.node(old.op).name != graph.node(new.op).name or not same(old.shape, new.shape):
+        return False
+    if old.drawn or new.drawn or old.param or new.param:
+        return False
+    return ops.setdefault(old.op, new.op) == new.op
+
+
+def _twins(module: Instance, other: Instance, ops: dict[int, int]) -> dict[Cell, Cell] | None:
+    """Which part of `other` stands for which part of `module` when both are built alike; None when they are not.
+
+    Tensors that they hold are added to `ops`.
+    """
+    pairs: dict[Cell, Cell] = {}
+    pending: list[tuple[object, object]] = [(module, other)]
+    while pending:
+        left, right = pending.pop()
+        if left is right and (module is not other or left in pairs or not isinstance(left, Cell)):
+            continue
+        if isinstance(left, TensorV) and isinstance(right, TensorV):
+            if (
+                left.param
+                or right.param
+                or not same(left.shape, right.shape)
+                or ops.setdefault(left.op, right.op) != right.op
+            ):
+                return None
+            continue
+        if type(left) is not type(right):
+            return None
+        if isinstance(left, Cell) and isinstance(right, Cell):
+            known = pairs.setdefault(left, right)
+            if known is not right:
+                return None
+        parts = _parts(left, right)
+        if parts is None:
+            return None
+        pending += parts
+    return pairs
+
+
+def _parts(left: object, right: object) -> list[tuple[object, object]] | None:
+    """What must be alike for two values of one type to be alike; None when they differ themselves."""
+    if isinstance(left, Instance) and isinstance(right, Instance):
+        return _parts_of_modules(left, right)
+    if isinstance(left, ParamV) and isinstance(right, ParamV):
+        alike = left.name == right.name and left.buffer == right.buffer and left.fans == right.fans
+        sized = left.owner is not None and _is_sized(left.owner)
+        return [] if alike and (sized or same(left.shape, right.shape)) else None
+    if isinstance(left, ListV) and isinstance(right, ListV):
+        alike = len(left.data) == len(right.data) and left.kind == right.kind and left.repeats == right.repeats
+        return list(zip(left.data, right.data, strict=True)) if alike else None
+    if isinstance(left, DictV) and isinstance(right, DictV):
+        alike = left.data.keys() == right.data.keys() and left.open == right.open
+        return [(value, right.data[key]) for key, value in left.data.items()] if alike else None
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return list(zip(left, right, strict=True)) if len(left) == len(right) else None
+    if isinstance(left, Bound) and isinstance(right, Bound):
+        return [(left.function, right.function), (left.receiver, right.receiver)]
+    if isinstance(left, Partial) and isinstance(right, Partial):
+        alike = left.keywords.keys() == right.keywords.keys()
+        values = [(value, right.keywords[name]) for name, value in left.keywords.items()] if alike else []
+        return [(left.function, right.function), (left.positional, right.positional), *values] if alike else None
+    return [] if same(left, right) else None
+
+
+def _parts_of_modules(left: Instance, right: Instance) -> list[tuple[object, object]] | None:
+    if left.cls is not right.cls and not same(left.cls, right.cls):
+        return None
+    if left.torch_class != right.torch_class or left.parametrization != right.parametrization:
+        return None
+    if left.frozen != right.frozen or left.data.keys() != right.data.keys():
+        return None
+    parts = [(value, right.data[name]) for name, value in left.data.items()]
+    if _is_sized(left):
+        return parts
+    if left.arguments.keys() != right.arguments.keys():
+        return None
+    parts += [(value, right.arguments[name]) for name, value in left.arguments.items()]
+    if isinstance(left.cls, ClassV):
+        return [
+            pair for pair, name in zip(parts, left.data, strict=False) if not (_RATE.search(name) and _are_rates(*pair))
+        ]
+    return parts
+
+
+def _is_sized(module: Instance) -> bool:
+    """Whether it is a layer of torch's own whose op is the same whatever its width, kernel and stride."""
+    return isinstance(module.cls, External) and module.fact is not None and module.fact.role in _SIZED
+
+
+def _are_rates(left: object, right: object) -> bool:
+    """Whether both are probabilities that are neither 0 nor 1: code asks no more of one than that."""
+    return isinstance(left, float) and isinstance(right, float) and 0 < left < 1 and 0 < right < 1
+
+
+def _copied(machine: Machine, recording: Recording, ops: dict[int, int], twins: dict[Cell, Cell]) -> object:
+    """The ops of `recording` once more, for its twin."""
+    graph = machine.graph
+    offset = graph.end - recording.first
+
+    def moved(op: int) -> int:
+        return op + offset if op >= recording.first else ops.get(op, op)
+
+    def returned(value: object) -> object:
+        if isinstance(value, tuple):
+            return tuple(map(returned, value))
+        return TensorV(moved(value.op), shape=value.shape) if isinstance(value, TensorV) else value
+
+    for node in graph.nodes[recording.first - graph.first : recording.last - graph.first]:
+        layer = None if node.layer is None else twins.get(node.layer, node.layer)
+        assert layer is None or isinstance(layer, (Instance, ParamV))
+        graph.nodes.append(Node(node.kind, node.name, tuple(map(moved, node.inputs)), layer, node.params, node.place))
+    machine.forwarded.update(
+        twin for part, twin in twins.items() if isinstance(twin, Instance) and part in machine.forwarded
+    )
+    return returned(recording.result)

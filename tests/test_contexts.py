@@ -1,0 +1,155 @@
+"""Which contexts are run, in which order, and what one forward pass may be copied from another."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from initlint.engine import understand
+from initlint.knowledge import load_knowledge
+from initlint.source import scan
+
+CYCLE = """
+from torch import nn
+
+class Backbone(nn.Module):
+    def __init__(self, cell, width):
+        super().__init__()
+        self.rnn = cell(width, width)
+
+    def forward(self, x):
+        return self.rnn(x)
+
+def elman():
+    return Backbone(nn.RNN, 16)
+
+def gated():
+    model = Backbone(nn.GRU, 32)
+    return model
+
+def long_short():
+    model = Backbone(nn.LSTM, 64)
+    model.train()
+    return model
+
+def zoo(name):
+    return {"elman": elman, "gated": gated, "long_short": long_short}[name]
+"""
+
+
+def test_the_order_of_contexts_does_not_hang_on_the_hashes_of_strings(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(CYCLE)
+    outputs = set()
+    for seed in range(6):
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        command = [sys.executable, "-m", "initlint", "inspect", "--isolated", "--output-format", "json", str(tmp_path)]
+        outputs.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(outputs) == 1
+    assert json.loads(outputs.pop())["layers"]
+
+
+def test_a_name_from_elsewhere_is_not_the_class_of_the_project(tmp_path: Path) -> None:
+    """`Image` of another library builds no layers, whatever a class of that name does here."""
+    (tmp_path / "image.py").write_text(
+        "from torch import nn\nclass Image(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.fc = nn.Linear(4, 4)\n"
+    )
+    (tmp_path / "load.py").write_text("import torch\nfrom PIL import Image\ndef load(p):\n    return Image.open(p)\n")
+    from initlint.source.project import Project
+    from initlint.source.relevance import Relevance, definitions
+
+    project = Project([tmp_path / "image.py", tmp_path / "load.py"])
+    relevance = Relevance(project, load_knowledge())
+    found = [each for file in project.targets for each in definitions(file)]
+    assert [each.name for each in relevance.interesting(found)] == ["Image"]
+
+
+REPEATED = """
+import torch
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, i, o, rate):
+        super().__init__()
+        self.fc = nn.Linear(i, o)
+        self.drop_prob = rate
+        {init}
+
+    def forward(self, x):
+        {before}
+        x = torch.{activation}(self.fc(x))
+        if self.drop_prob > 0:
+            x = x * self.drop_prob
+        return x
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.Sequential(
+            Block(8, 16, 0.1), Block(16, 32, 0.2), Block(32, 64, 0.3), Block(64, 64, 0.4), Block(64, 64, 0.5)
+        )
+        self.head = nn.Linear(64, 2)
+
+    def forward(self, x):
+        return self.head(self.blocks(x))
+"""
+
+
+def _ops(tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch, *, copying: bool) -> list[tuple[object, ...]]:
+    from initlint.source import forward
+
+    path = tmp_path / "net.py"
+    path.write_text(source)
+    if not copying:
+        monkeypatch.setattr(forward, "replayed", lambda *given: given[-1]())
+    (model,) = scan([path], knowledge=load_knowledge()).models
+    return [(op.kind, op.name, op.inputs, op.layer, op.site) for op in model.ops]
+
+
+@pytest.mark.parametrize(
+    ("init", "before", "activation"),
+    [
+        ("pass", "pass", "relu"),
+        ("self.count = []", "self.count.append(1)", "tanh"),
+        ("self.seen = 0", "self.seen = self.seen + 1", "relu"),
+        ("self.register_buffer('scale', torch.ones(1))", "x = x * self.scale", "sigmoid"),
+        ("self.seen = None", "sizes = []; sizes.append(x.shape); x = x.view(sizes[0])", "relu"),
+        ("self.gate = nn.Linear(i, i)", "x = x * torch.sigmoid(self.gate(x))", "relu"),
+        ("self.late = None", "self.late = nn.Linear(4, 4) if self.late is None else self.late", "relu"),
+    ],
+)
+def test_a_copied_pass_lays_down_what_a_run_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, init: str, before: str, activation: str
+) -> None:
+    source = dedent(REPEATED).format(init=init, before=before, activation=activation)
+    copied = _ops(tmp_path, source, monkeypatch, copying=True)
+    run = _ops(tmp_path, source, monkeypatch, copying=False)
+    assert copied == run
+    assert sum(kind == "layer" for kind, *_ in run) >= 6
+
+
+def test_equal_blocks_are_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five blocks that differ in widths and rates the first sees the input, the second another block: three copies."""
+    from initlint.source import replay
+
+    copies = []
+    original = replay._copied
+    monkeypatch.setattr(replay, "_copied", lambda *given: copies.append(1) or original(*given))
+    _ops(tmp_path, dedent(REPEATED).format(init="pass", before="pass", activation="relu"), monkeypatch, copying=True)
+    assert len(copies) == 3
+
+
+def test_copied_layers_are_judged_like_run_ones(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    source = dedent(REPEATED).format(init="pass", before="pass", activation="relu")
+    reading = understand({str(path): source})
+    found = [finding for finding in reading.findings if finding.code == "INI101"]
+    assert {finding.layer for finding in found} == {"Block.fc"}
+    (chain,) = {judgement.chain.length for judgement in reading.judgements if judgement.chain is not None}
+    assert chain == 6
