@@ -169,6 +169,44 @@ def test_the_difference_applied_with_patch_is_the_repair(fixture: Fixture, shell
     assert shell.read("net.py") == fixture.twin
 
 
+UNCALLED = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(256, 256)
+        self.head = nn.Linear(256, 4)
+
+    def init_weights(self):
+        for m in self.modules():
+            if isinstance(m, nn.Linear):
+                nn.init.xavier_uniform(m.weight)
+                nn.init.zeros_(m.bias)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.hidden(x)))
+"""
+
+
+def test_layers_are_judged_by_what_runs_once_the_events_are_fixed(tmp_path: Path) -> None:
+    key = str(tmp_path / "net.py")
+    settings = Settings(unsafe_fixes=True)
+    repaired = repair(check(text_source(UNCALLED, key), settings), settings)
+    assert [one.code for one in repaired.fixed] == ["INI301", "INI306", "INI104"]
+    assert repaired.outcome.findings == ()
+    lines = repaired.texts[key].splitlines()
+    assert lines[9] == "        self.init_weights()"
+    assert [line.strip() for line in lines[14:18]] == [
+        "nn.init.xavier_uniform_(m.weight)",
+        "nn.init.zeros_(m.bias)",
+        'nn.init.kaiming_uniform_(self.hidden.weight, nonlinearity="relu")',
+        "",
+    ]
+
+
 def test_what_only_a_live_module_showed_is_fixed_as_well(shell: Shell) -> None:
     pytest.importorskip("torch")
     shell.write("net.py", (FOLDER / "padding_row_overwritten.py").read_text())

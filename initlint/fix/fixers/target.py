@@ -21,9 +21,9 @@ def method_receiver(source: Source, call: ast.Call) -> ast.expr | None:
 
 
 def target_of(source: Source, node: ast.AST) -> ast.expr | None:
-    """The tensor that a call, or an attribute such as ``m.bias.data``, writes to."""
+    """The tensor that a call, or an attribute such as ``m.bias.data`` or ``m.bias.mul_``, writes to."""
     if isinstance(node, ast.Attribute):
-        return bare_tensor(node)
+        return bare_tensor(node.value)
     if not isinstance(node, ast.Call):
         return None
     receiver = method_receiver(source, node)
