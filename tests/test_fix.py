@@ -544,6 +544,33 @@ def test_one_layer_of_every_block_in_a_list_is_named_in_the_block() -> None:
     assert added(net) == ["for block in self.blocks:", f"nn.init.kaiming_normal_(block[0].weight, {RELU})"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("normal_", "kaiming_normal_, normal_"),
+        ("constant_, uniform_", "constant_, kaiming_normal_, uniform_"),
+        ("(\n    constant_,\n    uniform_,\n)", "(\n    constant_,\n    kaiming_normal_,\n    uniform_,\n)"),
+        ("(\n    constant_,\n    dirac_\n)", "(\n    constant_,\n    dirac_,\n    kaiming_normal_\n)"),
+    ],
+)
+def test_a_file_that_imports_initializers_by_name_gets_another(before: str, after: str) -> None:
+    head = HEAD.replace("import nn\n", f"import nn\nfrom torch.nn.init import {before}\n")
+    net = Net(network("self.fc = nn.Linear(8, 8)", head=head))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    text = net.repaired()
+    assert f"from torch.nn.init import {after}\n" in text
+    assert f"        kaiming_normal_(self.fc.weight, {RELU})\n" in text
+    mixed = Net(text.replace("kaiming_normal_(self", "nn.init.normal_(self").replace("kaiming_normal_", "zeros_"))
+    mixed.layer("nn.Linear(8, 8)", "self.fc")
+    assert f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n" in mixed.repaired()
+
+
+def test_a_list_that_a_comprehension_builds_has_no_first_layer_to_name() -> None:
+    net = Net(network("self.convs = nn.ModuleList([nn.Linear(8, n) for n in sizes])"))
+    net.layer("nn.Linear(8, n)", "self.convs[0]")
+    assert added(net)[0] == "for layer in self.convs:"
+
+
 def test_a_name_that_only_a_star_import_binds_is_used() -> None:
     head = HEAD.replace("import torch\nfrom torch import nn\n", "from .layers import *\n")
     net = Net(network("self.fc = nn.Linear(8, 8)", head=head))

@@ -29,7 +29,8 @@ class Step:
     """One application of a weight layer, at op `position`; `before` is the step before it on its un-normalised path.
 
     `source` is the op where the path began, `carry` the rms derivative of this pre-activation by that tensor, `square`
-    the mean square of the pre-activation, `pools` the max-pools passed since the source.
+    the mean square of the pre-activation, `pools` the max-pools passed since the source. `beside` are the
+    tensors from that source that were concatenated with the one on this path just before the step.
     """
 
     position: int
@@ -40,6 +41,7 @@ class Step:
     carry: float | None
     square: float | None
     pools: int
+    beside: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Tensor:
     """A tensor on its way: the path it lies on (`step` is None where that has only begun), and its scale.
 
     `activated` says that it comes out of an activation and is no Gaussian any more, `damped` that since the last layer
-    it was scaled down, or by what is not known.
+    it was scaled down, or by what is not known. `beside` are tensors concatenated with it since.
     """
 
     source: int
@@ -57,6 +59,7 @@ class Tensor:
     pools: int = 0
     activated: bool = False
     damped: bool = False
+    beside: tuple[Tensor, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -171,6 +174,7 @@ class _Pass:
             carry=_product(entering.carry, weights.gain),
             square=_plus(_product(entering.square, _product(weights.gain, weights.gain)), weights.bias),
             pools=entering.pools,
+            beside=entering.beside,
         )
         self.steps[position] = step
         return Tensor(step.source, step.square, step.carry, step, step.pools)
@@ -217,7 +221,13 @@ class _Pass:
         if len(inputs) > 1 and any(tensor.step is None for tensor in inputs):
             return Tensor(position, mean, 1.0)
         chosen = inputs[self._choose(position, inputs, _best_carried)]
-        return replace(chosen, square=mean, activated=all(tensor.activated for tensor in inputs))
+        kin = (tensor for tensor in inputs if tensor.source == chosen.source and tensor is not chosen)
+        return replace(
+            chosen,
+            square=mean,
+            activated=all(tensor.activated for tensor in inputs),
+            beside=(*chosen.beside, *kin),
+        )
 
     def join(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """One of several arrives, unknown which: the mildest is assumed."""
@@ -260,16 +270,21 @@ def _log(carry: float | None) -> float:
 
 
 def _since_fork(branch: Tensor, trunk: Tensor) -> list[Step]:
-    """The steps of `branch` after it left the path of `trunk`."""
-    found: list[Step] = []
-    step, other = branch.step, trunk.step
-    while step is not None and step is not other:
-        if other is not None and other.depth >= step.depth:
-            other = other.before
-            continue
-        found.append(step)
-        step = step.before
-    return found
+    """The steps of `branch` after it left the path of `trunk`, with those of what was concatenated on the way."""
+    found: dict[int, Step] = {}
+    waiting = [branch]
+    while waiting:
+        tensor = waiting.pop()
+        waiting += tensor.beside
+        step, other = tensor.step, trunk.step
+        while step is not None and step is not other and step.position not in found:
+            if other is not None and other.depth >= step.depth:
+                other = other.before
+                continue
+            found[step.position] = step
+            waiting += step.beside
+            step = step.before
+    return list(found.values())
 
 
 def _fresh(position: int) -> Tensor:

@@ -74,10 +74,17 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
             value = ast.List(elts=[element for _, element in _named(value)])
         elif _callee(value) == "ModuleList":
             value = value.args[0] if value.args else ast.List(elts=[])
+    scope = place.definition or place.function or place.source.tree
+    listed = value.id if isinstance(value, ast.Name) and place.function is not None else None
+    if listed is not None and place.function is not None:
+        value = _created(listed, place.function) or value
     elements = _written(value)
     if elements is None:
         return False
-    scope = place.definition or place.function or place.source.tree
+    if listed is not None and place.function is not None:
+        for _, added in _growths(listed, ast.walk(place.function)):
+            more = None if added is None else _written(added)
+            elements += [added or value] if more is None else more
     elements += [element for _, element in _growths(place.access.root_text, ast.walk(scope)) if element is not None]
     choices = [one for element in elements for one in _choices(element)]
     return bool(choices) and all(isinstance(one, ast.Call) and _callee(one) in kinds for one in choices)
@@ -121,6 +128,29 @@ def _block_around(value: ast.expr, scope: ast.AST) -> list[ast.stmt]:
     return found
 
 
+def _created(name: str, function: ast.AST) -> ast.List | None:
+    """The list that a local name is created with, None if it is bound several times or to something else."""
+    bound = [
+        node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
+    ]
+    return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.List) else None
+
+
+def grows_in_loop(place: Place) -> bool:
+    """Whether a container unpacks a local list to which a loop adds."""
+    if place.function is None:
+        return False
+    names = {
+        one.value.id
+        for one in ast.walk(place.value)
+        if isinstance(one, ast.Starred) and isinstance(one.value, ast.Name)
+    }
+    loops = [node for node in ast.walk(place.function) if isinstance(node, ast.For | ast.While)]
+    return any(True for name in names for loop in loops for _ in _growths(name, ast.walk(loop)))
+
+
 def _listed(call: ast.Call) -> bool:
     """Whether a container is created with anything in it."""
     return bool(call.args) and not (isinstance(call.args[0], ast.List) and not call.args[0].elts)
@@ -161,23 +191,21 @@ def _beginning(listed: ast.expr, used: ast.expr, source: Source) -> list[ast.exp
         return []
     name = listed.id
     nodes = list(ast.walk(function))
-    created = [
-        node.value
-        for node in nodes
-        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
-    ]
+    created = _created(name, function)
     uses = sum(isinstance(node, ast.Name) and node.id == name for node in nodes)
     growths = [node for node, _ in _growths(name, nodes)]
     unpacked = sum(isinstance(node, ast.Starred) and ast.unparse(node.value) == name for node in nodes)
-    if len(created) != 1 or not all(map(_is_at_end, growths)) or uses != 1 + len(growths) + unpacked:
+    if created is None or not all(map(_is_at_end, growths)) or uses != 1 + len(growths) + unpacked:
         return []
-    return created[0].elts if isinstance(created[0], ast.List) else []
+    return created.elts
 
 
 def _positional(call: ast.Call) -> list[ast.expr]:
     match call.args:
         case [ast.List(elts=elements) | ast.Tuple(elts=elements)]:
             return elements
+        case [ast.expr() as listed] if _callee(call) == "ModuleList":
+            return [ast.copy_location(ast.Starred(value=listed), listed)]
         case _:
             return call.args
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Iterable, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
-from initlint.fix.leftovers import remove_leftovers
+from initlint.fix.importing import named_imports
+from initlint.fix.leftovers import remove_leftovers, unread_functions
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
 from initlint.fix.recommend import BARE, Refusal
@@ -16,6 +18,7 @@ from initlint.fix.statements import Wanted, by_place, write_statements
 from initlint.fix.workshop import Identity, Repair, Workshop, identity
 from initlint.model import Edit, Layer, Site
 
+_CALLED = re.compile(r"(?<![\w.])(\w+_|calculate_gain)\(")
 _INLINE_STATEMENTS = 3
 _METHOD_NAMES = ("init_weights", "initialize_weights", "reset_weights")
 
@@ -40,23 +43,29 @@ def draft(repairs: Sequence[Repair], workshop: Workshop) -> tuple[Edit, ...] | R
     for file, insertion in insertions:
         changes.setdefault(file, []).append(insertion)
     edits = _edits(changes, workshop)
-    return edits if isinstance(edits, Refusal) else (*edits, *_leftovers(rewritten, workshop))
+    return edits if isinstance(edits, Refusal) else (*edits, *_follow_up(changes, rewritten, workshop))
 
 
-def _leftovers(rewritten: Iterable[Site], workshop: Workshop) -> tuple[Edit, ...]:
-    """What the rewritten calls leave behind, taken out."""
-    calls: dict[str, list[ast.Call]] = {}
-    for site in rewritten:
-        source = workshop.source(site.file)
-        call = None if source is None else source.call_at(site)
-        if call is not None:
-            calls.setdefault(site.file, []).append(call)
-    return tuple(
-        edit
-        for file, found in calls.items()
-        if (source := workshop.source(file)) is not None
-        for edit in remove_leftovers(source, found)
-    )
+def _follow_up(changes: Mapping[str, Sequence[Change]], rewritten: Iterable[Site], workshop: Workshop) -> list[Edit]:
+    """What the rewritten calls leave behind taken out, and the initializers that are called by name imported."""
+    edits: list[Edit] = []
+    for file, made in changes.items():
+        source = workshop.source(file)
+        if source is None:
+            continue
+        calls = [call for site in rewritten if site.file == file and (call := source.call_at(site)) is not None]
+        spelling = spell(source)
+        called = set(_CALLED.findall(_code(made)))
+        names = [name for name in called if spelling.is_imported_by(name)]
+        edits += remove_leftovers(source, calls)
+        edits += named_imports(source, names, unread_functions(source, calls) - called) if names else ()
+    return edits
+
+
+def _code(changes: Iterable[Change]) -> str:
+    """All that is written, roughly."""
+    parts = (one.code if isinstance(one, Insertion) else f"{one.function}({one.arguments})" for one in changes)
+    return "\n".join(parts)
 
 
 def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, Insertion]] | Refusal:
@@ -229,8 +238,7 @@ def _method(place: Place, name: str, statements: Sequence[str]) -> str:
 
 def _imports(source: Source, changes: Iterable[Change]) -> list[Insertion]:
     """The import that the new code needs and the file lacks, where isort would put it."""
-    code = "\n".join(one.code if isinstance(one, Insertion) else f"{one.function}({one.arguments})" for one in changes)
-    needed = spell(source).required_import(code)
+    needed = spell(source).required_import(_code(changes))
     if needed is None:
         return []
     body = source.tree.body

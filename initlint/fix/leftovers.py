@@ -28,6 +28,12 @@ def remove_leftovers(source: Source, rewritten: Collection[ast.Call]) -> tuple[E
         gone += found
 
 
+def unread_functions(source: Source, rewritten: Collection[ast.Call]) -> frozenset[str]:
+    """The functions that are called by name in the rewritten calls and read nowhere else."""
+    called = {call.func.id for call in rewritten if isinstance(call.func, ast.Name)}
+    return frozenset(name for name in called if _are_unread({name}, source.tree, rewritten))
+
+
 def _candidates(source: Source, gone: Collection[ast.AST]) -> Iterator[ast.stmt]:
     """The statements that only bind names which nothing but `gone` reads."""
     read_by_gone = {one.id for node in gone for one in _reads(node)}

@@ -50,6 +50,22 @@ class Source:
         return {name: full for name, full in _USUAL.items() if name in used and name not in own and name not in bound}
 
     @cached_property
+    def initializer_import(self) -> ast.ImportFrom | None:
+        """The statement that imports functions of torch.nn.init by their names."""
+        return next((one for one in self.tree.body if isinstance(one, ast.ImportFrom) and one.module == _INIT), None)
+
+    @cached_property
+    def names_initializers(self) -> bool:
+        """Whether the file calls all initializers by names that it imports."""
+        imported = self.initializer_import
+        if imported is None or imported.names[0].name == "*" or _INIT in self.imports.values():
+            return False
+        return not any(
+            isinstance(node, ast.Attribute) and self.dotted(node).startswith(f"{_INIT}.")
+            for node in ast.walk(self.tree)
+        )
+
+    @cached_property
     def newline(self) -> str:
         """The newline that most lines end in."""
         found = Counter(re.findall(r"\r\n|\r|\n", self.text))
@@ -86,11 +102,11 @@ class Source:
             return _PEP8_LINE
         return min(max(longest, _BLACK_LINE), _LONGEST_LINE)
 
-    def start(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+    def start(self, node: ast.stmt | ast.expr | ast.alias) -> tuple[int, int]:
         """Line and column, both from 1 and in characters, where a node starts."""
         return node.lineno, self.column(node.lineno, node.col_offset)
 
-    def end(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+    def end(self, node: ast.stmt | ast.expr | ast.alias) -> tuple[int, int]:
         """Line and column one past the last character of a node."""
         if node.end_lineno is None or node.end_col_offset is None:
             raise AssertionError("ast.parse gives every node an end")
@@ -186,7 +202,12 @@ class Spelling:
 
     def function(self, name: str) -> str:
         """A function of torch.nn.init, as this file would write it."""
-        return name if self.source.imports.get(name) == f"{_INIT}.{name}" else f"{self.init}.{name}"
+        known = self.source.imports.get(name) == f"{_INIT}.{name}"
+        return name if known or self.is_imported_by(name) else f"{self.init}.{name}"
+
+    def is_imported_by(self, name: str) -> bool:
+        """Whether a function of torch.nn.init is to be imported by its name, as this file imports all that it uses."""
+        return self.source.names_initializers and name not in self.source.imports.keys() | bound_names(self.source.tree)
 
     def module_class(self, kind: str) -> str:
         """A class of torch.nn, as this file would write it."""

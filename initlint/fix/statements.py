@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from initlint.fix.containers import count_layers, holds_only, is_exact, is_keyed, is_last, is_uniform
+from initlint.fix.containers import count_layers, grows_in_loop, holds_only, is_exact, is_keyed, is_last, is_uniform
 from initlint.fix.place import Access, Place, read_access
 from initlint.fix.recommend import Call, Refusal, kind_of
 from initlint.fix.spelling import Spelling
@@ -105,7 +105,8 @@ def _container_loops(
 ) -> list[tuple[_Loop, _Reached]] | Refusal:
     """The loops that reach the members of one container; none where naming each is exact and as short."""
     exact = all(is_exact(member.place.value, member.place.access.trail, member.place.source) for member in members)
-    if exact and (len(members) == 1 or not all(member.place.access.trail for member in members)):
+    alone = len(members) == 1 and not grows_in_loop(members[0].place)
+    if exact and (alone or not all(member.place.access.trail for member in members)):
         return []
     loops: list[tuple[_Loop, _Reached]] = []
     by_call: dict[tuple[Call, bool], list[Wanted]] = {}
