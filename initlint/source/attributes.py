@@ -67,10 +67,14 @@ def get_attribute(machine: Machine, value: object, name: str, node: ast.AST, fra
 
 
 def _external_attribute(machine: Machine, value: External, name: str, node: ast.AST, frame: Frame) -> object:
-    if name in ("__name__", "__qualname__"):
-        return value.name.rpartition(".")[2]
-    dotted = f"{value.name}.{name}"
-    return _EXTERNAL_CONSTANTS.get(dotted) or External(dotted)
+    known = machine.members.get((value.name, name))
+    if known is None:
+        dotted = f"{value.name}.{name}"
+        known = _EXTERNAL_CONSTANTS.get(dotted) or External(dotted)
+        if name in ("__name__", "__qualname__"):
+            known = value.name.rpartition(".")[2]
+        machine.members[value.name, name] = known
+    return known
 
 
 def _module_attribute(machine: Machine, value: ModuleRef, name: str, node: ast.AST, frame: Frame) -> object:

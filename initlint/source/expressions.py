@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Iterator
 
 from initlint.source.attributes import get_attribute, get_item
@@ -14,7 +15,7 @@ from initlint.source.sequences import elements, repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import Arguments, Builtin, Choice, ClassV, DictV, External, ListV, Scope, truth
 
-_BUILTINS = frozenset(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
+_BUILTINS = {name: Builtin(name) for name in dir(builtins)}
 _MOST_CHARACTERS = 4000
 
 
@@ -28,7 +29,7 @@ def lookup(machine: Machine, name: str, frame: Frame) -> object:
         scope = scope.parent
     if name == "__name__":
         return frame.file.name
-    return Builtin(name) if name in _BUILTINS else UNKNOWN
+    return _BUILTINS.get(name, UNKNOWN)
 
 
 def _name(machine: Machine, node: ast.Name, frame: Frame) -> object:

@@ -105,7 +105,8 @@ class Machine:
     """Runs one context of the program on abstract values.
 
     `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every
-    object of a class that was constructed, `params` every parameter, in order.
+    object of a class that was constructed, `params` every parameter, in order; `members` what attributes of names outside
+    the project are.
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
@@ -119,6 +120,7 @@ class Machine:
         self._expressions: dict[type[ast.expr], Callable[..., object]] = EXPRESSIONS
         self._statements: dict[type[ast.stmt], Callable[..., Flow]] = STATEMENTS
         self._resolved: dict[str, str] = {}
+        self.members: dict[tuple[str, str], object] = {}
         self._escape: Callable[..., object] = escape
         self.project = project
         self.knowledge = knowledge
