@@ -196,7 +196,9 @@ def _unscaled(scene: Scene) -> Iterator[Event]:
             or not _is_unit(weight.std, weight.mean, spread)
         ):
             continue
-        if spread == "uniform" or not _is_rescaled(scene.wiring, positions[0]):
+        if spread == "uniform" or not (
+            _is_scaled(scene.wiring, positions[0]) or _is_rescaled(scene.wiring, positions[0])
+        ):
             bare = layer.kind == "Parameter"
             name = layer.owner if bare else f"{layer.owner}.{layer.path}"
             parameter = layer.path if bare else "weight"
@@ -223,6 +225,11 @@ def _is_unit(std: float | None, mean: float | None, spread: str) -> bool:
 _NEAR = 0.02
 
 
+def _is_scaled(wiring: Wiring, position: int) -> bool:
+    """Whether what a layer takes was multiplied by a number right before: 1 / sqrt(width), as a rule."""
+    return any(wiring.ops[source].kind == "scale" for source in wiring.ops[position].inputs)
+
+
 def _is_rescaled(wiring: Wiring, position: int) -> bool:
     """Whether a product is normalized, multiplied or compared right away, or nobody knows what becomes of it."""
     pending = list(wiring.consumers[position])
@@ -243,9 +250,8 @@ def _tied(scene: Scene) -> Iterator[Event]:
         positions = scene.wiring.uses.get(layer.id, ())
         if embedding is None or embedding is layer or layer.kind != "Linear" or not positions:
             continue
-        ops = scene.wiring.ops
-        scaled = any(ops[source].kind == "scale" for source in ops[positions[0]].inputs)
-        if scaled or _is_rescaled(scene.wiring, positions[0]) or not _is_torchs(embedding):
+        rescaled = _is_scaled(scene.wiring, positions[0]) or _is_rescaled(scene.wiring, positions[0])
+        if rescaled or not _is_torchs(embedding):
             continue
         width = int(scene.found.tensors[layer.id].shape[1])
         name = f"{embedding.owner}.{embedding.path}"
