@@ -149,7 +149,7 @@ def init_hooks(machine: Machine, instance: Instance) -> Iterator[FunctionV]:
         fact = machine.knowledge.libraries.get(machine.resolve(base.name)) if isinstance(base, External) else None
         for name in fact.hooks if fact is not None and fact.kind == "initializing-base" else ():
             method = instance.cls.lookup(name) if isinstance(instance.cls, ClassV) else None
-            if isinstance(method, FunctionV) and len(method.node.args.args) == 1:
+            if isinstance(method, FunctionV) and len(method.node.args.args) - len(method.defaults) == 1:
                 yield method
 
 

@@ -39,8 +39,9 @@ class Candidate:
 
     @property
     def is_alone(self) -> bool:
-        """Whether it takes nothing but its object."""
-        return len(self.node.args.args) == 1
+        """Whether it needs nothing but its object."""
+        arguments = self.node.args
+        return len(arguments.args) - len(arguments.defaults) == 1 and None not in arguments.kw_defaults
 
     @property
     def site(self) -> Site:
