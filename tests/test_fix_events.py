@@ -169,6 +169,17 @@ def test_the_difference_applied_with_patch_is_the_repair(fixture: Fixture, shell
     assert shell.read("net.py") == fixture.twin
 
 
+@pytest.mark.parametrize("code", FIXERS)
+def test_an_example_of_the_page_is_repaired(code: str, tmp_path: Path) -> None:
+    settings = Settings(unsafe_fixes=True, selection=Selection(layers=(Layer(select=(code,)),)))
+    repaired = []
+    for number, text in enumerate(load_rules()[code].examples):
+        outcome = check(text_source(text, str(tmp_path / f"example{number}.py")), settings)
+        remaining = repair(outcome, settings).outcome.findings
+        repaired.append(len(remaining) < len(outcome.findings))
+    assert any(repaired)
+
+
 UNCALLED = """\
 import torch
 from torch import nn

@@ -128,6 +128,10 @@ def _members(source: Source, value: ast.expr) -> list[ast.expr]:
             return []
         case ast.Call(func=function, args=[ast.List(elts=members)]) if source.dotted(function) == _CONTAINER:
             return members
+        case ast.Call(func=function, args=[ast.ListComp(elt=member) | ast.GeneratorExp(elt=member)]) if (
+            source.dotted(function) == _CONTAINER
+        ):
+            return [member]
         case _:
             return [value]
 
@@ -165,14 +169,22 @@ def _wrapped_in_place(scene: Scene) -> Fix | Refusal:
 
 
 def _anchor(scene: Scene) -> ast.stmt | None:
-    """The statement that initializes, in the block where the layer is built: the call, or that of its method."""
-    statement, function, definition = scene.spot.statement, scene.spot.function, scene.spot.definition
+    """The statement that initializes, in the block where the layer is built: the call, or that of its method.
+
+    A ``with torch.no_grad():`` around the call belongs to it.
+    """
+    statement: ast.stmt = scene.spot.statement
+    function, definition = scene.spot.function, scene.spot.definition
     if not isinstance(statement, ast.Expr):
         return None
+    outside = list(scene.spot.outside)
+    while isinstance(block := outside[0], ast.With):
+        statement = block
+        del outside[0]
     if function is None or definition is None or function.name == "__init__":
         return statement
     constructor = Constructor.of(definition)
-    if constructor is None or scene.spot.parent is not function:
+    if constructor is None or outside[0] is not function:
         return None
     calls = [each for each in constructor.body if _calls(each, function.name)]
     mentions = [node for node in ast.walk(definition) if isinstance(node, ast.Attribute) and node.attr == function.name]

@@ -34,7 +34,7 @@ def call_it(scene: Scene) -> Fix | Refusal:
         return Refusal("it may load weights")
     rivals = [node for node in definition.body if isinstance(node, ast.FunctionDef) and _is_found(scene, node)]
     if len(rivals) > 1 or _is_overridden(scene.source, definition, method.name):
-        return Refusal("it is not the only one")
+        return Refusal("there is another that may be meant")
     call = _call(method)
     if call is None:
         return Refusal("it is not certain what it is to be called with")
@@ -75,13 +75,15 @@ def _is_found(scene: Scene, node: ast.FunctionDef) -> bool:
 
 
 def _is_overridden(source: Source, definition: ast.ClassDef, name: str) -> bool:
-    """Whether another class of the file has a method of that name."""
-    return any(
-        isinstance(node, ast.ClassDef)
-        and node is not definition
-        and any(isinstance(each, ast.FunctionDef) and each.name == name for each in node.body)
-        for node in ast.walk(source.tree)
-    )
+    """Whether a class of the file that inherits from this one has a method of that name."""
+    family = {definition.name}
+    for node in (each for each in ast.walk(source.tree) if isinstance(each, ast.ClassDef)):
+        if node is definition or not any(source.dotted(base) in family for base in node.bases):
+            continue
+        family.add(node.name)
+        if any(isinstance(each, ast.FunctionDef) and each.name == name for each in node.body):
+            return True
+    return False
 
 
 def _call(method: ast.FunctionDef) -> str | None:
