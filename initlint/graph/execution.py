@@ -30,11 +30,13 @@ class Execution(TorchFunctionMode):
     """One run of `model`, as calls.
 
     Tensors are known by identity and kept by nobody: a new one at the address of one that is gone is told by its weak reference.
+    `strangers` are the modules, by id, that were called and that `model` does not register.
     """
 
     def __init__(self, model: nn.Module, knowledge: Knowledge, observer: Observer | None = None) -> None:
         super().__init__()
         self.calls: list[Call] = []
+        self.strangers: set[int] = set()
         self._knowledge = knowledge
         self._observer = observer
         self._paths = {id(module): path for path, module in model.named_modules()}
@@ -80,6 +82,8 @@ class Execution(TorchFunctionMode):
         self, module: nn.Module, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         path = self._paths.get(id(module))
+        if path is None:
+            self.strangers.add(id(module))
         if self._unseen or path is None or not is_leaf(module, self._knowledge):
             return pass_on(original, (module, *args), kwargs)
         before = self._replaced(args), self._replaced(kwargs)

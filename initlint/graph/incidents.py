@@ -33,7 +33,7 @@ _UNIT_DRAWS = {
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A built model, the record of its construction, its layers, and how they are wired."""
+    """A built model, the record of its construction, its layers, how they are wired, and who was called without being registered."""
 
     model: nn.Module
     recorder: Recorder
@@ -41,6 +41,7 @@ class Scene:
     layers: tuple[Layer, ...]
     wiring: Wiring
     knowledge: Knowledge
+    strangers: frozenset[int] = frozenset()
 
     def tensor(self, layer: Layer) -> torch.Tensor | None:
         """The weight of a layer, None where it has no values."""
@@ -322,6 +323,32 @@ def _wiped(scene: Scene) -> Iterator[Event]:
             )
 
 
+def _unregistered(scene: Scene) -> Iterator[Event]:
+    """Layers in a plain list or dict that were called; a list of one is how a module is kept out of sight on purpose."""
+    registered = {id(module) for module in scene.model.modules()}
+    for holder in scene.model.modules():
+        for name, value in vars(holder).items():
+            if name.startswith("_") or not isinstance(value, list | tuple | dict):
+                continue
+            items = list(value.values()) if isinstance(value, dict) else list(value)
+            hidden = [each for each in items if isinstance(each, nn.Module) and id(each) not in registered]
+            trained = [each for each in hidden if any(parameter.requires_grad for parameter in each.parameters())]
+            if (
+                not trained
+                or id(trained[0]) not in scene.strangers
+                or (len(hidden) == 1 and not isinstance(value, dict))
+            ):
+                continue
+            yield from _event(
+                "unregistered-layers",
+                scene.recorder.site(trained[0]),
+                None,
+                attribute=name,
+                holder=type(holder).__name__,
+                container="ModuleDict" if isinstance(value, dict) else "ModuleList",
+            )
+
+
 def _function(write: Write) -> str:
     return write.function or "a write"
 
@@ -335,4 +362,5 @@ _FINDERS: tuple[Callable[[Scene], Iterator[Event]], ...] = (
     _padding,
     _lost,
     _wiped,
+    _unregistered,
 )

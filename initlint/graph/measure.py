@@ -79,7 +79,7 @@ def measure(model: nn.Module, inputs: Inputs, knowledge: Knowledge, *, recorder:
     with running(model), torch.enable_grad():
         output = execution.run(model, inputs.args, inputs.kwargs)
         probe.pull_back(output)
-    trace = lower(model, tuple(execution.calls), {}, knowledge, recorder)
+    trace = lower(model, tuple(execution.calls), {}, knowledge, recorder, strangers=execution.strangers)
     signals = {trace.op_of[call]: signal for call, signal in probe.finished().items() if call in trace.op_of}
     activities = tuple(
         replace(activity, op=trace.op_of[activity.op]) for activity in probe.activities if activity.op in trace.op_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,7 +57,7 @@ def trace(
         execution = Execution(model, knowledge, observer)
         with torch.no_grad(), running(model):
             execution.run(model, inputs.args, inputs.kwargs)
-        return lower(model, tuple(execution.calls), {}, knowledge, recorder)
+        return lower(model, tuple(execution.calls), {}, knowledge, recorder, strangers=execution.strangers)
     symbolic = trace_symbolically(model, knowledge)
     return lower(model, symbolic.calls, symbolic.opaque, knowledge, recorder)
 
@@ -68,8 +68,10 @@ def lower(
     opaque: Mapping[str, str],
     knowledge: Knowledge,
     recorder: Recorder | None,
+    *,
+    strangers: Collection[int] = (),
 ) -> Trace:
-    """The trace that the calls of one forward pass amount to."""
+    """The trace that the calls of one forward pass amount to; `strangers` were called and are not registered."""
     found = find_layers(model, recorder, knowledge)
     lowered = Lowering(knowledge, found.keys).lower(calls)
     layers = _known_by_use(found, lowered, recorder, knowledge)
@@ -77,7 +79,7 @@ def lower(
     described = tuple(f"{path or name}: {reason}" for path, reason in opaque.items())
     traced = Model(name, layers, tuple(lowered.ops), (), described, ClassSites(type(model)).header, traced=True)
     if recorder is not None:
-        scene = Scene(model, recorder, found, layers, wire(traced), knowledge)
+        scene = Scene(model, recorder, found, layers, wire(traced), knowledge, frozenset(strangers))
         traced = replace(traced, events=find_incidents(scene))
     paths = {layer: path for path, layer in found.keys.items()}
     return Trace(traced, calls, lowered.op_of, opaque, found.tensors, paths)
