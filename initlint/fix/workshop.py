@@ -75,6 +75,8 @@ class Workshop:
         self._texts = texts
         self._activations = activations
         self._sources: dict[str, Source | None] = {}
+        self._places: dict[tuple[Identity, str | None, Site | None], Place | Refusal] = {}
+        self._habits: dict[tuple[ast.AST, ast.Module], Habit] = {}
         self._judgements = {identity(one.layer): one for one in judgements}
         self.census: tuple[Layer, ...] = tuple(self._named(one.layer) for one in self._judgements.values())
 
@@ -129,11 +131,8 @@ class Workshop:
     def _repair(self, judgement: Judgement, finding: Finding) -> Repair | Refusal:
         judgement = replace(judgement, layer=self._named(judgement.layer))
         layer = judgement.layer
-        place = Refusal("it is a bare parameter") if layer.kind == BARE else find_place(layer, self.source)
-        usual = Habit()
-        if isinstance(place, Place):
-            usual = habit(place.definition or place.function or place.source.tree, place.source.tree)
-        call = self._call(judgement, usual)
+        place = Refusal("it is a bare parameter") if layer.kind == BARE else self._place(layer)
+        call = self._call(judgement, self._habit(place) if isinstance(place, Place) else Habit())
         if isinstance(call, Refusal):
             return call
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
@@ -142,6 +141,19 @@ class Workshop:
         found = place if isinstance(place, Place) else builder
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _place(self, layer: Layer) -> Place | Refusal:
+        """Where a call for `layer` may be written; many models have one layer of the text."""
+        key = (identity(layer), layer.access, layer.weight.site)
+        if key not in self._places:
+            self._places[key] = find_place(layer, self.source)
+        return self._places[key]
+
+    def _habit(self, place: Place) -> Habit:
+        key = (place.definition or place.function or place.source.tree, place.source.tree)
+        if key not in self._habits:
+            self._habits[key] = habit(*key)
+        return self._habits[key]
 
     def _is_whole(self, finding: Finding, site: Site, call: Call) -> bool:
         """Whether every layer that is built at a site is repaired with a finding, or would be given the same call."""

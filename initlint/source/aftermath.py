@@ -15,17 +15,18 @@ from initlint.source.unscaled import inspect_scales
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
+    from initlint.source.values import Instance
 
 
-def inspect_aftermath(machine: Machine, doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
+def inspect_aftermath(machine: Machine, tops: list[Instance], doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
     """Note what this context leaves behind.
 
-    `doubted` are classes that code not followed may have initialized, `unseen` those that other code speaks of but that no
-    context was seen to build.
+    `tops` are the modules that no other contains, `doubted` classes that code not followed may have initialized, `unseen`
+    those that other code speaks of but that no context was seen to build.
     """
     inspect_sweeps(machine)
-    inspect_histories(machine, doubted, unseen)
-    inspect_registration(machine)
+    inspect_histories(machine, tops, doubted, unseen)
+    inspect_registration(machine, tops)
     inspect_symmetry(machine)
     inspect_scales(machine)
     inspect_fans(machine)

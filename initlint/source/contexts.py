@@ -237,8 +237,9 @@ class Contexts:
         for module in unreached(machine):
             if module not in machine.forwarded and isinstance(module.cls, ClassV):
                 self._forward(module, whole=False)
-        inspect_aftermath(machine, self.doubted, self.unseen)
-        model = Lowering(machine, name, self.doubted).model()
+        tops = top_modules(machine)
+        inspect_aftermath(machine, tops, self.doubted, self.unseen)
+        model = Lowering(machine, name, tops, self.doubted).model()
         if model.layers or model.events:
             yield model
 

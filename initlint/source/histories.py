@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from initlint.source.lowering import top_modules
 from initlint.source.scales import fact_of
 from initlint.source.symbols import Sym, names_of
 from initlint.source.torch_modules import modules_below, number, own_parameters
@@ -25,13 +24,13 @@ _DRAWS = frozenset(
 _LOADS = frozenset({"load_state_dict", "from_pretrained", "load_checkpoint", "load_file", "load_weights"})
 
 
-def inspect_histories(machine: Machine, doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
+def inspect_histories(machine: Machine, tops: list[Instance], doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
     """Note what the history of each parameter of this context shows, at its end.
 
     What builds a class of `unseen` may fill what the class itself leaves empty.
     """
     owned = [(param, owner) for param in machine.params if (owner := param.owner) is not None and not param.buffer]
-    tops = [top for top in top_modules(machine) if not top.discarded]
+    tops = [top for top in tops if not top.discarded]
     kept = {module for top in tops for module in modules_below(top)}
     open_ = [top for top in tops if getattr(top.cls, "node", None) in unseen]
     open_ += [module for module in kept if module.uncertain]

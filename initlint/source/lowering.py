@@ -115,12 +115,12 @@ def _reach(module: Instance, access: str | None, name: str) -> str | None:
 class Lowering:
     """Builds one Model from one context."""
 
-    def __init__(self, machine: Machine, name: str, doubted: set[ast.AST]) -> None:
+    def __init__(self, machine: Machine, name: str, tops: list[Instance], doubted: set[ast.AST]) -> None:
         self.machine = machine
         self.doubted = doubted
         self.name = name
         self.knowledge = machine.knowledge
-        self.names = names_of(machine, top_modules(machine))
+        self.names = names_of(machine, tops)
         self.ids: dict[Instance | ParamV, int] = {}
         self.layers: list[Layer] = []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.source.lowering import top_modules
 from initlint.source.torch_modules import all_parameters, modules_below
 from initlint.source.values import ClassV, DictV, Instance, ListV
 
@@ -13,9 +12,8 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
 
-def inspect_registration(machine: Machine) -> None:
+def inspect_registration(machine: Machine, tops: list[Instance]) -> None:
     """Note layers that no module registers, at the end of a context."""
-    tops = top_modules(machine)
     registered = {module for top in tops for module in modules_below(top)}
     for holder in list(registered):
         if isinstance(holder.cls, ClassV):
