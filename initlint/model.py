@@ -169,7 +169,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model as one front end understood it: layers, the ops of its forward pass in order, and what happened."""
+    """One model as one front end understood it: layers, the ops of its forward pass in order, and what happened.
+
+    `silent` are the ids of layers that are not judged here, since other models show them better.
+    """
 
     name: str
     layers: tuple[Layer, ...]
@@ -178,6 +181,7 @@ class Model:
     opaque: tuple[str, ...] = ()
     site: Site | None = None
     traced: bool = False
+    silent: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

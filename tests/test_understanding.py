@@ -118,3 +118,104 @@ def test_one_of_several_modules_is_initialized_through_a_mapping(understand: Und
         """)
     assert layers["Net.body"].verdict == "match"
     assert {found.layer.weight.function for found in layers.values()} == {"orthogonal_"}
+
+
+def test_weights_that_are_scaled_down_in_place_keep_their_initializer(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc1 = nn.Linear(8, 8)
+                self.fc2 = nn.Linear(8, 8)
+                self.fc3 = nn.Linear(8, 8)
+                for layer in (self.fc1, self.fc2, self.fc3):
+                    nn.init.kaiming_normal_(layer.weight)
+                self.fc1.weight.data *= 0.5
+                self.fc2.weight.data /= 4
+                self.fc3.weight.data.div_(2)
+
+            def forward(self, x):
+                return torch.relu(self.fc3(torch.relu(self.fc2(torch.relu(self.fc1(x))))))
+        """)
+    gains = {name: found.layer.weight.gain for name, found in layers.items()}
+    assert gains == {
+        "Net.fc1": pytest.approx(2**0.5 / 2),
+        "Net.fc2": pytest.approx(2**0.5 / 4),
+        "Net.fc3": pytest.approx(2**0.5 / 2),
+    }
+
+
+def test_a_search_that_ends_in_an_error_returns_what_it_may_have_found(understand: Understanding) -> None:
+    layers = understand("""
+        def find(name):
+            for each in vars(torch.nn.modules.activation).values():
+                if each.__name__.lower() == name:
+                    return each()
+            raise ValueError(name)
+
+
+        class Net(nn.Module):
+            def __init__(self, act="relu"):
+                super().__init__()
+                self.fc1 = nn.Linear(8, 8)
+                self.act = find(act)
+                self.fc2 = nn.Linear(8, 8)
+
+            def forward(self, x):
+                return torch.relu(self.fc2(self.act(self.fc1(x))))
+        """)
+    assert set(layers) == {"Net.fc1", "Net.fc2"}
+    assert layers["Net.fc2"].verdict == "mismatch"
+
+
+OPTIONAL = """
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.score = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return torch.relu(self.score(x))
+
+
+    class Block(nn.Module):
+        def __init__(self, attention=None, deep=False):
+            super().__init__()
+            self.fc = nn.Linear(8, 8)
+            self.extra = nn.Linear(8, 8) if deep else None
+            self.attention = Attend() if attention == "attend" else nn.Identity()
+
+        def forward(self, x):
+            x = torch.relu(self.fc(x))
+            if self.extra is not None:
+                x = torch.relu(self.extra(x))
+            return self.attention(x)
+    """
+
+
+def test_a_branch_that_no_default_takes_is_read_all_the_same(understand: Understanding) -> None:
+    layers = understand(OPTIONAL)
+    assert set(layers) == {"Block.fc", "Block.extra", "Attend.score"}
+    assert layers["Block.extra"].layer.weight.source == "default"
+    assert layers["Block.extra"].verdict == "mismatch"
+
+
+def test_what_a_whole_model_sweeps_is_not_judged_by_its_parts(understand: Understanding) -> None:
+    layers = understand(
+        OPTIONAL
+        + """
+    class Net(nn.Module):
+        def __init__(self, attention=None):
+            super().__init__()
+            self.block = Block(attention)
+            for module in self.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.kaiming_normal_(module.weight)
+
+        def forward(self, x):
+            return self.block(x)
+    """
+    )
+    assert layers["Block.fc"].verdict == "match"
+    assert layers["Block.extra"].verdict == "unknown"
+    assert layers["Attend.score"].verdict == "unknown"

@@ -124,6 +124,28 @@ def find_erased(wiring: Wiring, weights: Container[int]) -> frozenset[int]:
     )
 
 
+def find_enclosed(wiring: Wiring, members: Container[int]) -> frozenset[int]:
+    """The layers, by id, whose output goes nowhere but into layers of `members`, directly or by way of others such.
+
+    A dense block joins what each of its layers makes, so that only its last layer stands on the path through the block.
+    """
+    inside = [False] * len(wiring.ops)
+    for position in range(len(wiring.ops) - 1, -1, -1):
+        consumers = wiring.consumers[position]
+        inside[position] = bool(consumers) and all(
+            inside[consumer] if wiring.ops[consumer].kind in _PASSING else _is_in(wiring, consumer, members, inside)
+            for consumer in consumers
+        )
+    return frozenset(
+        layer for layer, positions in wiring.uses.items() if all(inside[position] for position in positions)
+    )
+
+
+def _is_in(wiring: Wiring, position: int, members: Container[int], inside: list[bool]) -> bool:
+    op = wiring.ops[position]
+    return op.kind == "layer" and (op.layer in members or inside[position])
+
+
 def _erases(wiring: Wiring, consumer: int, erased: list[bool], weights: Container[int]) -> bool:
     op = wiring.ops[consumer]
     if op.kind == "layer":

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from zlib import crc32
 
-from initlint.analysis.chains import find_chains, find_erased
+from initlint.analysis.chains import find_chains, find_enclosed, find_erased
 from initlint.analysis.followers import MOST_ADDS, find_followers, find_optional
 from initlint.analysis.gates import Gates, find_excitations
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands
@@ -27,6 +27,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     weights = {identity: nominal_weights(layer) for identity, layer in judged.items()}
     now = propagate(model, weights, knowledge)
     chains = find_chains(wiring, now)
+    damped = {now.steps[position].layer for position in now.damped}
     scene = _Scene(
         knowledge=knowledge,
         followers=find_followers(wiring, gates),
@@ -34,7 +35,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
         used=frozenset(wiring.uses),
         optional=find_optional(wiring),
         harmless={
-            **dict.fromkeys((now.steps[position].layer for position in now.damped), "its branch is scaled down"),
+            **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
             **dict.fromkeys(find_excitations(wiring, gates), "it is part of a gate"),
             **dict.fromkeys(find_erased(wiring, judged.keys()), "a later normalization erases its scale"),
         },
@@ -48,6 +49,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     return tuple(
         replace(judgement, chain=chains.get(judgement.layer.id), model=identity, traced=model.traced)
         for judgement in verdicts
+        if judgement.layer.id not in model.silent
     )
 
 
@@ -100,6 +102,8 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
         return set_aside
     if not relevant:
         return Judgement(layer, "exempt", followers, reason=_why_nobody_judges(followers))
+    if layer.weight.source == "unknown":
+        return Judgement(layer, "unknown", followers, reason="what fills the weight is not known")
     if gain is None:
         return Judgement(layer, "unknown", followers, reason="the gain of its initializer is not known")
     suited = next((found for found in relevant if contains(_bands(found, scene), gain)), None)
@@ -119,12 +123,12 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
 
 def _unjudged(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> Judgement | None:
     """The verdict where no comparison of gains could say anything."""
-    if layer.weight.source == "unknown":
-        return Judgement(layer, "unknown", followers, reason="what fills the weight is not known")
     if (reason := _exemption(layer)) is not None:
         return Judgement(layer, "exempt", followers, reason=reason)
     if layer.id not in scene.used:
         return Judgement(layer, "unknown", followers, reason="where it is applied was not seen")
+    if layer.weight.source == "unknown" and (reason := scene.harmless.get(layer.id, "")):
+        return Judgement(layer, "exempt", followers, reason=reason)
     return None
 
 

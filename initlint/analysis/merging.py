@@ -8,7 +8,7 @@ from dataclasses import replace
 from initlint.analysis.ideals import contains
 from initlint.analysis.judgement import gain_of
 from initlint.analysis.severity import is_neutral, severity_of
-from initlint.model import Follower, Judgement, Layer
+from initlint.model import Follower, Judgement
 
 
 def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
@@ -98,11 +98,8 @@ def _is_deliberate(judgement: Judgement) -> bool:
 
 def _is_unreadable(judgement: Judgement) -> bool:
     """Whether an initializer ran here that nothing is known of."""
-    return judgement.verdict == "unknown" and _fills_unknown(judgement.layer)
-
-
-def _fills_unknown(layer: Layer) -> bool:
-    return layer.weight.source == "unknown" or gain_of(layer) is None
+    layer = judgement.layer
+    return layer.weight.source == "unknown" or (judgement.verdict == "unknown" and gain_of(layer) is None)
 
 
 def _weight(judgement: Judgement) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import ast
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.model import Model
@@ -13,6 +14,7 @@ from initlint.source.aftermath import inspect_aftermath
 from initlint.source.coverage import initializer_names
 from initlint.source.functions import call_function, instantiate
 from initlint.source.imports import module_scope
+from initlint.source.leftovers import Leftovers
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import init_hooks
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 BUDGET = 150_000
 FORWARD_BUDGET = 150_000
+OPEN_BUDGET = 50_000
 _FEW_SIBLINGS = 6
 _MOST_SIBLINGS = 24
 _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
@@ -47,6 +50,9 @@ class Contexts:
         self.tried: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
         self.unseen: set[ast.AST] = set()
+        self.leftovers = Leftovers(knowledge)
+        self.interesting: list[Definition] = []
+        self.users: dict[str, list[Definition]] = {}
 
     def settled(self) -> tuple[Model, ...]:
         """All models, with the events that no other context speaks against."""
@@ -62,7 +68,7 @@ class Contexts:
         files = self.relevance.files()
         files += self.relevance.users(files)
         found = [each for file in files for each in definitions(file)]
-        interesting = self.relevance.interesting(found)
+        interesting = self.interesting = self.relevance.interesting(found)
         mentioned = self.used = self.relevance.mentioned(interesting)
         names = {each.name for each in interesting}
         for file in files:
@@ -76,6 +82,9 @@ class Contexts:
             if each.node in self.machine.called or each in self.tried:
                 continue
             yield from self._run_class(each) if each.is_class else self._run_function(each)
+        for each in candidates:
+            if each.file in self.project.targets and self.leftovers.holds_unbuilt(each):
+                yield from self._run_open(each)
 
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
         """Of functions that differ in numbers and strings only (resnet18, resnet34, ...) the first and the last.
@@ -168,12 +177,43 @@ class Contexts:
             self.unseen.add(definition.node)
         machine.restart(BUDGET)
         frame = Frame(Scope(definition.file))
-        made: list[object] = []
-        if not self._survives(lambda: made.append(instantiate(machine, cls, Arguments([]), definition.node, frame))):
-            return
-        instance = made[0] if made else None
-        if isinstance(instance, Instance) and instance.torch_class:
+        survives = self._survives(lambda: instantiate(machine, cls, Arguments([]), definition.node, frame))
+        if survives and any(each.torch_class for each in machine.instances):
+            self._doubt_unswept(definition)
             yield from self._finish(definition.name)
+
+    def _doubt_unswept(self, definition: Definition) -> None:
+        """Alone, a class is not what it is below one that initializes all it holds."""
+        if self.leftovers.may_be_swept(definition, self._users_of):
+            self.doubted.add(definition.node)
+
+    def _users_of(self, definition: Definition) -> list[Definition]:
+        if not self.users:
+            for each in self.interesting:
+                for name in self.relevance.names(each):
+                    self.users.setdefault(name, []).append(each)
+        return [each for each in self.users.get(definition.name, ()) if self.relevance.means(each, definition)]
+
+    def _run_open(self, definition: Definition) -> Iterator[Model]:
+        """A definition whose defaults leave layers out, run once more on arguments of which nothing is known.
+
+        It speaks only for those layers; whatever else it builds, a context with known arguments knows better.
+        """
+        machine = self.machine
+        value = self._value(definition)
+        machine.restart(OPEN_BUDGET)
+        self._doubt_unswept(definition)
+        frame, given = Frame(Scope(definition.file)), Arguments([], open=True)
+
+        def run() -> None:
+            if isinstance(value, ClassV):
+                instantiate(machine, value, given, definition.node, frame)
+            elif isinstance(value, FunctionV):
+                call_function(machine, value, given, definition.node, frame)
+
+        if self._survives(run):
+            yield from self._finish(definition.name, spoken=frozenset(self.leftovers.built))
+        machine.reached, machine.occurrences = set(), []
 
     def _run_constructors(self, definition: Definition, cls: ClassV) -> Iterator[Model]:
         """Class methods that build the class are contexts, also when nobody calls them."""
@@ -222,8 +262,11 @@ class Contexts:
             machine.active.clear()
         return True
 
-    def _finish(self, name: str) -> Iterator[Model]:
-        """Run the hooks and forward passes that are still due, and lower what there is."""
+    def _finish(self, name: str, spoken: frozenset[ast.AST] | None = None) -> Iterator[Model]:
+        """Run the hooks and forward passes that are still due, and lower what there is.
+
+        Of layers that other contexts have `spoken` for, and of what happened to them, nothing is said.
+        """
         machine = self.machine
         machine.steps, machine.budget = 0, FORWARD_BUDGET
         for top in top_modules(machine):
@@ -238,8 +281,15 @@ class Contexts:
             if module not in machine.forwarded and isinstance(module.cls, ClassV):
                 self._forward(module, whole=False)
         tops = top_modules(machine)
-        inspect_aftermath(machine, tops, self.doubted, self.unseen)
-        model = Lowering(machine, name, tops, self.doubted).model()
+        if spoken is None:
+            inspect_aftermath(machine, tops, self.doubted, self.unseen)
+        else:
+            machine.occurrences = []
+        lowering = Lowering(machine, name, tops, self.doubted)
+        model = lowering.model()
+        self.leftovers.take_in(machine)
+        if spoken:
+            model = replace(model, silent=lowering.built_at(spoken))
         if model.layers or model.events:
             yield model
 

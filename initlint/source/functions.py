@@ -142,6 +142,10 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     machine.calls.append(machine.place(node, frame))
     try:
         flow = machine.execute(function.node.body, inner)
+    except Raised:
+        if not inner.returned:
+            raise
+        flow = Flow.RETURN  # where the last path raises, one of those that returned before was taken
     finally:
         machine.calls.pop()
         machine.active[function.node] = running

@@ -162,7 +162,8 @@ def call_initializer(
     given = tuple((name, value) for name, value in bound.items() if name != "self")
     inspect_call(machine, fact, arguments, bound, target, node, frame)
     if fact.formula == "scale" and fact.name.startswith("Tensor."):
-        return _rescale(machine, target, given, place)
+        by = bound.get("other", bound.get("value", UNKNOWN))
+        return rescale(machine, target, by, place, divides=fact.canonical.startswith("div"))
     write = _write_of(machine, fact, given, bound, place)
     return _write_target(machine, _Call(fact, bound, node, frame), target, write)
 
@@ -182,11 +183,11 @@ def _write_of(
     return Write(function, given, place, trail=trail, sweep=sweep)
 
 
-def _rescale(machine: Machine, target: object, given: tuple[tuple[str, object], ...], place: Place) -> object:
-    """``w.mul_(c)``, ``w.div_(c)``: what was there, times a number; a rescaled default is an explicit choice."""
+def rescale(machine: Machine, target: object, by: object, place: Place, *, divides: bool) -> object:
+    """``w.mul_(c)``, ``w.data /= c``: what was there, times a number; a rescaled default is an explicit choice."""
     param = target.param if isinstance(target, View) else target
     if isinstance(param, ParamV):
-        machine.write(target, Write("scale", given, place))
+        machine.write(target, Write("scale", (("divisor" if divides else "factor", by),), place))
     return target
 
 

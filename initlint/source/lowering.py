@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -145,6 +145,12 @@ class Lowering:
             if (site := site_of(each.place)) is not None
         )
         return Model(self.name, tuple(self.layers), ops, events)
+
+    def built_at(self, nodes: Collection[ast.AST]) -> frozenset[int]:
+        """The ids of the layers that one of these calls built."""
+        return frozenset(
+            identity for subject, identity in self.ids.items() if subject.place and subject.place.node in nodes
+        )
 
     def _called(self, module: Instance | None) -> str | None:
         """What a user calls the module; None for one that is in no model."""

@@ -180,10 +180,17 @@ class Relevance:
 
     def names(self, definition: Definition) -> frozenset[str]:
         """The names of definitions of the project that the code of `definition` may mean."""
-        visible = self._names.get(definition.file)
+        return self._visible(definition.file).meant_by(definition)
+
+    def means(self, user: Definition, used: Definition) -> bool:
+        """Whether `user`, whose code has the name of `used`, does not mean another one that its own file defines."""
+        return user.file is used.file or used.name not in self._visible(user.file).here
+
+    def _visible(self, file: SourceFile) -> _Names:
+        visible = self._names.get(file)
         if visible is None:
-            visible = self._names[definition.file] = _Names(self._project, definition.file)
-        return visible.meant_by(definition)
+            visible = self._names[file] = _Names(self._project, file)
+        return visible
 
 
 class _Names:

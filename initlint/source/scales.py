@@ -261,9 +261,9 @@ _FORMULAS: dict[str, Callable[..., Initializer]] = {
 
 def rescaled(before: Initializer, write: Write) -> Initializer:
     """``w.mul_(c)`` after another initializer."""
-    by = next((number(value) for name, value in write.arguments if name in ("other", "value")), None)
-    divides = write.function.startswith(("Tensor.div", "div"))
-    factor = None if by is None else abs(1 / by if divides and by else by)
+    name, value = write.arguments[0]
+    by = number(value)
+    factor = None if by is None else abs(1 / by if name == "divisor" and by else by)
     if factor is None:
         return Initializer("explicit", function="mul_")
 

@@ -9,6 +9,7 @@ from functools import partial
 from initlint.source.attributes import delete_attribute, get_item, set_attribute, set_item
 from initlint.source.functions import bind_class, decorated, make_function
 from initlint.source.imports import import_from, import_names
+from initlint.source.initialization import rescale
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.misuse import inspect_discarded
 from initlint.source.operators import binary
@@ -16,7 +17,7 @@ from initlint.source.sequences import elements, repeats, unpacked
 from initlint.source.sweeps import loop_sweep, swept
 from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import append_all
-from initlint.source.values import External, Instance, ListV, ParamV, Scope, TensorV, truth
+from initlint.source.values import External, Instance, ListV, ParamV, Scope, TensorV, View, truth
 
 _WITH_GRADIENTS = frozenset({"torch.enable_grad", "torch.autocast"})
 _MOST_ROUNDS = 400
@@ -87,6 +88,9 @@ def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
         return Flow.NEXT
     if isinstance(old, Instance) and old.torch_class and isinstance(node.op, ast.Add):
         append_all(machine, old, elements(machine, value, node, frame) or [])
+        return Flow.NEXT
+    if isinstance(old, (ParamV, View)) and isinstance(node.op, (ast.Mult, ast.Div)):
+        rescale(machine, old, value, machine.place(node, frame), divides=isinstance(node.op, ast.Div))
         return Flow.NEXT
     assign(machine, target, binary(machine, type(node.op), old, value, node, frame), frame)
     return Flow.NEXT

@@ -1,0 +1,61 @@
+"""What no context has shown: layers on branches that no default takes, and classes whose users nobody saw build them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from initlint.source.torch_modules import walk
+from initlint.source.values import ClassV
+
+if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
+    from initlint.source.machine import Machine
+    from initlint.source.relevance import Definition
+
+_LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
+
+
+class Leftovers:
+    """Keeps which calls have built a layer, and below which classes a sweep has initialized something."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        names = (name for name, fact in knowledge.layers.items() if fact.role in _LISTED)
+        self._layer_names = frozenset(name.rpartition(".")[2] for name in names)
+        self._swept: set[ast.AST] = set()
+        self.built: set[ast.AST] = set()
+
+    def take_in(self, machine: Machine) -> None:
+        """Remember what the context that `machine` has just run built and swept."""
+        self.built.update(each.place.node for each in machine.instances if each.fact is not None and each.place)
+        self.built.update(each.place.node for each in machine.params if each.place)
+        for sweep in machine.sweeps:
+            if sweep.writes:
+                self._swept.update(
+                    each.cls.node for _, each in walk(sweep.root) if isinstance(each.cls, ClassV) and each.cls.node
+                )
+
+    def holds_unbuilt(self, definition: Definition) -> bool:
+        """Whether a call in `definition` that reads like a layer's constructor has built nothing yet."""
+        return bool(definition.words & self._layer_names) and any(
+            isinstance(node, ast.Call) and _called_name(node) in self._layer_names and node not in self.built
+            for node in ast.walk(definition.node)
+        )
+
+    def may_be_swept(self, definition: Definition, users: Callable[[Definition], Iterable[Definition]]) -> bool:
+        """Whether this class, or one of its `users` or theirs, was initialized by a sweep."""
+        pending, seen = [definition], {definition}
+        while pending:
+            used = pending.pop()
+            if used.node in self._swept:
+                return True
+            found = [each for each in users(used) if each not in seen]
+            pending += found
+            seen.update(found)
+        return False
+
+
+def _called_name(node: ast.Call) -> str:
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
