@@ -273,5 +273,5 @@ def _run(text: str, case: Case) -> tuple[dict[str, Any], Any]:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         model = eval(case.model, names)
-        model(eval(case.inputs, names))
+        model(eval(case.inputs, {**names, "torch": torch}))
     return {**names, "model": model}, {each.category.__name__ for each in warned}

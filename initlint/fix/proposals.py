@@ -51,12 +51,13 @@ def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tup
 
 def _of_events(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tuple[Proposal, ...] | Refusal]:
     """The fixes of the rules that speak of events; findings whose fixes are the same edits are answered together."""
+    knowledge = load_knowledge()
     proposals: dict[int, tuple[Proposal, ...] | Refusal] = {}
     fixes: dict[Fix, list[int]] = {}
     for index, finding in enumerate(findings):
         if finding.code not in FIXERS:
             continue
-        found = fix_finding(finding, findings, workshop.source, load_knowledge())
+        found = fix_finding(finding, findings, workshop.source, knowledge)
         if isinstance(found, Refusal):
             proposals[index] = found
         else:

@@ -54,8 +54,6 @@ def fix_finding(
     finding: Finding, findings: Iterable[Finding], read: Callable[[str], Source | None], knowledge: Knowledge
 ) -> Fix | Refusal:
     """The fix of one finding among all `findings`, or why there is none; `read` gives the files that may be rewritten."""
-    if finding.site.cell is not None:
-        return Refusal("its position is in a notebook cell")
     source = read(finding.site.file)
     spot = None if source is None else find_spot(source, finding.site)
     if spot is None:

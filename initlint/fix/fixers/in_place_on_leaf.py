@@ -18,8 +18,8 @@ from initlint.model import Edit, Fix
 
 _FUNCTIONS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
-        "normal_": ("normal_", {"mean": "mean", "std": "std", "generator": "generator"}),
-        "uniform_": ("uniform_", {"to": "b", "generator": "generator"}),
+        "normal_": ("normal_", {"mean": "mean", "std": "std"}),
+        "uniform_": ("uniform_", {"to": "b"}),
         "zero_": ("zeros_", {}),
         "fill_": ("constant_", {"value": "val"}),
     }
