@@ -209,16 +209,26 @@ def test_a_fix_is_unsafe_where_the_signal_after_it_would_not_be_calm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "applicability"),
-    [("act_layer=nn.ReLU", "unsafe"), ("activation='relu'", "unsafe"), ("action=3", "safe"), ("factor=2", "safe")],
+    ("argument", "body", "chosen"),
+    [
+        ("act_layer=nn.ReLU", "self.act = act_layer()", True),
+        ("activation='relu'", "self.act = ACTIVATIONS[activation]", True),
+        ("out_act=nn.Tanh", "self.act = nn.ReLU()", False),
+        ("activation=None", "self.act = torch.relu", False),
+        ("action=3", "self.act = act_layer()", False),
+    ],
 )
-def test_a_fix_is_unsafe_where_who_builds_the_model_chooses_the_activation(argument: str, applicability: str) -> None:
-    text = network("self.fc = nn.Linear(8, 8)").replace("def __init__(self", f"def __init__(self, *, {argument}", 1)
+def test_nothing_is_certain_where_who_builds_the_model_chooses_the_activation(
+    argument: str, body: str, *, chosen: bool
+) -> None:
+    text = network("self.fc = nn.Linear(8, 8)", body).replace(
+        "def __init__(self", f"def __init__(self, *, {argument}", 1
+    )
     net = Net(text)
     net.layer("nn.Linear(8, 8)", "self.fc")
-    fix = net.attached()[0].fix
-    assert fix is not None
-    assert fix.applicability == applicability
+    assert (net.attached()[0].fix is None) == chosen
+    if chosen:
+        assert refusal(net) == "who builds the model chooses the activation"
 
 
 def test_a_fix_is_unsafe_in_a_branch_that_begins_in_a_normalization() -> None:

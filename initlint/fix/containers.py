@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SEQUENCES = frozenset({"Sequential", "ModuleList"})
 _CONTAINERS = _SEQUENCES | {"ModuleDict"}
+_MOVES = frozenset({"to", "cuda", "cpu", "double", "float", "half"})
 _GROWING = frozenset({"append", "extend", "insert", "add_module", "register_module", "update", "__setitem__"})
 
 
@@ -263,6 +264,9 @@ def _written(value: ast.expr) -> list[ast.expr] | None:
 
 
 def _choices(element: ast.expr) -> Iterator[ast.expr]:
+    """The layers that an expression may stand for, moved to no device."""
+    while isinstance(element, ast.Call) and isinstance(element.func, ast.Attribute) and element.func.attr in _MOVES:
+        element = element.func.value
     if isinstance(element, ast.IfExp):
         yield from _choices(element.body)
         yield from _choices(element.orelse)

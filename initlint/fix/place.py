@@ -70,19 +70,40 @@ class Place:
     nested: bool = False
     naming: str | None = None
 
-    @property
-    def takes_activation(self) -> bool:
-        """Whether who builds the model chooses an activation: what is certain now is so for the default only."""
+    def takes(self, activation: str) -> bool:
+        """Whether who builds the model chooses the activation: only a default, or a caller, has named this one."""
         builder = self.function if self.definition is None else _method(self.definition, "__init__")
         if builder is None:
             return False
         arguments = [*builder.args.posonlyargs, *builder.args.args, *builder.args.kwonlyargs]
-        return any(_ACTIVATION_NAME.search(argument.arg) for argument in arguments)
+        if not any(_ACTIVATION_NAME.search(argument.arg) for argument in arguments):
+            return False
+        scope = builder if self.definition is None else self.definition
+        defaults = {id(one) for default in _defaults(scope) for one in ast.walk(default)}
+        names = {_name(node) for node in ast.walk(scope) if id(node) not in defaults}
+        return activation.replace("_", "") not in names
 
     @property
     def key(self) -> tuple[str, int, int, bool]:
         """What two layers share whose calls are written together."""
         return self.source.file, self.anchor.lineno, self.anchor.col_offset, self.before
+
+
+def _defaults(scope: ast.AST) -> Iterator[ast.expr]:
+    """The default values of all arguments."""
+    for node in ast.walk(scope):
+        if isinstance(node, ast.arguments):
+            yield from node.defaults
+            yield from (default for default in node.kw_defaults if default is not None)
+
+
+def _name(node: ast.AST) -> str:
+    """What a node calls by name, in lower case and without underscores: ``F.leaky_relu`` and ``nn.LeakyReLU`` are one."""
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Constant(value=str(name)):
+            return name.lower().replace("_", "")
+        case _:
+            return ""
 
 
 def find_place(layer: Layer, sources: Callable[[str], Source | None]) -> Place | Refusal:

@@ -117,7 +117,7 @@ def _proposal(
 ) -> Proposal:
     made = list({identity(repair.layer): repair for index in chosen for repair in repairs[index]}.values())
     left = [judgement for index in group if index not in chosen for judgement in findings[index].judgements]
-    safe = not any(repair.overrides or (repair.place and repair.place.takes_activation) for repair in made) and all(
+    safe = not any(repair.overrides for repair in made) and all(
         _is_calm(repair.judgement.chain, repair.judgement.model, left) for repair in made
     )
     return Proposal(chosen, tuple(made), "safe" if safe else "unsafe", title(made))

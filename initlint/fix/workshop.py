@@ -135,6 +135,8 @@ class Workshop:
         call = self._call(judgement, self._habit(place) if isinstance(place, Place) else Habit())
         if isinstance(call, Refusal):
             return call
+        if isinstance(place, Place) and judgement.decisive is not None and place.takes(judgement.decisive.activation):
+            return Refusal("who builds the model chooses the activation")
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
         whole = layer.kind != BARE and self._is_whole(finding, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
