@@ -131,8 +131,12 @@ def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
     repaired = repair(outcome, UNSAFE)
     (fixed,) = repaired.texts.values() or (text,)
     ast.parse(fixed)
-    assert not [f for f in repaired.outcome.findings if f.code != "INI107" and f.judgements], fixed
-    assert bool(repairable) == (fixed != text)
+    left = [finding for finding in repaired.outcome.findings if finding.code != "INI107" and finding.judgements]
+    if "= Block(width)" in text:  # one layer of the text, which may be wanted in two ways
+        assert all("not repaired automatically: " in str(finding.help) for finding in left), fixed
+    else:
+        assert not left, fixed
+        assert bool(repairable) == (fixed != text)
     assert repair(check(text_source(fixed, nowhere), UNSAFE), UNSAFE).texts == {}
     calls = ("init.", ".data.")
     kept = [line for line in text.splitlines() if not any(call in line for call in calls)]
