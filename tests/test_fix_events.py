@@ -8,10 +8,11 @@ after the fix, and was not before), `# silent:` (a warning that is gone), `# lef
 from __future__ import annotations
 
 import ast
+import codecs
 import re
 import subprocess
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,13 +22,14 @@ import pytest
 from command_line import Shell
 
 from initlint.config import Settings
-from initlint.engine import Outcome, check, text_source
+from initlint.engine import Outcome, check, read_sources, text_source
 from initlint.fix.edits import apply
 from initlint.fix.fixers import FIXERS
 from initlint.knowledge import load_rules
 from initlint.model import Finding
 from initlint.repair import Repair, is_applicable, repair
 from initlint.selection import Layer, Selection
+from initlint.sourcefile import write_all
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "event_fixes"
 FIXTURES = sorted(path for path in FOLDER.glob("*.py") if not path.name.endswith(".fixed.py"))
@@ -157,6 +159,28 @@ def test_only_the_fix_of_the_last_round_touches_a_line(fixture: Fixture) -> None
     assert "\n" not in fixture.twin.replace("\r\n", "") or "\r\n" not in fixture.twin
     assert sorted(re.findall(r"#.*", _unix(fixture.text))) == sorted(re.findall(r"#.*", _unix(fixture.twin)))
     assert fixture.twin.endswith("\n") == fixture.text.endswith("\n")
+
+
+def _windows(text: str) -> bytes:
+    """Line ends of Windows, a byte order mark, and no end to the last line."""
+    return codecs.BOM_UTF8 + _unix(text).rstrip("\n").replace("\n", "\r\n").encode()
+
+
+def _aged(text: str) -> bytes:
+    """An encoding of its own, and form feeds between the parts."""
+    lines = _unix(text).replace("\nclass ", "\n\fclass ").split("\n")
+    return "\n".join(["# -*- coding: latin-1 -*-", "# © Zoë", *lines]).encode("latin-1")
+
+
+@pytest.mark.parametrize("dress", [_windows, _aged])
+@each_fixture
+def test_a_fixture_is_repaired_in_every_dress(fixture: Fixture, dress: Callable[[str], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_bytes(dress(fixture.text))
+    outcome = check(read_sources([path]), fixture.settings)
+    (source,) = outcome.sources.files.values()
+    write_all([(source, text) for text in repair(outcome, fixture.settings).texts.values()])
+    assert path.read_bytes() == dress(fixture.twin)
 
 
 @each_fixture
