@@ -245,6 +245,7 @@ class Judgement:
     ideal: float | None = None
     bands: tuple[tuple[float, float], ...] = ()
     reason: str = ""
+    partial: bool = False
     model: str = ""
     traced: bool = False
 

@@ -7,7 +7,9 @@ from textwrap import dedent
 
 import pytest
 
+from initlint import check_paths
 from initlint.analysis import judge, merge
+from initlint.config import Settings
 from initlint.knowledge import load_knowledge
 from initlint.model import Judgement
 from initlint.source import scan
@@ -219,3 +221,37 @@ def test_what_a_whole_model_sweeps_is_not_judged_by_its_parts(understand: Unders
     assert layers["Block.fc"].verdict == "match"
     assert layers["Block.extra"].verdict == "unknown"
     assert layers["Attend.score"].verdict == "unknown"
+
+
+def test_a_finding_that_holds_in_one_context_only_names_it(understand: Understanding) -> None:
+    understand("""
+        class Block(nn.Module):
+            def __init__(self, width, norm):
+                super().__init__()
+                self.fc = nn.Linear(width, width)
+                self.norm = norm
+
+            def forward(self, x):
+                return torch.relu(self.norm(self.fc(x)))
+
+
+        class Plain(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(*[Block(64, nn.Identity()) for _ in range(4)])
+
+            def forward(self, x):
+                return self.body(x)
+
+
+        class Normed(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = Block(64, nn.LayerNorm(64))
+
+            def forward(self, x):
+                return self.body(x)
+        """)
+    findings = check_paths([understand.file], settings=Settings())
+    assert [found.code for found in findings] == ["INI101"]
+    assert findings[0].message.startswith("`Block.fc`, when built by Plain in net.py, keeps torch's default init")

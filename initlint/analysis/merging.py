@@ -27,8 +27,10 @@ def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
 
 
 def _merged(group: list[Judgement]) -> Judgement:
-    trained = [found for found in group if not _is_loaded(found)]
-    return replace(_speaker(trained or group), followers=tuple(_followers(group)))
+    trained = [found for found in group if not _is_loaded(found)] or group
+    speaker = _speaker(trained)
+    partial = any(found.verdict != speaker.verdict for found in trained)
+    return replace(speaker, followers=tuple(_followers(group)), partial=partial)
 
 
 def _followers(group: list[Judgement]) -> Iterable[Follower]:

@@ -51,7 +51,7 @@ def report(code: str, name: str, place: Site, found: Sequence[Judgement], knowle
     return Finding(
         code=code,
         name=name,
-        message=names + _predicate(judgements, knowledge),
+        message=names + wording.context_phrase(worst) + _predicate(judgements, knowledge),
         severity=severity_of(worst),
         site=place,
         help=wording.advice(judgements, knowledge),

@@ -38,6 +38,14 @@ def name_layers(layers: Sequence[Layer]) -> str:
     return f"`{names[0]}` and {len(names) - 1} more"
 
 
+def context_phrase(judgement: Judgement) -> str:
+    """Who builds the layer so that the finding holds, where it does not hold whoever builds it; else empty."""
+    layer = judgement.layer
+    if not judgement.partial or layer.context is None or layer.context.partition(" in ")[0] == layer.owner:
+        return ""
+    return f", when built by {layer.context},"
+
+
 def initializer_text(initializer: Initializer) -> str:
     """The initializer in effect as a report shows it: ``default``, ``kaiming_normal_(mode='fan_out')``."""
     if initializer.source != "explicit" or initializer.function is None:

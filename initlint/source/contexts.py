@@ -141,12 +141,12 @@ class Contexts:
         machine.restart(BUDGET)
         scope = module_scope(machine, file)
         if any(each.torch_class for each in machine.instances):
-            yield from self._finish(file.name)
+            yield from self._finish(file.name, file)
         for statement in file.body:
             if isinstance(statement, ast.If) and is_main_guard(statement.test):
                 machine.restart(BUDGET)
                 if self._survives(lambda body=statement.body, names=scope: machine.execute(body, Frame(names))):
-                    yield from self._finish(file.name)
+                    yield from self._finish(file.name, file)
 
     def _run_function(self, definition: Definition) -> Iterator[Model]:
         machine = self.machine
@@ -161,7 +161,7 @@ class Contexts:
         if self._survives(
             lambda: returned.append(call_function(machine, function, Arguments([]), definition.node, frame))
         ):
-            yield from self._finish(definition.name)
+            yield from self._finish(definition.name, definition.file)
         else:
             self._doubt(definition, before)
 
@@ -180,7 +180,7 @@ class Contexts:
         survives = self._survives(lambda: instantiate(machine, cls, Arguments([]), definition.node, frame))
         if survives and any(each.torch_class for each in machine.instances):
             self._doubt_unswept(definition)
-            yield from self._finish(definition.name)
+            yield from self._finish(definition.name, definition.file)
 
     def _doubt_unswept(self, definition: Definition) -> None:
         """Alone, a class is not what it is below one that initializes all it holds."""
@@ -212,7 +212,7 @@ class Contexts:
                 call_function(machine, value, given, definition.node, frame)
 
         if self._survives(run):
-            yield from self._finish(definition.name, spoken=frozenset(self.leftovers.built))
+            yield from self._finish(definition.name, definition.file, frozenset(self.leftovers.built))
         machine.reached, machine.occurrences = set(), []
 
     def _run_constructors(self, definition: Definition, cls: ClassV) -> Iterator[Model]:
@@ -231,7 +231,7 @@ class Contexts:
                 )
             ):
                 if definition.node in machine.called:
-                    yield from self._finish(f"{cls.name}.{name}")
+                    yield from self._finish(f"{cls.name}.{name}", definition.file)
             else:
                 machine.called = before
 
@@ -262,7 +262,7 @@ class Contexts:
             machine.active.clear()
         return True
 
-    def _finish(self, name: str, spoken: frozenset[ast.AST] | None = None) -> Iterator[Model]:
+    def _finish(self, name: str, file: SourceFile, spoken: frozenset[ast.AST] | None = None) -> Iterator[Model]:
         """Run the hooks and forward passes that are still due, and lower what there is.
 
         Of layers that other contexts have `spoken` for, and of what happened to them, nothing is said.
@@ -285,7 +285,7 @@ class Contexts:
             inspect_aftermath(machine, tops, self.doubted, self.unseen)
         else:
             machine.occurrences = []
-        lowering = Lowering(machine, name, tops, self.doubted)
+        lowering = Lowering(machine, name, file, tops, self.doubted)
         model = lowering.model()
         self.leftovers.take_in(machine)
         if spoken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initlint.model import Event, Initializer, Layer, Model, Op, Site
@@ -14,6 +15,7 @@ from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Plac
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
+    from initlint.source.project import SourceFile
 
 _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
 _SITED = frozenset({"activation", "layer", "norm"})
@@ -115,10 +117,14 @@ def _reach(module: Instance, access: str | None, name: str) -> str | None:
 class Lowering:
     """Builds one Model from one context."""
 
-    def __init__(self, machine: Machine, name: str, tops: list[Instance], doubted: set[ast.AST]) -> None:
+    def __init__(
+        self, machine: Machine, name: str, file: SourceFile, tops: list[Instance], doubted: set[ast.AST]
+    ) -> None:
         self.machine = machine
         self.doubted = doubted
         self.name = name
+        place = Path(file.path).name
+        self.context = place if name == file.name else f"{name} in {place}"
         self.knowledge = machine.knowledge
         self.names = names_of(machine, tops)
         self.ids: dict[Instance | ParamV, int] = {}
@@ -218,7 +224,7 @@ class Lowering:
             parametrization=module.parametrization,  # type: ignore[arg-type]
             access=name.access,
             owner_site=None if name.owner is None else _class_site(name.owner),
-            context=self.name,
+            context=self.context,
         )
 
     def _is_doubtful(self, module: Instance) -> bool:
@@ -259,7 +265,7 @@ class Lowering:
             repeats=owner.repeats,
             access=None if access is None else f"{access}.{param.name}",
             owner_site=None if named_owner is None else _class_site(named_owner),
-            context=self.name,
+            context=self.context,
         )
 
     def _history(self, param: ParamV | None, fans: Fans) -> list[Initializer]:
