@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 from command_line import Shell
+from hypothesis import HealthCheck, settings
+
+# How long an example takes depends on what else the machine does: it says nothing of the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture

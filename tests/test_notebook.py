@@ -6,7 +6,7 @@ import ast
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from notebook_builder import LAYOUTS, Layout, code, notebook, prose, sources, without_sources
 
@@ -31,7 +31,6 @@ def test_reading_and_writing_back_changes_no_character(layout: Layout) -> None:
     assert book.stored(book.program) == text
 
 
-@settings(deadline=None)
 @given(st.lists(CELL, max_size=5), st.sampled_from(LAYOUTS))
 def test_any_cells_are_written_back_as_they_were(cells: list[str], layout: Layout) -> None:
     text = notebook(*cells, layout=layout)
@@ -40,7 +39,6 @@ def test_any_cells_are_written_back_as_they_were(cells: list[str], layout: Layou
     ast.parse(book.program)
 
 
-@settings(deadline=None)
 @given(st.lists(CELL, min_size=1, max_size=4), st.sampled_from(LAYOUTS), st.data())
 def test_a_line_written_into_any_cell_changes_only_its_source(
     cells: list[str], layout: Layout, data: st.DataObject
@@ -65,7 +63,6 @@ def test_a_line_written_into_any_cell_changes_only_its_source(
     assert written.endswith(text[stored.end :])
 
 
-@settings(deadline=None)
 @given(st.lists(CELL, min_size=1, max_size=4), st.sampled_from(LAYOUTS))
 def test_every_line_is_found_where_it_is_stored(cells: list[str], layout: Layout) -> None:
     text = notebook(*cells, layout=layout)
