@@ -264,11 +264,12 @@ class Levels(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(8, 8, 3)
         self.score = nn.Conv2d(8, 1, 1)
+        self.extra = nn.ModuleList(nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU(), nn.Conv2d(8, 1, 1)) for _ in range(3))
 
     def forward(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
         found = []
-        for _, each in enumerate(maps):
-            found.append(torch.sigmoid(self.score(torch.relu(self.conv(each)))))
+        for place, each in enumerate(maps):
+            found.append(torch.sigmoid(self.score(torch.relu(self.conv(each)))) + self.extra[place](each))
         return found
 
 
@@ -277,6 +278,7 @@ def test_a_loop_over_an_unknown_number_of_tensors_is_read_once() -> None:
     assert not found.opaque
     assert followers(found, "conv") == ["relu"]
     assert followers(found, "score") == ["sigmoid"]
+    assert [followers(found, f"extra.{place}.0") for place in range(3)] == [["relu"]] * 3
 
 
 def test_running_sees_through_what_fx_cannot() -> None:

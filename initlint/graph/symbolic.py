@@ -60,6 +60,21 @@ class _Reader:
             inner_path = _joined(path, inner)
             self.opaque[inner_path] = reason
             self._read_children(module.get_submodule(inner), inner_path)
+        if tracer.looped:
+            called = {str(node.target) for node in graph.nodes if node.op == "call_module"}
+            self._read_uncalled(module, path, "", called)
+
+    def _read_uncalled(self, module: nn.Module, path: str, inner: str, called: set[str]) -> None:
+        """Read alone what a loop that ran once has not come to; `inner` is the place of `module` in the one that was traced."""
+        for name, child in module.named_children():
+            place = _joined(inner, name)
+            reached = any(each == place or each.startswith(f"{place}.") for each in called)
+            if place in called or not any(True for _ in child.parameters()):
+                continue
+            if reached or isinstance(child, nn.ModuleList | nn.ModuleDict):
+                self._read_uncalled(child, path, place, called)
+            else:
+                self.read(child, _joined(path, place))
 
     def _read_children(self, module: nn.Module, path: str) -> None:
         for name, child in module.named_children():
@@ -139,6 +154,7 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self._knowledge = knowledge
         self.opaque: dict[str, str] = {}
+        self.looped = False
         self.sites: dict[fx.Node, Site] = {}
         self.stored: dict[fx.Node, tuple[str, torch.Tensor]] = {}
         self._tensors: dict[str, torch.Tensor] = {}
@@ -181,6 +197,7 @@ class _Tracer(fx.Tracer):
         try:
             return super().iter(obj)
         except fx.proxy.TraceError:
+            self.looped = True
             return iter((operator.getitem(obj, 0),))
 
     def create_node(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
