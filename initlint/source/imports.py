@@ -111,6 +111,7 @@ def import_from(machine: Machine, node: ast.ImportFrom, frame: Frame) -> None:
     else:
         name = node.module or ""
         file = machine.project.module(name, frame.file)
+        file = None if file is frame.file else file
     for alias in node.names:
         if alias.name == "*":
             if file is not None and file is not frame.file:
@@ -161,10 +162,15 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
             isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)
         ):
             scope = machine.module_scopes[file.path]
+            if statement in machine.deferred:
+                return UNKNOWN
+            machine.deferred.add(statement)
             try:
                 machine.execute((statement,), Frame(scope))
             except Raised:
                 return UNKNOWN
+            finally:
+                machine.deferred.discard(statement)
             return scope.data.get(name, UNKNOWN)
     return UNKNOWN
 

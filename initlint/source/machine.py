@@ -150,6 +150,7 @@ class Machine:
         self.active: dict[ast.AST, int] = {}
         self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
+        self.deferred: set[ast.AST] = set()
         self.called: set[ast.AST] = set()
         self.ran: set[ast.AST] = set()
         self.generators: dict[ast.AST, bool] = {}
