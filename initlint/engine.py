@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from initlint.fix import FixOptions
     from initlint.fix.verify import Rescan
     from initlint.source import SyntaxProblem
+    from initlint.source.contexts import Visits
 
 STDIN_NAME = "<stdin>"
 
@@ -61,6 +63,7 @@ class Reading:
     models: tuple[Model, ...]
     judgements: tuple[Judgement, ...]
     findings: tuple[Finding, ...]
+    visits: Visits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +93,29 @@ def read_sources(files: Iterable[Path], *, stdin: SourceFile | None = None) -> S
     return Sources(found, tuple(unreadable))
 
 
-def understand(texts: Mapping[str, str], *, with_findings: bool = True, jobs: int = 1) -> Reading:
-    """Scan, judge and check the files in `texts` (by absolute path); every rule speaks, nothing is suppressed."""
+def understand(
+    texts: Mapping[str, str], *, with_findings: bool = True, jobs: int = 1, known: Visits | None = None
+) -> Reading:
+    """Scan, judge and check the files in `texts` (by absolute path); every rule speaks, nothing is suppressed.
+
+    `known` are the visits of an earlier reading of the same program, of which `texts` are some files, rewritten.
+    """
     if not texts:
         return Reading((), (), ())
-    scanned = scan_files(tuple(texts), texts, jobs=jobs)
+    scanned = scan_files(tuple(texts), texts, jobs=jobs, known=known)
     errors = tuple(_problem_finding(problem) for problem in scanned.problems)
     if not scanned.models:
-        return Reading((), (), errors)
+        return Reading((), (), errors, scanned.visits)
     from initlint.analysis import merge
 
     judgements = merge(scanned.judgements)
     if not with_findings:
-        return Reading(scanned.models, judgements, errors)
+        return Reading(scanned.models, judgements, errors, scanned.visits)
     from initlint import checks
 
     found = checks.run(judgements, scanned.models, load_knowledge())
     requested = tuple(finding for finding in found if finding.site.file in texts)
-    return Reading(scanned.models, judgements, _in_order((*errors, *requested)))
+    return Reading(scanned.models, judgements, _in_order((*errors, *requested)), scanned.visits)
 
 
 def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> Outcome:
@@ -128,7 +136,9 @@ def conclude(
         known = read_baseline(settings.baseline)
         findings, stale = subtract(findings, known, texts, settings.baseline.parent)
     if with_fixes and findings:
-        findings = _attach(findings, texts, settings, reading.judgements, rescan or _rescan)
+        findings = _attach(
+            findings, texts, settings, reading.judgements, rescan or partial(_rescan, known=reading.visits)
+        )
     return Outcome(findings, sources, reading, stale)
 
 
@@ -235,8 +245,8 @@ def _attach(
     return _in_order((*writable, *(f for f in findings if not _may_be_fixed(f, rules))))
 
 
-def _rescan(texts: Mapping[str, str]) -> tuple[Finding, ...]:
-    return understand(texts).findings
+def _rescan(texts: Mapping[str, str], known: Visits | None) -> tuple[Finding, ...]:
+    return understand(texts, known=known).findings
 
 
 def _may_be_fixed(finding: Finding, rules: Mapping[str, Rule]) -> bool:

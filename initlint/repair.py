@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from initlint.config import Settings
 from initlint.engine import Outcome, Sources, check, fix_options, reported, understand
 from initlint.errors import InitlintError
 from initlint.model import Edit, Finding
 from initlint.selection import UNUSED_SUPPRESSION
+
+if TYPE_CHECKING:
+    from initlint.source.contexts import Visits
 
 _MOST_ROUNDS = 10
 
@@ -56,7 +60,7 @@ def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Map
             layers,
             outcome.sources.texts,
             fix_options(settings),
-            lambda texts: _reported_in(texts, settings),
+            lambda texts: _reported_in(texts, settings, outcome.reading.visits),
             unsafe=settings.unsafe_fixes,
             judgements=outcome.reading.judgements,
         )
@@ -66,11 +70,11 @@ def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Map
     return comments, _without(comments, outcome.sources) if comments else {}
 
 
-def _reported_in(texts: Mapping[str, str], settings: Settings) -> tuple[Finding, ...]:
+def _reported_in(texts: Mapping[str, str], settings: Settings, known: Visits | None) -> tuple[Finding, ...]:
     """What a run would report of layers in some rewritten texts: a later round must not rewrite a suppressed line."""
     return tuple(
         finding
-        for finding in reported(understand(texts).findings, texts, settings)
+        for finding in reported(understand(texts, known=known).findings, texts, settings)
         if finding.code != UNUSED_SUPPRESSION
     )
 

@@ -153,3 +153,26 @@ def test_copied_layers_are_judged_like_run_ones(tmp_path: Path) -> None:
     assert {finding.layer for finding in found} == {"Block.fc"}
     (chain,) = {judgement.chain.length for judgement in reading.judgements if judgement.chain is not None}
     assert chain == 6
+
+
+def test_verifying_a_fix_runs_only_what_reads_the_rewritten_file(tmp_path: Path) -> None:
+    """A class that somebody builds is no root of its own because its builder is left out of the second scan."""
+    files = {
+        "layers.py": "from torch import nn\nclass Cell(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(8, 8)\n    def forward(self, x):\n        return self.fc(x).relu()\n",
+        "one.py": "from layers import Cell\ndef one():\n    return Cell()\n",
+        "other.py": "from torch import nn\nclass Other(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(8, 8)\n    def forward(self, x):\n        return self.fc(x).tanh()\n"
+        "def other():\n    return Other()\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    texts = {str(tmp_path / name): text for name, text in files.items()}
+    first = understand(texts)
+    assert first.visits is not None
+    layers, one = str(tmp_path / "layers.py"), str(tmp_path / "one.py")
+    assert first.visits[one, "one"] == {one, layers}
+    again = understand({layers: files["layers.py"]}, known=first.visits)
+    assert again.findings == tuple(finding for finding in first.findings if finding.site.file == layers)
+    assert again.visits is not None
+    assert {context for context, _ in again.visits} == {one}

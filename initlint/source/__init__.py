@@ -12,29 +12,38 @@ from initlint.source.project import Project, SyntaxProblem
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
     from initlint.model import Model
+    from initlint.source.contexts import Visits
 
 __all__ = ["Scan", "SyntaxProblem", "scan"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What was read: the models found, the files that are no Python, and all files that were looked at."""
+    """What was read: the models found, the files that are no Python, all files that were looked at, and by which context."""
 
     models: tuple[Model, ...]
     errors: tuple[SyntaxProblem, ...]
     files: tuple[str, ...]
+    visits: Visits
 
 
-def scan(files: Sequence[Path], *, knowledge: Knowledge, sources: Mapping[str, str] | None = None) -> Scan:
+def scan(
+    files: Sequence[Path],
+    *,
+    knowledge: Knowledge,
+    sources: Mapping[str, str] | None = None,
+    known: Visits | None = None,
+) -> Scan:
     """Read `files` as parts of one program.
 
     `sources` gives texts that stand in for what is on disk, by absolute path. A file that cannot be read as Python
-    becomes an entry of `errors` and does not stop the others.
+    becomes an entry of `errors` and does not stop the others. `known` are the visits of an earlier scan of the program: what
+    ran no code of `files` then is not run again.
     """
     from initlint.source.contexts import Contexts
 
     project = Project(files, sources)
-    contexts = Contexts(project, knowledge)
+    contexts = Contexts(project, knowledge, known)
     models = contexts.settled()
     errors = [file.problem for file in project.targets if file.tree is None and file.problem is not None]
-    return Scan(models, tuple(errors), tuple(file.path for file in project.targets))
+    return Scan(models, tuple(errors), tuple(file.path for file in project.targets), contexts.visits)

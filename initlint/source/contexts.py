@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
     from initlint.source.project import Project, SourceFile
 
+Visits = Mapping[tuple[str, str], frozenset[str]]
+"""The files that each context ran code of, by the file and the name of its function or class ("" for a script)."""
+
 _LOG = logging.getLogger(__name__)
 BUDGET = 150_000
 FORWARD_BUDGET = 150_000
@@ -41,8 +44,11 @@ _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
 class Contexts:
     """Runs the contexts of one project, one after the other, and yields a Model for each that built something."""
 
-    def __init__(self, project: Project, knowledge: Knowledge) -> None:
+    def __init__(self, project: Project, knowledge: Knowledge, known: Visits | None = None) -> None:
+        """`known` are the visits of an earlier scan: what ran no code of the files at hand then is not run again."""
         self.project = project
+        self._known = known
+        self.visits: dict[tuple[str, str], frozenset[str]] = {}
         self.knowledge = knowledge
         self.machine = Machine(project, knowledge, budget=BUDGET)
         self.relevance = Relevance(project, knowledge)
@@ -72,16 +78,16 @@ class Contexts:
         mentioned = self.used = self.relevance.mentioned(interesting)
         names = {each.name for each in interesting}
         for file in files:
-            if script_words(file) & (names | self.relevance.seeds(file)):
-                yield from self._run_file(file)
+            if script_words(file) & (names | self.relevance.seeds(file)) and self._concerns(file, ""):
+                yield from self._visited(file, "", self._run_file(file))
         candidates = self._without_variants(interesting)
         for each in candidates:
             if not each.is_class and each.name not in mentioned:
-                yield from self._run_function(each)
+                yield from self._run(each)
         for each in self._callers_first(candidates):
             if each.node in self.machine.called or each in self.tried:
                 continue
-            yield from self._run_class(each) if each.is_class else self._run_function(each)
+            yield from self._run(each)
         for each in candidates:
             if each.file in self.project.targets and self.leftovers.holds_unbuilt(each):
                 yield from self._run_open(each)
@@ -134,6 +140,24 @@ class Contexts:
                 users[name] -= 1
                 if not users[name]:
                     ready += by_name[name]
+
+    def _run(self, definition: Definition) -> Iterator[Model]:
+        if self._concerns(definition.file, definition.name):
+            run = self._run_class(definition) if definition.is_class else self._run_function(definition)
+            yield from self._visited(definition.file, definition.name, run)
+
+    def _concerns(self, file: SourceFile, name: str) -> bool:
+        """Whether a context may run code of the files at hand, as far as an earlier scan of the same program tells."""
+        if self._known is None or file in self.project.targets:
+            return True
+        read = self._known.get((file.path, name), frozenset())
+        return any(target.path in read for target in self.project.targets)
+
+    def _visited(self, file: SourceFile, name: str, run: Iterator[Model]) -> Iterator[Model]:
+        """Remember which files a context runs code of."""
+        self.machine.read = {file.path}
+        yield from run
+        self.visits[file.path, name] = frozenset(self.machine.read)
 
     def _run_file(self, file: SourceFile) -> Iterator[Model]:
         """The top level of a file, and what it does as a script."""

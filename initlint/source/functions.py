@@ -129,6 +129,7 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     if machine.depth >= MOST_DEPTH or running >= (_MOST_UNCERTAIN_RECURSION if machine.branching else _MOST_RECURSION):
         return UNKNOWN
     machine.called.add(function.node)
+    machine.read.add(function.scope.file.path)
     machine.ran.add(function.node)
     scope = Scope(function.scope.file, function.scope)
     scope.data.update(bound_arguments(machine, function, arguments))
@@ -245,6 +246,7 @@ def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.A
     from initlint.source.torch_modules import adopt_torch_base, construct_torch_part
 
     machine.called.add(cls.node or node)
+    machine.read.add(cls.file.path)
     place = machine.place(node, frame)
     instance = machine.new_instance(cls, place)
     adopt_torch_base(machine, instance)

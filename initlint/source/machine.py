@@ -106,7 +106,7 @@ class Machine:
 
     `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every
     object of a class that was constructed, `params` every parameter, in order; `members` what attributes of names outside
-    the project are.
+    the project are; `read` the files whose code ran.
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
@@ -152,6 +152,7 @@ class Machine:
         self.module_scopes: dict[str, Scope] = {}
         self.deferred: set[ast.AST] = set()
         self.called: set[ast.AST] = set()
+        self.read: set[str] = set()
         self.ran: set[ast.AST] = set()
         self.generators: dict[ast.AST, bool] = {}
         self.forwarded: set[Instance] = set()
