@@ -195,8 +195,9 @@ def _is_applied(finding: Finding, case: Case) -> bool:
 
 
 def _initializers(case: Case) -> dict[tuple[str, str], Initializer]:
-    """What last wrote every layer's weight, as the scanner reads it."""
-    return {(one.layer.owner, one.layer.path): one.layer.weight for one in case.outcome.reading.judgements}
+    """What last wrote every layer's weight, as the scanner reads it; on two branches, of the one that is written last."""
+    judgements = sorted(case.outcome.reading.judgements, key=lambda one: one.layer.site.line)
+    return {(one.layer.owner, one.layer.path): one.layer.weight for one in judgements}
 
 
 def _call(initializer: Initializer) -> tuple[object, ...]:

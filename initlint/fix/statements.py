@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -174,9 +175,22 @@ def _siblings(root: str, member: Wanted, census: Sequence[Layer]) -> list[tuple[
         ):
             continue
         access = read_access(layer.access)
-        if access is not None and access.root_text == root:
+        if access is not None and access.root_text == root and not _is_built_instead(layer, member.place):
             found.append((access, layer))
     return found
+
+
+def _is_built_instead(layer: Layer, place: Place) -> bool:
+    """Whether a layer is built on the other branch of an ``if`` that code is inserted into."""
+    if not place.nested or place.function is None or layer.site.file != place.source.file:
+        return False
+    for node in ast.walk(place.function):
+        if isinstance(node, ast.If):
+            for here, other in ((node.body, node.orelse), (node.orelse, node.body)):
+                inserted = any(one is place.anchor for statement in here for one in ast.walk(statement))
+                if inserted and any(place.source.contains(statement, layer.site) for statement in other):
+                    return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
