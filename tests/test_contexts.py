@@ -134,6 +134,12 @@ def test_a_copied_pass_lays_down_what_a_run_would(
     assert sum(kind == "layer" for kind, *_ in run) >= 6
 
 
+def test_blocks_that_hold_each_other_are_compared_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init = "self.link = [self]; self.near = (self.link, self.link); self.far = [self.near, self.near]"
+    source = dedent(REPEATED).format(init=init, before="pass", activation="relu")
+    assert _ops(tmp_path, source, monkeypatch, copying=True) == _ops(tmp_path, source, monkeypatch, copying=False)
+
+
 def test_equal_blocks_are_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of five blocks that differ in widths and rates the first sees the input, the second another block: three copies."""
     from initlint.source import replay

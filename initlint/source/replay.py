@@ -177,9 +177,11 @@ def _twins(module: Instance, other: Instance, ops: dict[int, int]) -> dict[Cell,
         if type(left) is not type(right):
             return None
         if isinstance(left, Cell) and isinstance(right, Cell):
-            known = pairs.setdefault(left, right)
-            if known is not right:
-                return None
+            if left in pairs:
+                if pairs[left] is not right:
+                    return None
+                continue
+            pairs[left] = right
         parts = _parts(left, right)
         if parts is None:
             return None
