@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeat", type=int, default=3, help="how often each tool runs (default 3)")
     parser.add_argument("--at-least", type=float, help="exit with 1 if initlint is not so many times faster")
     options = parser.parse_args(arguments)
+    if find_spec("torchfix") is None:
+        print("torchfix is not installed: pip install 'torchfix>=0.7'", file=sys.stderr)
+        return 2
     commands = tool_commands(options.tree)
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(options.repeat):
