@@ -12,6 +12,9 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
 
+_INITIALIZING = re.compile(
+    r"^apply$|^_?(init|reset)\w*(weight|param)|^(xavier|kaiming|normal|uniform|orthogonal|constant)_"
+)
 _INIT_METHOD = re.compile(r"init|reset|weight|param")
 _ACTIVATION_NAME = re.compile(r"(?:^|_)(?:act|activ\w*|non_?lin\w*)(?:$|_)")
 _WALKERS = frozenset(
@@ -298,6 +301,9 @@ def _in_class(
         if extended is not None:
             anchor, before = _end_of(extended.body, len(extended.body))
             return Place(source, anchor, before, access, binding.value, extended, definition, extends=True)
+    # What initializes where its test says so is the caller's choice, and comes last.
+    chosen = (index for index in range(start + 1, barrier) if isinstance(body[index], ast.If))
+    barrier = next((index for index in chosen if _calls(body[index], _INITIALIZING)), barrier)
     anchor, before = _end_of(body, barrier)
     return Place(source, anchor, before, access, binding.value, constructor, definition, nested=bool(conditions))
 
