@@ -403,7 +403,16 @@ def _print(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) 
     return None
 
 
+def _globals(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """The names of the module as they are now; what is written into the result is not followed."""
+    scope = frame.scope
+    while scope.parent is not None:
+        scope = scope.parent
+    return DictV(dict(scope.data))
+
+
 _HANDLERS: dict[str, Callable[..., object]] = {
+    "globals": _globals,
     "range": _range,
     "enumerate": _enumerate,
     "zip": _zip,
