@@ -117,6 +117,7 @@ def _ops(tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch, *, copyin
     [
         ("pass", "pass", "relu"),
         ("self.count = []", "self.count.append(1)", "tanh"),
+        ("self.kept = ([],)", "self.kept[0].append(1); x = x.relu() if len(self.kept[0]) > 1 else x", "tanh"),
         ("self.seen = 0", "self.seen = self.seen + 1", "relu"),
         ("self.register_buffer('scale', torch.ones(1))", "x = x * self.scale", "sigmoid"),
         ("self.seen = None", "sizes = []; sizes.append(x.shape); x = x.view(sizes[0])", "relu"),

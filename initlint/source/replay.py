@@ -92,8 +92,8 @@ def _is_changed(module: Instance, touched: list[Cell]) -> bool:
     """Whether a pass changed the module that it belongs to, or a scope around it."""
     if not touched:
         return False
-    cells = (_twins(module, module, {}) or {}).keys()
-    return any(cell in cells or isinstance(cell, Scope) for cell in touched)
+    cells = _twins(module, module, {})
+    return cells is None or any(cell in cells or isinstance(cell, Scope) for cell in touched)
 
 
 def _is_plain(arguments: Arguments) -> bool:
@@ -163,7 +163,7 @@ def _twins(module: Instance, other: Instance, ops: dict[int, int]) -> dict[Cell,
     pending: list[tuple[object, object]] = [(module, other)]
     while pending:
         left, right = pending.pop()
-        if left is right and (module is not other or left in pairs or not isinstance(left, Cell)):
+        if left is right and module is not other:
             continue
         if isinstance(left, TensorV) and isinstance(right, TensorV):
             if (
