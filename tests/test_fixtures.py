@@ -143,10 +143,18 @@ def test_pending_codes_are_those_that_no_rule_reports_yet() -> None:
 
 @contextmanager
 def imported(path: Path, roots: Iterable[Path]) -> Iterator[ModuleType]:
-    """The module in `path`, imported as those who start in one of `roots` import it, and forgotten afterwards."""
-    before = set(sys.modules)
+    """The module in `path`, imported as those who start in one of `roots` import it, and forgotten afterwards.
+
+    What other tests imported under a name that the folders define is out of the way meanwhile.
+    """
     root = next(root for root in roots if path.is_relative_to(root))
     name = ".".join(path.relative_to(root).with_suffix("").parts)
+    own = {each.relative_to(root).parts[0].removesuffix(".py") for each in root.rglob("*.py")}
+    for other in [each for each in sys.modules if each.partition(".")[0] in own]:
+        file = str(getattr(sys.modules[other], "__file__", None))
+        if not file.startswith((sys.prefix, sys.base_prefix)):
+            del sys.modules[other]
+    before = set(sys.modules)
     try:
         yield importlib.import_module(name)
     finally:
