@@ -171,6 +171,58 @@ def test_a_comment_silences_what_the_tracer_adds(folder: Path, run: Run) -> None
     assert [each["code"] for each in json.loads(run(words=words).stdout)] == ["INI101"]
 
 
+WIDE = NET.replace("width=64, depth=9", "width, depth").replace("def forward(self, x):", "def forward(self, *, x):")
+INPUTS = "import torch\n\n\ndef batch():\n    return {'x': torch.randn(8, 48)}\n"
+
+
+@pytest.mark.parametrize("inputs", [["--input", "x=8x48"], ["--inputs", "batchnet:batch"], ["--device", "meta"]])
+def test_check_builds_and_runs_a_module_with_what_it_needs(inputs: list[str], folder: Path, run: Run) -> None:
+    (folder / "widenet.py").write_text(WIDE, encoding="utf-8")
+    (folder / "batchnet.py").write_text(INPUTS, encoding="utf-8")
+    words = ["initlint", "check", "widenet.py", "--no-cache", "--isolated", "--output-format", "json"]
+    done = run(words=[*words, "--trace", "widenet.py:Net", "--arg", "width=48", "--arg", "depth=9", *inputs])
+    codes = [each["code"] for each in json.loads(done.stdout)]
+    assert codes == (["INI101"] if "meta" in inputs else ["INI101", "INI501"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--arg", "width=48"], "--arg: needs a module to build"),
+        (["--inputs", "net:batch"], "--inputs: needs a module to build"),
+        (["--device", "meta"], "--device: needs a module to build"),
+        (["--trace", "net.py:Net", "--trace", "fine.py:Net", "--input", "8x64"], "--input: cannot be told whose it is"),
+        (["--trace", "net.py:Net", "--input", "8x64", "--inputs", "net:batch"], "cannot be combined with --input"),
+        (["--trace", "net.py:Net", "--arg", "width"], "is not key=value"),
+        (["--trace", "net.py:Net", "--arg", "widht=3"], "it is Net(width=64, depth=9)"),
+        (["--trace", "net.py:Net", "--input", "8x63"], "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+@pytest.mark.parametrize("action", [[], ["--add-noqa"], ["--baseline", "known.json", "--write-baseline"]])
+def test_what_check_cannot_build_is_said(
+    action: list[str], words: list[str], says: str, folder: Path, run: Run
+) -> None:
+    done = run(words=["initlint", "check", "net.py", "--no-cache", *action, *words])
+    assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    assert (folder / "net.py").read_text(encoding="utf-8") == NET
+    assert not (folder / "known.json").exists()
+
+
+def test_a_baseline_knows_what_a_live_module_adds(folder: Path, run: Run) -> None:
+    words = ["initlint", "check", "net.py", "--no-cache", "--baseline", "known.json", "--trace", "net.py:Net"]
+    assert "Wrote 2 findings" in run(words=[*words, "--write-baseline"]).stdout
+    assert "INI501" in (folder / "known.json").read_text(encoding="utf-8")
+    assert run(words=words).returncode == 0
+
+
+def test_a_noqa_is_added_for_what_a_live_module_adds(folder: Path, run: Run) -> None:
+    words = ["initlint", "check", "net.py", "--no-cache", "--trace", "net.py:Net"]
+    assert "Added" in run(words=[*words, "--add-noqa"]).stdout
+    text = (folder / "net.py").read_text(encoding="utf-8")
+    assert "# noqa: INI101, INI501" in text
+    assert run(words=words).returncode == 0
+
+
 def test_a_sound_model_has_no_findings(folder: Path, run: Run) -> None:
     done = run("fine:Net", "--input", "8x64", "-q")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -13,7 +13,7 @@ import click
 
 from initlint import __version__
 from initlint.cache import FOLDER, Cache
-from initlint.cli.options import FileArguments, file_options, output_options, selecting
+from initlint.cli.options import FileArguments, LiveArguments, file_options, live_options, output_options, selecting
 from initlint.cli.output import display_root, wants_color, write
 from initlint.config import FORMATS, SEVERITIES, Settings
 from initlint.engine import Outcome, Sources, check, check_cached
@@ -31,6 +31,7 @@ class Arguments:
     """The options of one call, as click hands them over; None is what was not said."""
 
     files: FileArguments
+    live: LiveArguments
     select: tuple[str, ...]
     extend_select: tuple[str, ...]
     ignore: tuple[str, ...]
@@ -89,6 +90,7 @@ class Arguments:
     multiple=True,
     help="Also build and run this module, as `initlint trace` does: what that shows of its layers replaces what was read.",
 )
+@live_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Scan in so many processes.")
 @click.option("--no-cache", is_flag=True, help="Do not reuse what an earlier run found.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is read and how long it takes.")
@@ -100,14 +102,16 @@ def command(**options: Any) -> int:
     PATHS are files and folders; without any, the current folder. `-` is standard input.
     """
     files = FileArguments(**{field.name: options.pop(field.name) for field in fields(FileArguments)})
-    arguments = Arguments(files, **options)
+    live = LiveArguments(**{field.name: options.pop(field.name) for field in fields(LiveArguments)})
+    arguments = Arguments(files, live, **options)
+    _require_target(arguments)
     settings = _settings(arguments)
     sources = files.sources(settings)
     if arguments.add_noqa:
-        return _add_noqa(sources, settings)
+        return _add_noqa(sources, settings, arguments)
     if arguments.write_baseline:
-        return _write_baseline(sources, settings)
-    outcome = _check_traced(sources, settings, arguments) if arguments.trace else _check(sources, settings, arguments)
+        return _write_baseline(sources, settings, arguments)
+    outcome = _check(sources, settings, arguments)
     _tell(arguments, settings, outcome)
     if arguments.diff:
         return _diff(outcome, settings, arguments)
@@ -117,12 +121,23 @@ def command(**options: Any) -> int:
     return _status(outcome, settings, arguments)
 
 
-def _check_traced(sources: Sources, settings: Settings, arguments: Arguments) -> Outcome:
-    """The findings, where the live modules that were asked for are right about their layers."""
-    from initlint.live import check_with, make_request, trace_target
+def _require_target(arguments: Arguments) -> None:
+    """Object to options of a live module that no module, or more than one, would have to take."""
+    said = arguments.live.said
+    if not said or len(arguments.trace) == 1:
+        return
+    if arguments.trace:
+        hint = "check one target at a time, or name functions that build the models"
+        raise InitlintError(f"cannot be told whose it is, of {len(arguments.trace)} targets", where=said[0], hint=hint)
+    raise InitlintError("needs a module to build", where=said[0], hint="name it with --trace pkg.mod:Net")
 
-    lives = [trace_target(make_request(target)) for target in arguments.trace]
-    outcome, disagreements = check_with(sources, settings, lives)
+
+def _check_traced(sources: Sources, settings: Settings, arguments: Arguments, *, with_fixes: bool = True) -> Outcome:
+    """The findings, where the live modules that were asked for are right about their layers."""
+    from initlint.live import check_with, trace_target
+
+    lives = [trace_target(arguments.live.request(target)) for target in arguments.trace]
+    outcome, disagreements = check_with(sources, settings, lives, with_fixes=with_fixes)
     if arguments.verbose:
         from initlint.report.layers import summary
 
@@ -169,8 +184,17 @@ def _settings(arguments: Arguments) -> Settings:
     )
 
 
+def _check_anew(sources: Sources, settings: Settings, arguments: Arguments) -> Outcome:
+    """The findings without fixes, from the texts and the live modules as they are now."""
+    if arguments.trace:
+        return _check_traced(sources, settings, arguments, with_fixes=False)
+    return check(sources, settings, with_fixes=False)
+
+
 def _check(sources: Sources, settings: Settings, arguments: Arguments) -> Outcome:
     """The findings, from an earlier run where nothing changed since; a fix needs more than is remembered."""
+    if arguments.trace:
+        return _check_traced(sources, settings, arguments)
     if arguments.no_cache or arguments.diff or settings.fix or arguments.files.reads_stdin or not sources.files:
         return check(sources, settings)
     return check_cached(sources, settings, Cache(settings.root / FOLDER))
@@ -261,12 +285,12 @@ def _counted(view: View, output_format: str) -> str:
     return json.statistics(view) if output_format == "json" else text.statistics(view)
 
 
-def _add_noqa(sources: Sources, settings: Settings) -> int:
+def _add_noqa(sources: Sources, settings: Settings, arguments: Arguments) -> int:
     from initlint.noqa import add_noqa
     from initlint.report.view import count
     from initlint.sourcefile import write_all
 
-    outcome = check(sources, settings, with_fixes=False)
+    outcome = _check_anew(sources, settings, arguments)
     added = 0
     texts = []
     for path, file in sources.files.items():
@@ -280,14 +304,14 @@ def _add_noqa(sources: Sources, settings: Settings) -> int:
     return 0
 
 
-def _write_baseline(sources: Sources, settings: Settings) -> int:
+def _write_baseline(sources: Sources, settings: Settings, arguments: Arguments) -> int:
     from initlint.baseline import render_baseline
     from initlint.report.view import count
 
     if settings.baseline is None:
         hint = "name the file with --baseline, or in the configuration"
         raise InitlintError("there is no baseline to write", where="--write-baseline", hint=hint)
-    outcome = check(sources, replace(settings, baseline=None), with_fixes=False)
+    outcome = _check_anew(sources, replace(settings, baseline=None), arguments)
     write(render_baseline(outcome.findings, sources.texts, settings.baseline.parent), settings.baseline)
     write(f"Wrote {count(len(outcome.findings), 'finding')} to {settings.baseline}.\n")
     return 0

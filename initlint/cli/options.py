@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from initlint.engine import STDIN_NAME, Sources, bytes_source, read_sources
 from initlint.errors import InitlintError
 from initlint.files import find_files
 from initlint.selection import Layer
+
+if TYPE_CHECKING:
+    from initlint.live import Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 STDIN = "-"
@@ -69,6 +72,52 @@ def output_options(formats: Sequence[str]) -> Callable[[Decorated], Decorated]:
         return command
 
     return decorate
+
+
+def live_options(command: Decorated) -> Decorated:
+    """What a live module is built and called with."""
+    for option in reversed(
+        (
+            click.option(
+                "--arg", metavar="KEY=VALUE", multiple=True, help="An argument of the target, as a Python literal."
+            ),
+            click.option(
+                "--input",
+                metavar="SHAPE",
+                multiple=True,
+                help="An input of the forward pass: 2x3x224x224, int64:2x16, or by keyword mask=bool:2x16.",
+            ),
+            click.option("--inputs", metavar="MODULE:FUNCTION", help="A function that returns the inputs."),
+            click.option("--device", type=click.Choice(["cpu", "meta"]), help="`meta` allocates and runs nothing."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class LiveArguments:
+    """What the options of a live module said; None is what was not said."""
+
+    arg: tuple[str, ...]
+    input: tuple[str, ...]
+    inputs: str | None
+    device: str | None
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The options that were given, as they are written."""
+        return tuple(f"--{field.name}" for field in fields(self) if getattr(self, field.name))
+
+    def request(self, target: str) -> Request:
+        """What to build and run as `target`. Raises InitlintError for words that mean nothing, and for inputs given twice."""
+        from initlint.live import make_request
+
+        if self.input and self.inputs:
+            raise InitlintError("cannot be combined with --input", where="--inputs", hint="keep one of the two")
+        return make_request(
+            target, arguments=self.arg, inputs=self.input, inputs_function=self.inputs, device=self.device or "cpu"
+        )
 
 
 @dataclass(frozen=True, slots=True)

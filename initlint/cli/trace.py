@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from initlint import __version__
-from initlint.cli.options import output_options, selecting
+from initlint.cli.options import LiveArguments, live_options, output_options, selecting
 from initlint.cli.output import display_root, wants_color, write
 from initlint.config import FORMATS, SEVERITIES, Settings, load_settings
 from initlint.model import Severity
 
 if TYPE_CHECKING:
     from initlint.engine import Outcome
-    from initlint.live import Coverage, Live, Request
+    from initlint.live import Coverage, Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,7 @@ class Arguments:
     """The options of one call, as click hands them over."""
 
     target: str
-    arg: tuple[str, ...]
-    input: tuple[str, ...]
-    inputs: str | None
-    device: str
+    live: LiveArguments
     layers: bool
     plot: Path | None
     select: tuple[str, ...]
@@ -49,15 +46,7 @@ class Arguments:
 
 @click.command("trace")
 @click.argument("target")
-@click.option("--arg", metavar="KEY=VALUE", multiple=True, help="An argument of the target, as a Python literal.")
-@click.option(
-    "--input",
-    metavar="SHAPE",
-    multiple=True,
-    help="An input of the forward pass: 2x3x224x224, int64:2x16, or by keyword mask=bool:2x16.",
-)
-@click.option("--inputs", metavar="MODULE:FUNCTION", help="A function that returns the inputs.")
-@click.option("--device", type=click.Choice(["cpu", "meta"]), default="cpu", help="`meta` allocates and runs nothing.")
+@live_options
 @click.option(
     "--layers", is_flag=True, help="List every layer with its verdict and what it measures, instead of the findings."
 )
@@ -90,7 +79,8 @@ def command(**options: Any) -> int:
     Without --input, inputs are made up from the first layers where that works; where it does not, torch.fx reads
     the forward pass and nothing is measured.
     """
-    arguments = Arguments(**options)
+    live_arguments = LiveArguments(**{field.name: options.pop(field.name) for field in fields(LiveArguments)})
+    arguments = Arguments(live=live_arguments, **options)
     settings = _settings(arguments)
     from initlint.live import report_live, trace_target
 
@@ -98,7 +88,7 @@ def command(**options: Any) -> int:
         from initlint.live import require_drawable
 
         require_drawable(arguments.plot)
-    live = trace_target(_request(arguments))
+    live = trace_target(arguments.live.request(arguments.target))
     if arguments.plot is not None:
         from initlint.live import plot_live
 
@@ -134,18 +124,6 @@ def _settings(arguments: Arguments) -> Settings:
 
 def _severity(word: str | None, otherwise: Severity) -> Severity:
     return Severity[word.upper()] if word else otherwise
-
-
-def _request(arguments: Arguments) -> Request:
-    from initlint.live import make_request
-
-    return make_request(
-        arguments.target,
-        arguments=arguments.arg,
-        inputs=arguments.input,
-        inputs_function=arguments.inputs,
-        device=arguments.device,
-    )
 
 
 def _list_layers(live: Live, settings: Settings, arguments: Arguments) -> int:
@@ -215,7 +193,7 @@ def _tell(live: Live, arguments: Arguments) -> None:
     if live.measurement is None and live.inputs is not None:
         how = f"{run}, not measured: a backward pass would not fit into memory; give a smaller --input"
     if live.measurement is not None and not live.measurement.signals:
-        how = f"nothing measured on {arguments.device}"
+        how = f"nothing measured on {arguments.live.device or 'cpu'}"
     lines = [f"{live.model.name}: {coverage.judged} of {coverage.total} layers judged; {how}"]
     lines += [f"  not judged, {reason}: {_few(names)}" for reason, names in coverage.reasons.items()]
     lines += [f"  not read: {place}" for place in live.opaque]
