@@ -191,7 +191,8 @@ class Follower:
     `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many; `gated`: the activation multiplies another tensor,
     or the layer's output is multiplied before it arrives; `scaled`: the factor of known scalar multiplications;
     `output`: what the activation returns leaves the model without passing another layer; `alternative`: only on
-    one of several branches of which one is taken.
+    one of several branches of which one is taken; `part`: only a part of what the layer makes arrives, other parts run
+    into something else.
     """
 
     activation: str
@@ -204,6 +205,7 @@ class Follower:
     scaled: float | None = 1.0
     output: bool = False
     alternative: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

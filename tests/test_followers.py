@@ -15,7 +15,7 @@ KNOWLEDGE = load_knowledge()
 
 def followers(net: ModelBuilder, layer: int = 0) -> tuple[Follower, ...]:
     wiring = wire(net.build())
-    return find_followers(wiring, Gates(wiring, KNOWLEDGE.activations))[layer]
+    return find_followers(wiring, Gates(wiring, KNOWLEDGE.activations), KNOWLEDGE.parts)[layer]
 
 
 def only(net: ModelBuilder, layer: int = 0) -> Follower:
@@ -133,6 +133,28 @@ def test_a_sigmoid_that_multiplies_is_a_gate() -> None:
     assert all(found.gated for found in followers(net))
     judged = verdict(net)
     assert (judged.verdict, judged.reason) == ("exempt", "it is part of a gate")
+
+
+def test_an_activation_of_a_part_does_not_judge_the_whole() -> None:
+    """D21: of what one layer makes, a half is rectified."""
+    net = ModelBuilder()
+    projected = net.layer(net.input())
+    rectified = net.act(net.op("transparent", projected, name="chunk"))
+    plain_part = net.layer(net.op("transparent", projected, name="chunk"))
+    net.output(net.layer(net.op("concat", rectified, plain_part)))
+    assert only(net).part
+    judged = verdict(net)
+    assert (judged.verdict, judged.reason) == ("exempt", "its activation meets only a part of its output")
+
+
+def test_an_activation_of_every_part_is_one_of_the_whole() -> None:
+    net = ModelBuilder()
+    projected = net.op("transparent", net.layer(net.input()), name="view")
+    parts = [net.act(net.op("transparent", projected, name="getitem")) for _ in range(2)]
+    net.op("transparent", projected, name="getitem")
+    net.output(net.layer(net.op("concat", *parts)))
+    assert not only(net).part
+    assert verdict(net).verdict == "mismatch"
 
 
 def test_swiglu() -> None:

@@ -350,6 +350,28 @@ def test_attention_and_recurrence_are_single_steps() -> None:
         assert {op.layer for op in found.model.ops if op.kind == "layer"} == {0, 1, 2, 3}
 
 
+class Halves(nn.Module):
+    """What one layer makes is taken apart, and `rectified` of the two parts meet a ReLU."""
+
+    def __init__(self, rectified: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.out = nn.Linear(4, 1)
+        self.rectified = rectified
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = self.fc(x).chunk(2, dim=1)
+        first = F.relu(first) if self.rectified > 0 else first
+        second = F.relu(second) if self.rectified > 1 else second
+        return self.out(first) + self.out(second)
+
+
+@pytest.mark.parametrize(("rectified", "verdict"), [(0, "exempt"), (1, "exempt"), (2, "mismatch")])
+def test_an_activation_of_a_part_does_not_judge_the_whole(rectified: int, verdict: str) -> None:
+    for found in both(lambda: Halves(rectified), torch.randn(2, 8)):
+        assert judgements(found)["fc"].verdict == verdict
+
+
 def test_an_encoder_layer_is_run_through() -> None:
     found = traced(lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32), 2), torch.randn(5, 2, 16))
     assert followers(found, "layers.0.linear1") == ["relu"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -14,21 +14,50 @@ MOST_ADDS = 1
 """Sums that may lie between a layer and an activation that still judges it: beyond, the other summands decide."""
 
 
-def find_followers(wiring: Wiring, gates: Gates) -> Mapping[int, tuple[Follower, ...]]:
+def find_followers(wiring: Wiring, gates: Gates, parts: Container[str]) -> Mapping[int, tuple[Follower, ...]]:
     """The followers of every layer by id, in forward order; a layer with several uses has those of all of them.
 
     One backward pass: what a tensor runs into is the union of what its consumers make of it. Followers that differ
-    only in their place are one.
+    only in their place are one. `parts` are the names of ops that take some of the elements of a tensor.
     """
+    taken = _parts(wiring, parts)
     entering: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     leaving: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
-        leaving[position] = _distinct(found for consumer in wiring.consumers[position] for found in entering[consumer])
+        leaving[position] = _distinct(_leaving(wiring.consumers[position], entering, taken))
         entering[position] = _entering(wiring, position, leaving[position], gates)
     return {
         layer: _distinct(found for position in positions for found in leaving[position])
         for layer, positions in wiring.uses.items()
     }
+
+
+def _parts(wiring: Wiring, names: Container[str]) -> frozenset[int]:
+    """The positions of ops that take a part of a tensor, at once or after its shape has changed, for something."""
+    found: set[int] = set()
+    for position in range(len(wiring.ops) - 1, -1, -1):
+        op, consumers = wiring.ops[position], wiring.consumers[position]
+        if op.kind == "transparent" and consumers and (op.name in names or found.issuperset(consumers)):
+            found.add(position)
+    return frozenset(found)
+
+
+def _leaving(
+    consumers: tuple[int, ...], entering: Sequence[tuple[Follower, ...]], parts: Container[int]
+) -> Iterator[Follower]:
+    """What a tensor runs into: what all of its parts run into is met by all of it."""
+    taken = [entering[consumer] for consumer in consumers if consumer in parts]
+    shared = frozenset[Follower]()
+    if len(taken) > 1:
+        shared = frozenset.intersection(*(frozenset(map(_unplaced, found)) for found in taken))
+    for consumer in consumers:
+        is_part = len(taken) > 1 and consumer in parts
+        for found in entering[consumer]:
+            yield replace(found, part=True) if is_part and _unplaced(found) not in shared else found
+
+
+def _unplaced(follower: Follower) -> Follower:
+    return replace(follower, site=None)
 
 
 def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
@@ -37,7 +66,7 @@ def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
         return met
     kept: dict[Follower, Follower] = {}
     for follower in met:
-        kept.setdefault(replace(follower, site=None), follower)
+        kept.setdefault(_unplaced(follower), follower)
     return tuple(kept.values())
 
 

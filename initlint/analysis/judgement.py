@@ -30,7 +30,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     damped = {now.steps[position].layer for position in now.damped}
     scene = _Scene(
         knowledge=knowledge,
-        followers=find_followers(wiring, gates),
+        followers=find_followers(wiring, gates, knowledge.parts),
         chains=chains,
         used=frozenset(wiring.uses),
         optional=find_optional(wiring),
@@ -159,6 +159,7 @@ def _relevant(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> t
         for found in followers
         if not found.normalized
         and not found.gated
+        and not found.part
         and found.adds <= MOST_ADDS
         and matching_bands(found, scene.knowledge.activations)
         and not (found.alternative and (found.activation in maybe_normalized or layer.id in scene.optional))
@@ -171,6 +172,7 @@ def _why_nobody_judges(followers: tuple[Follower, ...]) -> str:
     reasons = (
         (any(found.normalized for found in followers), "a normalization follows"),
         (any(found.gated for found in followers), "it is part of a gate"),
+        (any(found.part for found in followers), "its activation meets only a part of its output"),
         (any(found.scaled is None for found in followers), "its output is rescaled first"),
         (any(found.alternative for found in followers), "its activation may be left out"),
     )

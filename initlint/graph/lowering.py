@@ -182,7 +182,9 @@ class Lowering:
         if weight is None:
             return
         operation = self._knowledge.operations.get(name)
-        plain = name in _IDENTITIES or (operation is not None and operation.effect in {"transparent", "split"})
+        plain = name in _IDENTITIES or (
+            operation is not None and operation.effect in {"transparent", "select", "split"}
+        )
         turned = weight.turned != (_short(name) in _TURNS)
         self._weights[call.id] = _Weight(weight.stored, turned, weight.rebuilt or not plain)
 
@@ -205,7 +207,7 @@ class Lowering:
     ) -> None:
         name = _short(fact.name)
         match fact.effect:
-            case "transparent" | "split" | "container":
+            case "transparent" | "select" | "split" | "container":
                 factor = _factor(fact, arguments)
                 self._emit(call, "transparent", name, signals[:1], {} if factor is None else {"factor": factor})
             case "norm" | "concat" | "softmax":
@@ -383,7 +385,7 @@ _FORMULAS = {
 """What x times f(x), or f of a polynomial in x, is."""
 
 _IDENTITIES = frozenset(
-    {"builtins.getattr", "operator.getitem", "Tensor.grad", "Tensor.T", "Tensor.mT", "Tensor.data", "Tensor.contiguous"}
+    {"builtins.getattr", "Tensor.grad", "Tensor.T", "Tensor.mT", "Tensor.data", "Tensor.contiguous"}
 )
 """Access to a part or another view of a tensor."""
 

@@ -115,6 +115,7 @@ class InitializerFact:
 
 Effect = Literal[
     "transparent",  # moves, drops or pools elements
+    "select",  # takes some of the elements
     "norm",  # erases scale
     "scale",  # multiplies by a number that may be unknown
     "add",  # sums tensors, or adds a number
@@ -227,7 +228,8 @@ class Knowledge:
 
     `activation_of` maps every spelling to a canonical name in `activations`. What a library has of its own is in
     these tables under its own name too (``timm.layers.trunc_normal_`` in `initializers`), so that `libraries` needs
-    asking last. `prefixes` say where a name is found under a longer path; `resolve` applies them.
+    asking last. `prefixes` say where a name is found under a longer path; `resolve` applies them. `parts` are the operations
+    that take some of the elements of a tensor, by their last name: ``chunk``, ``getitem``.
     """
 
     activations: Mapping[str, Activation]
@@ -238,6 +240,7 @@ class Knowledge:
     libraries: Mapping[str, LibraryFact]
     gains: Mapping[str, float | None]
     prefixes: tuple[tuple[str, str], ...] = ()
+    parts: frozenset[str] = frozenset()
 
     def resolve(self, name: str) -> str:
         """The name that the tables know: `name`, or what it stands for as an alias or a long module path.

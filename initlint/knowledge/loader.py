@@ -92,6 +92,9 @@ def read_knowledge(folder: Path) -> Knowledge:
         libraries=MappingProxyType(libraries),
         gains=MappingProxyType(gains),
         prefixes=prefixes,
+        parts=frozenset(
+            name.rpartition(".")[2] for name, fact in operations.items() if fact.effect in {"select", "split"}
+        ),
     )
 
 

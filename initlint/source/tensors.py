@@ -331,6 +331,7 @@ def _scale(
 
 _EFFECTS: dict[str, Callable[..., object]] = {
     "transparent": _transparent,
+    "select": _transparent,
     "norm": _norm,
     "scale": _scale,
     "add": _added,
