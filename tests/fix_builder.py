@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from initlint.fix import FixOptions, attach
 from initlint.fix.edits import LineMap, apply
 from initlint.knowledge import load_knowledge
@@ -22,6 +24,21 @@ from initlint.model import (
 )
 
 FILE = "/src/net.py"
+HEAD = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+"""
+FORWARD = """
+    def forward(self, x):
+        return x
+"""
+SQRT2 = math.sqrt(2.0)
+RELU = 'nonlinearity="relu"'
 DEFAULT = Initializer("default", "kaiming_uniform_", (("a", math.sqrt(5)),), gain=1 / math.sqrt(3))
 
 
@@ -142,3 +159,54 @@ class Net:
 
     def _rescan(self, texts: object) -> Sequence[Finding]:
         return self.findings() if texts == {FILE: self.text} else ()
+
+
+def network(*lines: str, head: str = HEAD, forward: str = FORWARD) -> str:
+    """A model whose `__init__` holds some lines."""
+    return head + "".join(f"        {line}\n" if line else "\n" for line in lines) + forward
+
+
+def added(net: Net, options: FixOptions | None = None, *, census: bool = True) -> list[str]:
+    """The lines that the repair adds, without indentation; everything else must still be there."""
+    before, after = net.text.splitlines(), net.repaired(options, census=census).splitlines()
+    ast.parse("\n".join(after).removeprefix("\ufeff"))
+    rest = iter(after)
+    new = []
+    for line in before:
+        for candidate in rest:
+            if candidate == line:
+                break
+            new.append(candidate)
+        else:
+            pytest.fail(f"{line!r} was lost")
+    return [line.strip() for line in [*new, *rest] if line.strip()]
+
+
+def refusal(net: Net, position: int = 0) -> str:
+    """Why a finding was given no fix."""
+    finding = net.attached()[position]
+    assert finding.fix is None
+    assert finding.help is not None
+    return finding.help.removeprefix("not repaired automatically: ")
+
+
+def one_layer(construction: str = "nn.Linear(8, 8)", activation: str = "relu", **changes: object) -> Net:
+    """A model of a single layer, which does not suit its activation."""
+    net = Net(network(f"self.fc = {construction}"))
+    net.layer(construction, "self.fc", activation, **changes)  # type: ignore[arg-type]
+    return net
+
+
+def explicit_and_default() -> Net:
+    """A chain of one layer that keeps torch's default and one that its author initialized, both wrong."""
+    net = Net(
+        network(
+            "self.a = nn.Linear(8, 8)",
+            "self.b = nn.Linear(8, 9)",
+            "nn.init.xavier_uniform_(self.b.weight)",
+        )
+    )
+    net.layer("nn.Linear(8, 8)", "self.a")
+    weight = net.call("nn.init.xavier_uniform_(self.b.weight)", "xavier_uniform_", 1.0)
+    net.layer("nn.Linear(8, 9)", "self.b", weight=weight)
+    return net

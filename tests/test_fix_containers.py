@@ -1,0 +1,188 @@
+"""The layers of a container are reached by an index, a key or a loop that reaches no others."""
+
+from __future__ import annotations
+
+import pytest
+from fix_builder import RELU, Net, added, network, refusal
+
+SEQUENTIAL = network(
+    "self.net = nn.Sequential(",
+    "    nn.Linear(8, 16),",
+    "    nn.ReLU(),",
+    "    nn.Linear(16, 32),",
+    "    nn.ReLU(),",
+    "    nn.Linear(32, 4),",
+    ")",
+)
+
+
+def _sequential(head: str | None, text: str = SEQUENTIAL) -> Net:
+    net = Net(text)
+    net.layer("nn.Linear(8, 16)", "self.net[0]")
+    net.layer("nn.Linear(16, 32)", "self.net[2]")
+    net.layer("nn.Linear(32, 4)", "self.net[4]", head)
+    return net
+
+
+def test_a_container_whose_layers_all_need_the_call_gets_a_loop() -> None:
+    for census in (True, False):
+        assert added(_sequential("relu"), census=census) == [
+            "for layer in self.net:",
+            "if isinstance(layer, nn.Linear):",
+            f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+        ]
+
+
+def test_a_loop_spares_the_head() -> None:
+    assert added(_sequential(None))[:2] == ["for layer in self.net[:-1]:", "if isinstance(layer, nn.Linear):"]
+    assert added(_sequential(None), census=False)[0] == "for layer in (self.net[0], self.net[2]):"
+
+
+def test_layers_of_one_container_that_need_different_calls_are_named() -> None:
+    assert added(_sequential("tanh")) == [
+        "for layer in (self.net[0], self.net[2]):",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+        'nn.init.xavier_uniform_(self.net[4].weight, gain=nn.init.calculate_gain("tanh"))',
+    ]
+
+
+def test_one_layer_of_a_container_is_named_by_its_index() -> None:
+    net = Net(SEQUENTIAL)
+    net.layer("nn.Linear(16, 32)", "self.net[2]")
+    assert added(net, census=False) == [f"nn.init.kaiming_normal_(self.net[2].weight, {RELU})"]
+
+
+def test_an_index_that_depends_on_arguments_is_never_written() -> None:
+    net = Net(
+        network(
+            "layers = [nn.Linear(8, 8)]",
+            "if norm:",
+            "    layers.append(nn.BatchNorm1d(8))",
+            "layers += [nn.ReLU(), nn.Linear(8, 9), nn.Flatten()]",
+            "self.net = nn.Sequential(*layers)",
+        )
+    )
+    net.layer("nn.Linear(8, 8)", "self.net[0]", None)
+    net.layer("nn.Linear(8, 9)", "self.net[2]")
+    assert refusal(net) == "no expression reaches it without reaching other layers"
+
+
+@pytest.mark.parametrize(
+    ("later", "exact"),
+    [
+        ("layers.append(nn.Flatten())", True),
+        ("layers += [nn.Flatten()]", True),
+        ("layers.insert(0, nn.Flatten())", False),
+        ("layers[0] = nn.Flatten()", False),
+        ("layers = layers[1:]", False),
+        ("layers.reverse()", False),
+    ],
+)
+def test_what_a_local_list_begins_with_is_named_by_its_index(later: str, *, exact: bool) -> None:
+    lines = ("layers = [nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 9)]", later, "self.net = nn.Sequential(*layers)")
+    net = Net(network(*lines))
+    net.layer("nn.Linear(8, 8)", "self.net[0]")
+    net.layer("nn.Linear(8, 9)", "self.net[2]", None)
+    if exact:
+        assert added(net) == ['nn.init.kaiming_normal_(self.net[0].weight, nonlinearity="relu")']
+    else:
+        assert refusal(net) == "no expression reaches it without reaching other layers"
+
+
+def test_a_module_list_of_layers_needs_no_type_test() -> None:
+    net = Net(network("self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])", "self.out = nn.Linear(8, 1)"))
+    for index in range(3):
+        net.layer("nn.Linear(8, 8)", f"self.layers[{index}]")
+    net.layer("nn.Linear(8, 1)", "self.out", "sigmoid", output=True)
+    assert added(net) == [
+        "for layer in self.layers:",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+        "nn.init.xavier_uniform_(self.out.weight)",
+    ]
+
+
+def test_layers_of_several_containers_with_one_call_share_a_loop() -> None:
+    net = Net(
+        network(
+            "self.first = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())",
+            "self.middle = nn.Linear(8, 8)",
+            "self.last = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())",
+        )
+    )
+    for place, access in enumerate(("first[0]", "first[2]", "middle", "last[0]", "last[2]")):
+        net.layer("nn.Linear(8, 8)", f"self.{access}", occurrence=place)
+    assert added(net) == [
+        "for layer in (*self.first, self.middle, *self.last):",
+        "if isinstance(layer, nn.Linear):",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+    ]
+
+
+def test_a_list_that_a_loop_fills_ends_in_the_layer_built_last() -> None:
+    lines = ("self.convs = nn.ModuleList()", "for n in (8, 8, 9):", "    self.convs.append(nn.Linear(8, n))")
+    net = Net(network(*lines))
+    for place in range(2):
+        net.layer("nn.Linear(8, n)", f"self.convs[{place}]")
+    net.layer("nn.Linear(8, n)", "self.convs[2]", None)
+    assert added(net)[0] == "for layer in self.convs[:-1]:"
+    net = Net(network(*lines))
+    net.layer("nn.Linear(8, n)", "self.convs[0]", None)
+    for place in range(1, 3):
+        net.layer("nn.Linear(8, n)", f"self.convs[{place}]")
+    assert refusal(net) == "no expression reaches it without reaching other layers"
+
+
+def test_a_module_dict_that_a_loop_fills_needs_no_type_test() -> None:
+    lines = ("self.convs = nn.ModuleDict()", "for name in names:", "    self.convs[name] = nn.Linear(8, 8)")
+    net = Net(network(*lines))
+    for name in "ab":
+        net.layer("nn.Linear(8, 8)", f'self.convs["{name}"]')
+    assert added(net) == [
+        "for layer in self.convs.values():",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+    ]
+
+
+def test_one_layer_of_every_block_in_a_list_is_named_in_the_block() -> None:
+    block = "nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))"
+    net = Net(network(f"self.blocks = nn.ModuleList([{block} for _ in range(n)])"))
+    for place in range(2):
+        net.layer("nn.Linear(8, 8)", f"self.blocks[{place}][0]")
+        net.layer("nn.Linear(8, 1)", f"self.blocks[{place}][2]", None)
+    assert added(net) == ["for block in self.blocks:", f"nn.init.kaiming_normal_(block[0].weight, {RELU})"]
+
+
+def test_a_list_that_a_comprehension_builds_has_no_first_layer_to_name() -> None:
+    net = Net(network("self.convs = nn.ModuleList([nn.Linear(8, n) for n in sizes])"))
+    net.layer("nn.Linear(8, n)", "self.convs[0]")
+    assert added(net)[0] == "for layer in self.convs:"
+
+
+def test_a_module_dict_is_walked_by_its_values_or_named_by_its_key() -> None:
+    text = network('self.parts = nn.ModuleDict({"a": nn.Linear(8, 8), "b": nn.Linear(8, 9)})')
+    net = Net(text)
+    net.layer("nn.Linear(8, 8)", 'self.parts["a"]')
+    net.layer("nn.Linear(8, 9)", 'self.parts["b"]')
+    assert added(net)[0] == "for layer in self.parts.values():"
+    net = Net(text)
+    net.layer("nn.Linear(8, 8)", 'self.parts["a"]')
+    net.layer("nn.Linear(8, 9)", 'self.parts["b"]', None)
+    assert added(net) == [f'nn.init.kaiming_normal_(self.parts["a"].weight, {RELU})']
+
+
+def test_layers_deep_in_a_container_are_reached_through_modules() -> None:
+    net = Net(
+        network(
+            "self.net = nn.Sequential(",
+            "    nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()),",
+            "    nn.Sequential(nn.Conv2d(8, 9, 3), nn.ReLU()),",
+            ")",
+        )
+    )
+    net.layer("nn.Conv2d(3, 8, 3)", "self.net[0][0]")
+    net.layer("nn.Conv2d(8, 9, 3)", "self.net[1][0]")
+    assert added(net) == [
+        "for layer in self.net.modules():",
+        "if isinstance(layer, nn.Conv2d):",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+    ]

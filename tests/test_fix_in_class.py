@@ -1,0 +1,163 @@
+"""In a class, calls go to the end of `__init__`, into an init method, or beside the layer that a condition builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from fix_builder import FILE, FORWARD, HEAD, RELU, Net, added, network, refusal
+
+from initlint.fix import FixOptions, plan
+from initlint.model import Finding
+
+
+def test_a_layer_that_a_helper_builds_is_named_in_its_owner() -> None:
+    head = HEAD.replace(
+        "class Net", "def block(i, o):\n    return nn.Sequential(nn.Conv2d(i, o, 3), nn.ReLU())\n\n\nclass Net"
+    )
+    net = Net(network("self.a = block(3, 8)", "self.b = block(8, 8)", head=head))
+    net.layer("nn.Conv2d(i, o, 3)", "self.a[0]")
+    net.layer("nn.Conv2d(i, o, 3)", "self.b[0]")
+    assert added(net) == [
+        "for layer in (self.a[0], self.b[0]):",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+    ]
+
+
+def test_a_called_init_method_is_extended() -> None:
+    method = """
+    def init_weights(self):
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight)
+        # that is all
+"""
+    net = Net(network("self.fc = nn.Linear(8, 8)", "self.init_weights()", forward=method + FORWARD))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    assert net.repaired() == net.text.replace("        # that is all", call + "        # that is all")
+
+
+@pytest.mark.parametrize("last", ["return", "self.apply(init)", "for m in self.modules(): init(m)"])
+def test_calls_come_after_what_writes_weights_and_before_a_return(last: str) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", last))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    expected = call + f"        {last}\n" if last == "return" else f"        {last}\n" + call
+    assert net.repaired() == net.text.replace(f"        {last}\n", expected)
+
+
+@pytest.mark.parametrize(
+    "barrier", ["self.load_state_dict(torch.load(path))", "self.target = copy.deepcopy(self.fc)", "load_weights(self)"]
+)
+def test_calls_come_before_weights_are_loaded_or_copied(barrier: str) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", barrier))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    assert net.repaired() == net.text.replace(f"        {barrier}\n", call + f"        {barrier}\n")
+
+
+def test_a_layer_built_under_a_condition_is_initialized_under_it() -> None:
+    net = Net(network("if deep:", "    self.fc = nn.Linear(8, 8)", "else:", "    self.fc = None", "self.n = 1"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    built = "            self.fc = nn.Linear(8, 8)\n"
+    call = f"            nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    assert net.repaired() == net.text.replace(built, built + call)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("self.fc = nn.Linear(8, 8) if deep else nn.Identity()", "it is built only under a condition"),
+        ("for _ in range(2): self.fc = nn.Linear(8, 8)", "it is built in a loop"),
+        ("setattr(self, name, nn.Linear(8, 8))", "the class that holds it does not build it in __init__"),
+        ("self.fc = load(nn.Linear(8, 8))", "it is loaded or copied where it is built"),
+    ],
+)
+def test_a_layer_that_may_not_be_there_is_left(line: str, reason: str) -> None:
+    net = Net(network(line))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert refusal(net) == reason
+
+
+def test_many_statements_go_into_a_method() -> None:
+    activations = ("relu", "tanh", "selu", "sigmoid")
+    text = network(*(f"self.fc{n} = nn.Linear(8, {n})" for n in range(4)))
+    net = Net(text)
+    for n, activation in enumerate(activations):
+        net.layer(f"nn.Linear(8, {n})", f"self.fc{n}", activation)
+    assert added(net)[:2] == ["self.init_weights()", "def init_weights(self):"]
+    assert added(net, FixOptions(style="inline"))[0] == f"nn.init.kaiming_normal_(self.fc0.weight, {RELU})"
+
+
+def test_the_method_is_written_in_the_manner_of_its_class() -> None:
+    head = HEAD.replace("def __init__(self):", 'def __init__(self) -> None:\n        """Build it."""')
+    net = Net(network("self.fc = nn.Linear(8, 8)", head=head))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert net.repaired(FixOptions(style="init_weights")) == net.text.replace(
+        "nn.Linear(8, 8)\n",
+        "nn.Linear(8, 8)\n"
+        "        self.init_weights()\n"
+        "\n"
+        "    def init_weights(self) -> None:\n"
+        '        """Scale every weight for the activation that follows it."""\n'
+        f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n",
+    )
+
+
+def test_a_method_never_takes_the_place_of_another() -> None:
+    options = FixOptions(style="init_weights")
+    net = Net(network("self.fc = nn.Linear(8, 8)", forward=FORWARD + "\n    def init_weights(self):\n        pass\n"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert "def initialize_weights(self):" in added(net, options)
+    child = "\n\nclass Child(Net):\n    def init_weights(self):\n        nn.init.zeros_(self.head.weight)\n"
+    net = Net(network("self.fc = nn.Linear(8, 8)") + child)
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert "def initialize_weights(self):" in added(net, options)
+    net = Net(network("self.fc = nn.Linear(8, 8)", head=HEAD.replace("nn.Module", "PreTrainedModel")))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert added(net, options) == [f"nn.init.kaiming_normal_(self.fc.weight, {RELU})"]
+
+
+def test_a_class_that_is_a_container_indexes_itself() -> None:
+    text = (
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(nn.Linear(8, 8), nn.ReLU())\n"
+    )
+    net = Net(text)
+    net.layer("nn.Linear(8, 8)", "self[0]")
+    assert added(net) == [f"nn.init.kaiming_normal_(self[0].weight, {RELU})"]
+
+
+def test_a_layer_of_a_parent_class_is_initialized_in_the_parent() -> None:
+    text = (
+        network("self.fc = nn.Linear(8, 8)")
+        + "\n\nclass Child(Net):\n    def __init__(self):\n        super().__init__()\n"
+    )
+    net = Net(text, owner="Child")
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    built = "        self.fc = nn.Linear(8, 8)\n"
+    assert net.repaired() == text.replace(built, built + f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n")
+
+
+def _initialized(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "kaiming" in line or "for layer" in line]
+
+
+def test_fixes_of_several_models_in_one_function_are_merged() -> None:
+    net = Net(network("self.a = nn.Linear(8, 8)", "self.b = nn.Linear(8, 9)"))
+    net.layer("nn.Linear(8, 8)", "self.a")
+    net.layer("nn.Linear(8, 9)", "self.b")
+    findings = tuple(
+        replace(finding, judgements=(replace(finding.judgements[0], model=f"Net {index}"),))
+        for index, finding in enumerate(net.findings())
+    )
+
+    def rescan(texts: Mapping[str, str]) -> tuple[Finding, ...]:
+        done = [any(name in line for line in _initialized(texts[FILE])) for name in ("self.a", "self.b")]
+        return tuple(finding for finding, gone in zip(findings, done, strict=True) if not gone)
+
+    fixed = plan(findings, {FILE: net.text}, FixOptions(), rescan, judgements=net.judgements)
+    assert len(fixed.fixed) == 2
+    assert "for layer in (self.a, self.b):" in fixed.texts[FILE]

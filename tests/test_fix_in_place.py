@@ -1,0 +1,137 @@
+"""A call that is wrong is rewritten where it stands."""
+
+from __future__ import annotations
+
+import pytest
+from fix_builder import RELU, SQRT2, Net, added, explicit_and_default, network, refusal
+
+from initlint.fix.edits import apply
+
+
+def test_a_wrong_call_is_rewritten_where_it_stands() -> None:
+    net = explicit_and_default()
+    explicit = net.attached()[1].fix
+    assert explicit is not None
+    assert apply(net.text, explicit.edits) == net.text.replace(
+        "nn.init.xavier_uniform_(self.b.weight)",
+        'nn.init.kaiming_uniform_(self.b.weight, nonlinearity="relu")\n'
+        '        nn.init.kaiming_uniform_(self.a.weight, nonlinearity="relu")',
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "function", "gain", "activation", "after"),
+    [
+        (
+            "nn.init.xavier_normal_(self.fc.weight)",
+            "xavier_normal_",
+            1.0,
+            "relu",
+            f"nn.init.kaiming_normal_(self.fc.weight, {RELU})",
+        ),
+        (
+            "nn.init.kaiming_uniform_(self.fc.weight, a=math.sqrt(5))",
+            "kaiming_uniform_",
+            0.577,
+            "relu",
+            f"nn.init.kaiming_uniform_(self.fc.weight, {RELU})",
+        ),
+        (
+            'nn.init.kaiming_normal_(self.fc.weight, mode="fan_in", nonlinearity="relu")',
+            "kaiming_normal_",
+            SQRT2,
+            "sigmoid",
+            "nn.init.xavier_normal_(self.fc.weight, gain=3.6)",
+        ),
+        (
+            "nn.init.orthogonal_(self.fc.weight)",
+            "orthogonal_",
+            1.0,
+            "relu",
+            'nn.init.orthogonal_(self.fc.weight, gain=nn.init.calculate_gain("relu"))',
+        ),
+        (
+            "nn.init.orthogonal_(self.fc.weight)",
+            "orthogonal_",
+            1.0,
+            "leaky_relu",
+            'nn.init.orthogonal_(self.fc.weight, gain=nn.init.calculate_gain("leaky_relu", 0.01))',
+        ),
+        (
+            "self.fc.weight.data.normal_(0, 0.02)",
+            "normal_",
+            0.1,
+            "relu",
+            f"nn.init.kaiming_normal_(self.fc.weight, {RELU})",
+        ),
+        (
+            "self.fc.weight.detach().uniform_(-1, 1)",
+            "uniform_",
+            9.0,
+            "relu",
+            f"nn.init.kaiming_uniform_(self.fc.weight, {RELU})",
+        ),
+        (
+            "torch.nn.init.normal_(self.fc.weight, std=1)",
+            "normal_",
+            9.0,
+            "relu",
+            f"torch.nn.init.kaiming_normal_(self.fc.weight, {RELU})",
+        ),
+        (
+            "nn.init.xavier_uniform_(\n    self.fc.weight,  # the weight\n    gain=2.0,\n        )",
+            "xavier_uniform_",
+            2.0,
+            "relu",
+            'nn.init.kaiming_uniform_(\n    self.fc.weight,  # the weight\n    nonlinearity="relu",\n        )',
+        ),
+    ],
+)
+def test_a_rewritten_call_keeps_what_it_can(
+    before: str, function: str, gain: float, activation: str, after: str
+) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", before))
+    net.layer("nn.Linear(8, 8)", "self.fc", activation, weight=net.call(before, function, gain))
+    assert net.repaired(census=False) == net.text.replace(before, after)
+
+
+def test_a_comment_inside_a_call_is_never_lost() -> None:
+    call = "nn.init.normal_(\n        self.fc.weight,\n        mean=0.0,  # centred\n        std=1.0,\n        )"
+    net = Net(network("self.fc = nn.Linear(8, 8)", call))
+    net.layer("nn.Linear(8, 8)", "self.fc", weight=net.call(call, "normal_", 9.0))
+    assert refusal(net) == "a comment would be lost"
+
+
+def _loop_over_modules(judged: int) -> Net:
+    net = Net(
+        network(
+            "self.fc1 = nn.Linear(8, 8)",
+            "self.fc2 = nn.Linear(8, 8)",
+            "for m in self.modules():",
+            "    if isinstance(m, nn.Linear):",
+            "        nn.init.xavier_uniform_(m.weight)  # Glorot",
+        )
+    )
+    weight = net.call("nn.init.xavier_uniform_(m.weight)", "xavier_uniform_", 1.0)
+    for index in range(2):
+        activation = "relu" if index < judged else None
+        net.layer("nn.Linear(8, 8)", f"self.fc{index + 1}", activation, occurrence=index, weight=weight)
+    return net
+
+
+def test_a_call_that_writes_only_wrong_layers_is_rewritten() -> None:
+    net = _loop_over_modules(judged=2)
+    assert net.repaired() == net.text.replace("xavier_uniform_(m.weight)", f"kaiming_uniform_(m.weight, {RELU})")
+
+
+def test_a_call_that_also_writes_a_right_layer_is_left_and_overridden() -> None:
+    net = _loop_over_modules(judged=1)
+    assert added(net) == [f"nn.init.kaiming_uniform_(self.fc1.weight, {RELU})"]
+
+
+def test_a_call_whose_layers_are_not_all_known_is_left_and_overridden() -> None:
+    net = _loop_over_modules(judged=2)
+    assert added(net, census=False) == [
+        "for layer in (self.fc1, self.fc2):",
+        f"nn.init.kaiming_uniform_(layer.weight, {RELU})",
+    ]
