@@ -312,7 +312,7 @@ class Finding:
 
     `message` is one lower-case clause naming the user's symbols and the measure; `help` says what to write instead. `layer` is
     ``Net.conv1``; `init` the call in effect (``default``, ``kaiming_normal_(mode='fan_out')``).
-    `judgements` and `events` are those that the finding rests on: what a fix repairs.
+    `judgements`, the costliest first, and `events` are those that the finding rests on: what a fix repairs.
     """
 
     code: str

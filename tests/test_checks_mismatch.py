@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from initlint.analysis import judge, merge
-from initlint.checks import CHECKS, run
+from initlint.checks import CHECKS, run, wording
 from initlint.checks.wording import name_layers, number
 from initlint.knowledge import load_knowledge
 from initlint.model import Finding, Initializer, Model, Severity
@@ -184,8 +185,31 @@ def test_help_says_what_to_write() -> None:
 def test_help_says_when_the_learning_rate_has_to_follow() -> None:
     assert "learning rate" not in (found(plain(4))[0].help or "")
     assert (found(plain(9))[0].help or "").endswith(
-        "tune the learning rate again: the gradient of the first layers changes 530-fold"
+        "re-tune the learning rate: the gradient of the first layers changes 530-fold"
     )
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "told"),
+    [(0.1, 1.0, False), (0.099, 1.0, True), (10.0, 1.0, False), (10.1, 1.0, True), (None, 1.0, False)],
+)
+def test_the_learning_rate_follows_where_the_gradient_moves_more_than_tenfold(
+    now: float | None, then: float, *, told: bool
+) -> None:
+    judgement = next(one for one in judge(plain(4), KNOWLEDGE) if one.verdict == "mismatch")
+    assert judgement.chain is not None
+    moved = replace(judgement, chain=replace(judgement.chain, signal=now, fixed_signal=then))
+    assert ("re-tune the learning rate" in (wording.advice([moved], KNOWLEDGE) or "")) is told
+    residual = replace(judgement, chain=replace(judgement.chain, signal=now, fixed_signal=then, residual=True))
+    assert "learning rate" not in (wording.advice([residual], KNOWLEDGE) or "")
+
+
+def test_what_no_expression_names_is_called_a_layer() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.block(net.input())))
+    net.layers[0] = replace(net.layers[0], owner="", path="0", access=None)
+    (finding,) = found(net)
+    assert finding.help == "write `nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`"
 
 
 def test_before_an_output_sigmoid_plain_xavier_is_advised_at_info() -> None:

@@ -168,6 +168,10 @@ def test_a_module_dict_is_walked_by_its_values_or_named_by_its_key() -> None:
     net.layer("nn.Linear(8, 8)", 'self.parts["a"]')
     net.layer("nn.Linear(8, 9)", 'self.parts["b"]', None)
     assert added(net) == [f'nn.init.kaiming_normal_(self.parts["a"].weight, {RELU})']
+    net = Net(text.replace('"', "'"))
+    net.layer("nn.Linear(8, 8)", 'self.parts["a"]')
+    net.layer("nn.Linear(8, 9)", 'self.parts["b"]', None)
+    assert added(net) == ["nn.init.kaiming_normal_(self.parts['a'].weight, nonlinearity='relu')"]
 
 
 def test_layers_deep_in_a_container_are_reached_through_modules() -> None:

@@ -127,6 +127,16 @@ def test_only_the_bytes_of_the_edits_differ(case: Case, dress: Callable[[str], b
 
 
 @each_fixture
+def test_what_is_advised_is_what_is_written(case: Case) -> None:
+    for finding in case.outcome.findings:
+        advised = re.match(r"write `([\w.]+)\([^,)]*(.*)\)`", finding.help or "")
+        if finding.fix is not None and advised is not None:
+            written = re.sub(r"\s", "", apply(case.text, finding.fix.edits)).replace(",)", ")")
+            rest = advised[2].replace(" ", "")
+            assert re.search(rf"{re.escape(advised[1])}\([^,()]+{re.escape(rest)}\)", written), finding.help
+
+
+@each_fixture
 def test_every_fix_alone_parses_and_answers_its_finding(case: Case) -> None:
     outcome = case.outcome
     for finding in outcome.findings:

@@ -63,7 +63,7 @@ def report(code: str, name: str, place: Site, found: Sequence[Judgement], knowle
         chain_length=None if chain is None else chain.length,
         chain_signal=None if chain is None else chain.signal,
         related=tuple(_related(worst, place)),
-        judgements=tuple(found),
+        judgements=tuple(judgements),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from initlint.analysis import gain_of, local_factor
 from initlint.analysis.ideals import parameters_of
@@ -85,17 +85,22 @@ def gain_text(gain: float) -> str:
     return f"{gain:.2f}"
 
 
-def advice(judgements: Sequence[Judgement], knowledge: Knowledge) -> str | None:
-    """What to write instead, and that a learning rate may have to follow."""
+def advice(
+    judgements: Sequence[Judgement], knowledge: Knowledge, written: Callable[[str], str] | None = None
+) -> str | None:
+    """What to write instead, and that a learning rate may have to follow; the first judgement gives the figures.
+
+    `written` makes of a target the call that a fix writes: what is advised and what is done are one.
+    """
     worst = judgements[0]
     follower = worst.decisive
     activation = None if follower is None else knowledge.activations.get(follower.activation)
     if follower is None or activation is None:
         return None
-    target = "layer.weight" if len(judgements) > 1 else f"{worst.layer.access or worst.layer.path}.weight"
-    if worst.layer.kind == "Parameter":
-        target = target.removesuffix(".weight")
-    text = _recommendation(worst, follower, activation, target)
+    target = "layer" if len(judgements) > 1 or worst.layer.access is None else worst.layer.access
+    if worst.layer.kind != "Parameter":
+        target += ".weight"
+    text = _recommendation(worst, follower, activation, target) if written is None else f"write `{written(target)}`"
     if text is None:
         return None
     if len(judgements) > 1:
@@ -112,7 +117,7 @@ def _retune(judgement: Judgement) -> str:
     moved = chain.fixed_signal / chain.signal
     if 1.0 / _RETUNE <= moved <= _RETUNE:
         return ""
-    return f", and tune the learning rate again: the gradient of the first layers changes {number(moved)}-fold"
+    return f", and re-tune the learning rate: the gradient of the first layers changes {number(moved)}-fold"
 
 
 def _recommendation(judgement: Judgement, follower: Follower, activation: Activation, target: str) -> str | None:

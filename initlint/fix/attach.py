@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from initlint.checks.wording import advice
 from initlint.fix.bench import Bench, FixedTexts
 from initlint.fix.options import FixOptions
 from initlint.fix.recommend import Refusal
+from initlint.fix.spelling import spell
 from initlint.fix.verify import Rescan
-from initlint.fix.workshop import Workshop
-from initlint.knowledge import Activation, load_knowledge
+from initlint.fix.workshop import Repair, Workshop
+from initlint.knowledge import Activation, Knowledge, load_knowledge
 from initlint.model import Finding, Fix, Judgement
 
 _ROUNDS = 10
@@ -31,7 +33,11 @@ def attach(
     with them loops are rewritten and written that otherwise might reach a layer that is right.
     """
     bench = _bench(findings, texts, options, rescan, judgements, activations)
-    return tuple(_with_fix(finding, bench.answer(index)) for index, finding in enumerate(findings))
+    knowledge = load_knowledge()
+    return tuple(
+        _with_fix(_as_written(finding, bench.repairs(index), bench.workshop, knowledge), bench.answer(index))
+        for index, finding in enumerate(findings)
+    )
 
 
 def plan(
@@ -76,6 +82,18 @@ def _remembering(rescan: Rescan) -> Rescan:
         return known[key]
 
     return scan
+
+
+def _as_written(finding: Finding, repairs: Sequence[Repair], workshop: Workshop, knowledge: Knowledge) -> Finding:
+    """The finding whose help names the very call that its repair writes, in the words of its file."""
+    if not repairs or any(repair.call != repairs[0].call for repair in repairs):
+        return finding
+    source = workshop.source(repairs[0].layer.site.file)
+    if source is None or finding.help is None:
+        return finding
+    spelling = spell(source)
+    judgements = [repair.judgement for repair in repairs]
+    return replace(finding, help=advice(judgements, knowledge, lambda target: spelling.call(repairs[0].call, target)))
 
 
 def _with_fix(finding: Finding, answer: Fix | Refusal | None) -> Finding:

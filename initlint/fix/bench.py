@@ -11,7 +11,7 @@ from initlint.fix.edits import apply
 from initlint.fix.proposals import Proposal, propose
 from initlint.fix.recommend import Refusal
 from initlint.fix.verify import Rescan, Verifier
-from initlint.fix.workshop import Workshop, identity
+from initlint.fix.workshop import Repair, Workshop, identity
 from initlint.model import Edit, Finding, Fix
 
 _Edits = tuple[Edit, ...]
@@ -34,7 +34,7 @@ class Bench:
     ) -> None:
         self._findings = findings
         self._texts = texts
-        self._workshop = workshop
+        self.workshop = workshop
         self._verifier = Verifier(texts, findings, rescan)
         self._proposals = propose(findings, workshop)
         self._drafts: dict[tuple[int, ...], _Edits | Refusal] = {}
@@ -50,6 +50,15 @@ class Bench:
             return chosen
         edits = self._verify([chosen])
         return edits if isinstance(edits, Refusal) else Fix(chosen.title, chosen.applicability, edits)
+
+    def repairs(self, index: int) -> tuple[Repair, ...]:
+        """How the layers that a finding speaks of are repaired, in its order; none where they are not."""
+        proposals = self._proposals.get(index)
+        if proposals is None or isinstance(proposals, Refusal):
+            return ()
+        made = {identity(repair.layer): repair for repair in proposals[0].repairs}
+        found = dict.fromkeys(identity(judgement.layer) for judgement in self._findings[index].judgements)
+        return tuple(made[one] for one in found if one in made)
 
     def together(self, *, unsafe: bool) -> FixedTexts:
         """All fixes that may be applied, drafted as one; those that do not go with the rest are left.
@@ -146,7 +155,7 @@ class Bench:
         findings = _answered(proposals)
         if findings not in self._drafts:
             repairs = {identity(repair.layer): repair for proposal in proposals for repair in proposal.repairs}
-            drafted = draft(list(repairs.values()), self._workshop) if repairs else ()
+            drafted = draft(list(repairs.values()), self.workshop) if repairs else ()
             written = tuple(dict.fromkeys(edit for proposal in proposals for edit in proposal.edits))
             self._drafts[findings] = drafted if isinstance(drafted, Refusal) else _joined(drafted, written)
         return self._drafts[findings]

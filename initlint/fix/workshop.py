@@ -168,11 +168,13 @@ class Workshop:
         return recommend(judgement, self._activations, usual, self.options, stride=stride)
 
     def _named(self, layer: Layer) -> Layer:
-        """A layer outside of any class with the expression that names it."""
-        if layer.access is not None or layer.owner:
+        """A layer with the expression that names it: outside of any class too, and in the quotes of its file."""
+        source = self.source((layer.owner_site or layer.site).file)
+        if source is None:
             return layer
-        source = self.source(layer.site.file)
-        return layer if source is None else replace(layer, access=name_layer(layer, source))
+        if layer.access is not None:
+            return replace(layer, access=layer.access.replace('"', source.quote)) if '"' in layer.access else layer
+        return layer if layer.owner else replace(layer, access=name_layer(layer, source))
 
     def _stride(self, layer: Layer) -> int | None:
         """The stride that a convolution is built with: torch's default or a number, None where it is computed."""
