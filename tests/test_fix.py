@@ -9,6 +9,7 @@ import pytest
 from fix_builder import DEFAULT, FILE, RELU, Net, added, explicit_and_default, network, one_layer, refusal
 
 from initlint.fix import FixOptions, attach, plan
+from initlint.fix.verify import Verifier
 from initlint.model import Finding, Follower, Initializer
 
 
@@ -275,3 +276,14 @@ def test_plan_makes_only_what_may_be_made() -> None:
     assert sorted(str(finding.layer) for finding in both.fixed) == ["Net.a", "Net.b"]
     assert both.texts[FILE].count("kaiming_uniform_") == 2
     assert both.left == ()
+
+
+def test_a_fix_that_names_what_nothing_binds_is_dropped() -> None:
+    net = one_layer()
+    verifier = Verifier({FILE: net.text}, net.findings(), lambda _: ())
+    call = "        kaiming_normal_(self.fc.weight)\n"
+    built = "        self.fc = nn.Linear(8, 8)\n"
+    text = net.text.replace(built, built + call)
+    assert verifier.objection({FILE: text}, net.findings()) == "nothing binds the name kaiming_normal_"
+    imported = "from torch.nn.init import kaiming_normal_\n" + text
+    assert verifier.objection({FILE: imported}, net.findings()) is None

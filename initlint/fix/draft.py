@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
-from initlint.fix.importing import named_imports
+from initlint.fix.importing import called_initializers, named_imports
 from initlint.fix.leftovers import remove_leftovers, unread_functions
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
@@ -18,7 +17,6 @@ from initlint.fix.statements import Wanted, by_place, write_statements
 from initlint.fix.workshop import Identity, Repair, Workshop, identity
 from initlint.model import Edit, Layer, Site
 
-_CALLED = re.compile(r"(?<![\w.])(\w+_|calculate_gain)\(")
 _INLINE_STATEMENTS = 3
 _METHOD_NAMES = ("init_weights", "initialize_weights", "reset_weights")
 
@@ -55,7 +53,7 @@ def _follow_up(changes: Mapping[str, Sequence[Change]], rewritten: Iterable[Site
             continue
         calls = [call for site in rewritten if site.file == file and (call := source.call_at(site)) is not None]
         spelling = spell(source)
-        called = set(_CALLED.findall(_code(made)))
+        called = called_initializers(_code(made))
         names = [name for name in called if spelling.is_imported_by(name)]
         edits += remove_leftovers(source, calls)
         edits += named_imports(source, names, unread_functions(source, calls) - called) if names else ()

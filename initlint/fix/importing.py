@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterable
 
 from initlint.fix.lines import inserted, is_apart
 from initlint.fix.spelling import Source
 from initlint.model import Edit
+
+_CALLED = re.compile(r"(?<![\w.])(\w+_|calculate_gain)\(")
+
+
+def called_initializers(code: str) -> frozenset[str]:
+    """The names of torch.nn.init that code calls as they are, and a few that only look like them."""
+    return frozenset(_CALLED.findall(code))
 
 
 def named_imports(source: Source, names: Iterable[str], unused: Collection[str]) -> tuple[Edit, ...]:

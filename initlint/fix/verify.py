@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import io
 import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from initlint.fix.edits import BYTE_ORDER_MARK
+from initlint.fix.spelling import bound_names
 from initlint.model import Finding, Severity
 
 Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
@@ -40,9 +42,11 @@ class Verifier:
         """
         for file, text in rewritten.items():
             try:
-                ast.parse(text.removeprefix(BYTE_ORDER_MARK))
+                tree = ast.parse(text.removeprefix(BYTE_ORDER_MARK))
             except SyntaxError:
                 return "the repaired text would not parse"
+            if unbound := _unbound(tree, self._texts[file]):
+                return f"nothing binds the name {min(unbound)}"
             if _comments(text) != _comments(self._texts[file]):
                 return "a comment would be lost"
         repaired = tuple(repaired)
@@ -92,6 +96,22 @@ def _followed(found: Sequence[Finding], known: Sequence[Finding], severity: Seve
 def _layers(finding: Finding) -> frozenset[tuple[str, str]]:
     """The layers that a finding rests on, as their classes name them."""
     return frozenset((judgement.layer.owner, judgement.layer.path) for judgement in finding.judgements)
+
+
+def _unbound(tree: ast.Module, before: str) -> frozenset[str]:
+    """The names that a rewritten file reads, did not read before, and binds nowhere."""
+    added = _read_names(tree) - _read_names(ast.parse(before.removeprefix(BYTE_ORDER_MARK)))
+    if not added:
+        return frozenset()
+    imported = (node.names for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    known = {(alias.asname or alias.name).partition(".")[0] for names in imported for alias in names}
+    return added - known - bound_names(tree) - vars(builtins).keys()
+
+
+def _read_names(tree: ast.Module) -> frozenset[str]:
+    return frozenset(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    )
 
 
 def _comments(text: str) -> Counter[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from initlint.fix.fixers import (
@@ -22,11 +23,12 @@ from initlint.fix.fixers import (
     type_test_always_wrong,
 )
 from initlint.fix.fixers.scene import Fixer, Scene
+from initlint.fix.importing import called_initializers, named_imports
 from initlint.fix.recommend import Refusal
-from initlint.fix.spelling import Source
+from initlint.fix.spelling import Source, spell
 from initlint.fix.spot import find_spot
 from initlint.knowledge import Knowledge
-from initlint.model import Finding, Fix
+from initlint.model import Edit, Finding, Fix
 
 __all__ = ["FIXERS", "fix_finding"]
 
@@ -59,4 +61,12 @@ def fix_finding(
     if spot is None:
         return Refusal("its place is in no file that can be rewritten")
     sites = frozenset(one.site for one in findings if one.code == finding.code and one.site.file == finding.site.file)
-    return FIXERS[finding.code](Scene(finding, spot, sites, knowledge, read))
+    made = FIXERS[finding.code](Scene(finding, spot, sites, knowledge, read))
+    return made if isinstance(made, Refusal) else replace(made, edits=(*_imports(spot.source, made.edits), *made.edits))
+
+
+def _imports(source: Source, edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    """The initializers that new code calls by name imported, in a file that imports them so."""
+    called = called_initializers("\n".join(edit.content for edit in edits))
+    spelling = spell(source)
+    return named_imports(source, [name for name in called if spelling.is_imported_by(name)], frozenset())
