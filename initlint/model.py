@@ -215,7 +215,7 @@ class Chain:
     `length` counts its weight layers including the head, `position` is the layer's, from 1, `signal` is J: the predicted factor on
     gradient and input-dependent signal over the chain (SGD starts well for 0.1 <= J <= 10). `fixed_signal` is J with every
     mismatched layer of the chain repaired. `layers` are the ids in order. `pools` counts max-pools on the way.
-    `residual`: in a branch that is added to what it began in; `renewed`: in one that a normalization of that begins.
+    `residual`: in a branch that is added to what it began in; `renewed`: in one whose path begins later, in a normalization of that.
     """
 
     length: int

@@ -120,6 +120,28 @@ def test_residual_branches_of_rectifier_gain_grow() -> None:
     assert judged(net)[0].verdict == "match"
 
 
+@pytest.mark.parametrize("begins", ["norm", "matmul", "concat", "opaque"])
+@pytest.mark.parametrize("summed", [False, True])
+def test_a_branch_whose_path_begins_later_than_what_it_is_added_to_is_renewed(begins: str, *, summed: bool) -> None:
+    """``x + ff(norm(x))``; also where x is itself a sum, written twice."""
+    net = ModelBuilder()
+    entering = net.layer(net.input())
+    beside = net.layer(net.input())
+    trunk, again = (net.op("add", entering, beside) for _ in range(2)) if summed else (entering, entering)
+    source = net.op(begins, again, net.op("norm", net.input()))
+    net.output(net.op("add", trunk, net.layer(net.block(source))))
+    chains = [found.chain for found in judged(net)]
+    assert [chain.renewed for chain in chains if chain] == [False, False, True, True]
+
+
+def test_towers_that_are_added_up_are_not_renewed() -> None:
+    net = ModelBuilder()
+    entering = net.layer(net.input())
+    towers = [net.layer(net.block(net.op("norm", entering))) for _ in range(2)]
+    net.output(net.op("add", *towers))
+    assert not any(found.chain.renewed for found in judged(net) if found.chain)
+
+
 def test_too_large_is_not_excused_in_a_residual_branch() -> None:
     net = ModelBuilder()
     tensor = net.input()

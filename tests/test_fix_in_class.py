@@ -161,3 +161,60 @@ def test_fixes_of_several_models_in_one_function_are_merged() -> None:
     fixed = plan(findings, {FILE: net.text}, FixOptions(), rescan, judgements=net.judgements)
     assert len(fixed.fixed) == 2
     assert "for layer in (self.a, self.b):" in fixed.texts[FILE]
+
+
+@pytest.mark.parametrize(
+    ("body", "sure"),
+    [
+        (["return nn.Linear(8, 8)"], True),
+        (["made = nn.Linear(8, 8)", "return made"], True),
+        (["if wide: return nn.Linear(16, 8)", "return nn.Linear(8, 8)"], True),
+        (["return spectral(nn.Linear(8, 8))"], True),
+        (["if not wide: return nn.Identity()", "return nn.Linear(8, 8)"], False),
+        (["return nn.Linear(8, 8) if wide else nn.Identity()"], False),
+        (["made = nn.Identity()", "if wide: made = wrap(nn.Linear(8, 8))", "return made"], False),
+        (["if wide: return nn.Linear(8, 8)", "return None"], False),
+    ],
+)
+def test_a_helper_that_may_build_something_else_names_no_layer(body: list[str], *, sure: bool) -> None:
+    helper = "".join(f"    {line}\n" for line in body)
+    head = HEAD.replace("class Net", f"def build(wide):\n{helper}\n\nclass Net")
+    for construction, access in (("build(wide)", "self.fc"), ("nn.Sequential(build(wide), nn.ReLU())", "self.fc[0]")):
+        net = Net(network(f"self.fc = {construction}", head=head))
+        net.layer("nn.Linear(8, 8)", access)
+        if sure:
+            assert added(net) == [f"nn.init.kaiming_normal_({access}.weight, {RELU})"]
+        else:
+            assert refusal(net) == "what builds it may build something else"
+
+
+def test_a_helper_that_may_build_something_else_initializes_what_it_builds() -> None:
+    helper = (
+        "def build(wide):\n    made = nn.Identity()\n    if wide:\n        made = nn.Linear(8, 8)\n    return made\n"
+    )
+    net = Net(network("self.fc = build(wide)", head=HEAD.replace("class Net", f"{helper}\n\nclass Net")))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    built = "        made = nn.Linear(8, 8)\n"
+    assert net.repaired() == net.text.replace(built, built + f"        nn.init.kaiming_normal_(made.weight, {RELU})\n")
+
+
+def test_a_variable_that_may_hold_something_else_names_no_layer() -> None:
+    lines = ("made = nn.Linear(8, 8)", "if not wide:", "    made = nn.Identity()", "self.fc = made")
+    net = Net(network(*lines))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert refusal(net) == "what builds it may build something else"
+
+
+@pytest.mark.parametrize("later", ["self.fc = nn.Identity()", "del self.fc", "self.fc = nn.Sequential(self.fc)"])
+def test_calls_come_before_what_takes_the_layer_away(later: str) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", "if not wide:", f"    {later}"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    assert net.repaired() == net.text.replace("        if not", call + "        if not")
+
+
+def test_a_loop_hides_no_name_that_its_function_reads() -> None:
+    net = Net(network("self.a = layer(nn.Linear(8, 8))", "self.b = layer(nn.Linear(8, 9))"))
+    net.layer("nn.Linear(8, 8)", "self.a")
+    net.layer("nn.Linear(8, 9)", "self.b")
+    assert added(net)[0] == "for module in (self.a, self.b):"

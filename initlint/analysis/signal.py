@@ -7,8 +7,9 @@ the derivative by g sqrt(E[f'(x)^2]) (Poole et al. 2016; Schoenholz et al. 2017)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from types import MappingProxyType
 
 from initlint.analysis.moments import moments
@@ -67,6 +68,9 @@ class Tensor:
         return 0 if self.step is None else self.step.depth
 
 
+_LONGEST_WAY = 256
+"""Ops between a sum and where a branch of it began; a longer way is a model of its own."""
+
 Rank = Callable[[Tensor], tuple[float, float, int]]
 """How eligible a tensor is to go on with; larger is better."""
 
@@ -89,7 +93,7 @@ class Propagation:
     """One pass of the signal through a model; `route` is the input that each op with a choice went on with.
 
     `damped` are the positions of steps in branches that are scaled down before they are added to something, `renewed`
-    those of steps in branches that begin in a normalization of what they are added to: ``x + ff(norm(x))``.
+    those of steps in branches whose path begins later than what they are added to: ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``.
     """
 
     steps: Mapping[int, Step]
@@ -191,9 +195,10 @@ class _Pass:
         for tensor in inputs:
             if tensor.damped and len(inputs) > 1:
                 self.damped.update(step.position for step in _since_fork(tensor, trunk))
-        summands = {self._reshaped(source) for source in self.model.ops[position].inputs}
-        for tensor in inputs:
-            if self._normalized(tensor.source) in summands:
+        summands = self.model.ops[position].inputs
+        for summand, tensor in zip(summands, inputs, strict=True):
+            others = frozenset(root for other in summands if other != summand for root in self._roots(other))
+            if tensor.step is not None and self._is_made_of(tensor.source, others):
                 self.renewed.update(step.position for step in _since_fork(tensor, _fresh(position)))
         square = _sum([tensor.square for tensor in inputs])
         activated = all(tensor.activated for tensor in inputs)
@@ -233,18 +238,30 @@ class _Pass:
         """One of several arrives, unknown which: the mildest is assumed."""
         return inputs[self._choose(position, inputs, _mildest)]
 
-    def _normalized(self, source: int) -> int | None:
-        """The op whose tensor the normalization at `source` takes in, None where something else is there."""
-        op = self.model.ops[source]
-        return self._reshaped(op.inputs[0]) if op.kind == "norm" and op.inputs else None
+    def _roots(self, position: int) -> Iterator[int]:
+        """The ops whose tensors arrive at `position` reshaped or summed, `position` itself among them."""
+        waiting = [position]
+        while waiting:
+            found = waiting.pop()
+            yield found
+            if self.model.ops[found].kind in ("transparent", "add"):
+                waiting += self.model.ops[found].inputs
 
-    def _reshaped(self, position: int) -> int:
-        """The op whose tensor arrives at `position` with nothing but its shape changed."""
-        op = self.model.ops[position]
-        while op.kind == "transparent" and len(op.inputs) == 1:
-            position = op.inputs[0]
-            op = self.model.ops[position]
-        return position
+    def _is_made_of(self, source: int, others: frozenset[int]) -> bool:
+        """Whether a path that begins at `source` does so in something that is computed from one of `others`, not far before."""
+        first = min(others, default=source)
+        seen: set[int] = set()
+        ahead = [-source]
+        while ahead and len(seen) < _LONGEST_WAY:
+            found = -heappop(ahead)
+            if found in others:
+                return found != source
+            if found not in seen:
+                seen.add(found)
+                for each in self.model.ops[found].inputs:
+                    if each >= first:
+                        heappush(ahead, -each)
+        return False
 
     def _choose(
         self, position: int, inputs: tuple[Tensor, ...], rank: Callable[[Tensor], tuple[float, float, int]]

@@ -20,12 +20,18 @@ _GROWING = frozenset({"append", "extend", "insert", "add_module", "register_modu
 
 def is_exact(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> bool:
     """Whether a trail names the same module however the code that built `value` is parametrized."""
+    element = find_element(value, trail, source)
+    return element is not None and not isinstance(element, ast.IfExp | ast.BoolOp)
+
+
+def find_element(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> ast.expr | None:
+    """The expression that builds what a trail leads to, None where the containers on the way are not written out."""
     for step in trail:
         element = _element(value, step, source)
         if element is None:
-            return False
+            return None
         value = element
-    return not isinstance(value, ast.IfExp | ast.BoolOp)
+    return value
 
 
 def find_trail(value: ast.expr, site: Site, source: Source) -> tuple[str | int, ...] | None:

@@ -12,7 +12,7 @@ from initlint.fix.leftovers import remove_leftovers, unread_functions
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
 from initlint.fix.recommend import BARE, Refusal
-from initlint.fix.spelling import Source, bound_names, spell
+from initlint.fix.spelling import Source, bound_names, spell, used_names
 from initlint.fix.statements import Wanted, by_place, write_statements
 from initlint.fix.workshop import Identity, Repair, Workshop, identity
 from initlint.model import Edit, Layer, Site
@@ -174,9 +174,10 @@ def _method_target(source: Source, call: ast.Call) -> str | None:
 def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: FixOptions) -> list[Insertion] | Refusal:
     """What is written at one place: the calls themselves, or a method with them and its call."""
     place = members[0].place
-    taken = frozenset[str]() if place.function is None else bound_names(place.function)
+    bound = frozenset[str]() if place.function is None else bound_names(place.function)
+    taken = used_names(place.function or place.source.tree)
     margin = _margin(place)
-    statements = write_statements(members, census, spell(place.source, taken), taken, margin)
+    statements = write_statements(members, census, spell(place.source, bound), taken, margin)
     if isinstance(statements, Refusal):
         return statements
     anchor = place.source.start(place.anchor)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from initlint.fix.containers import is_container, is_exact
-from initlint.fix.spelling import Source, bound_names
+from initlint.fix.spelling import Source, bound_names, used_names
 from initlint.model import Layer
 
 _NAMES = ("net", "model", "network")
@@ -35,7 +35,7 @@ def name_layer(layer: Layer, source: Source) -> str | None:
 
 def free_name(function: Function) -> str | None:
     """A name for a container that a function does not use yet."""
-    return next((name for name in _NAMES if name not in bound_names(function)), None)
+    return next((name for name in _NAMES if name not in bound_names(function) | used_names(function)), None)
 
 
 def function_around(layer: Layer, source: Source) -> Function | None:
@@ -50,11 +50,16 @@ def function_around(layer: Layer, source: Source) -> Function | None:
 
 def returned_container(function: Function) -> ast.Return | None:
     """The only return of a function, if it returns a variable or a container that is built right there."""
-    returns = list(_returns(function.body))
+    returns = returns_of(function)
     if len(returns) != 1 or returns[0] is not function.body[-1]:
         return None
     value = returns[0].value
     return returns[0] if isinstance(value, ast.Name) or (value is not None and is_container(value)) else None
+
+
+def returns_of(function: Function) -> list[ast.Return]:
+    """The returns of a function itself, not those of functions inside it."""
+    return list(_returns(function.body))
 
 
 def _assigned(layer: Layer, source: Source) -> Iterator[tuple[str, ast.expr]]:

@@ -296,6 +296,7 @@ def _in_class(
     barrier = next((index for index, one in enumerate(body) if index >= start and _calls(one, _LOADERS)), len(body))
     if barrier == start and barrier < len(body):
         return Refusal("it is loaded or copied where it is built")
+    barrier = next((index for index in range(start + 1, barrier) if _unbinds(body[index], access)), barrier)
     if not conditions:
         extended = _init_method(source, definition, constructor, start, barrier)
         if extended is not None:
@@ -367,6 +368,20 @@ def _writes(node: ast.AST) -> bool:
     ]
     names += [one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
     return any(name in _WALKERS or (name.endswith("_") and not name.endswith("__")) for name in names)
+
+
+def _unbinds(statement: ast.stmt, access: Access) -> bool:
+    """Whether after a statement the root of an access may be something else, or nothing."""
+    targets: list[ast.expr] = []
+    for node in ast.walk(statement):
+        match node:
+            case ast.Assign(targets=found) | ast.Delete(targets=found):
+                targets += found
+            case ast.AnnAssign(target=found):
+                targets.append(found)
+            case _:
+                pass
+    return any(_is_root(target, access) for target in targets)
 
 
 def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:

@@ -261,6 +261,11 @@ def bound_names(scope: ast.AST) -> frozenset[str]:
     return frozenset(names)
 
 
+def used_names(scope: ast.AST) -> frozenset[str]:
+    """The names that a function or module reads or binds anywhere: a new variable of that name would hide them."""
+    return bound_names(scope) | {node.id for node in ast.walk(scope) if isinstance(node, ast.Name)}
+
+
 def habit(scope: ast.AST, file: ast.Module) -> Habit:
     """Which fan the initializers of a class scale by, and their distribution there or, if it has none, in its file."""
     inner, outer = _scaled_calls(scope), _scaled_calls(file)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from initlint.fix.alternatives import may_be_other
 from initlint.fix.builders import find_builder
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
@@ -135,6 +136,8 @@ class Workshop:
         call = self._call(judgement, self._habit(place) if isinstance(place, Place) else Habit())
         if isinstance(call, Refusal):
             return call
+        if isinstance(place, Place) and may_be_other(layer, place, self.source):
+            place = Refusal("what builds it may build something else")
         if isinstance(place, Place) and judgement.decisive is not None and place.takes(judgement.decisive.activation):
             return Refusal("who builds the model chooses the activation")
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant

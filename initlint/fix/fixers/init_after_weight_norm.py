@@ -12,7 +12,7 @@ from initlint.fix.fixers.target import target_of
 from initlint.fix.fixers.weight_norm import Wrap, is_wrapper
 from initlint.fix.lines import moved, written_after
 from initlint.fix.recommend import Refusal
-from initlint.fix.spelling import Source, bound_names
+from initlint.fix.spelling import Source, used_names
 from initlint.fix.spot import Spot, find_spot, spot_of
 from initlint.model import Edit, Event, Fix
 
@@ -98,7 +98,7 @@ def _wrapped_again(spot: Spot) -> list[Edit] | None:
     if not sure or len(sure) < len(wraps):
         return None
     is_one = any(_assigns(each, source, name) and each.value is sure[0].call for each in above)
-    variable = next((each for each in _VARIABLES if each not in bound_names(constructor.node)), None)
+    variable = next((each for each in _VARIABLES if each not in used_names(constructor.node)), None)
     subject = name if is_one else variable
     if subject is None or len({each.of(subject) for each in sure}) != 1:
         return None

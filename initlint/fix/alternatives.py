@@ -1,0 +1,67 @@
+"""A layer that a helper builds may be something else for other arguments: then no expression surely names a layer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+from initlint.fix.containers import find_element
+from initlint.fix.naming import Function, function_around, returns_of
+from initlint.fix.place import Place
+from initlint.fix.spelling import Source
+from initlint.model import Layer
+
+
+def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | None]) -> bool:
+    """Whether what is named at a place was built elsewhere, by a function that may build something else instead."""
+    element = find_element(place.value, place.access.trail, place.source)
+    source = sources(layer.site.file)
+    if element is None or source is None or place.source.contains(element, layer.site):
+        return False
+    built = source.call_at(layer.site)
+    function = function_around(layer, source)
+    if built is None or function is None:
+        return False
+    outcomes = list(_bound(element, place.function)) if isinstance(element, ast.Name) else list(_returned(function))
+    return not outcomes or not all(
+        source.contains(one, layer.site) or (isinstance(one, ast.Call) and _callee(one) == _callee(built))
+        for one in outcomes
+    )
+
+
+def _returned(function: Function) -> Iterator[ast.expr]:
+    """Every expression that a function may return the value of."""
+    for statement in returns_of(function):
+        yield from _choices(statement.value or ast.Constant(None), function)
+
+
+def _choices(value: ast.expr, function: Function | None) -> Iterator[ast.expr]:
+    match value:
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from _choices(body, function)
+            yield from _choices(orelse, function)
+        case ast.BoolOp(values=values):
+            for one in values:
+                yield from _choices(one, function)
+        case ast.Name():
+            yield from _bound(value, function)
+        case _:
+            yield value
+
+
+def _bound(name: ast.Name, function: Function | None) -> Iterator[ast.expr]:
+    """Every expression that is assigned to a name in a function; the name itself where none is."""
+    found = [
+        node.value
+        for node in (() if function is None else ast.walk(function))
+        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name.id for one in node.targets)
+    ]
+    for value in found or [name]:
+        if isinstance(value, ast.Name):
+            yield value
+        else:
+            yield from _choices(value, None)
+
+
+def _callee(call: ast.Call) -> str:
+    return ast.unparse(call.func)
