@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from initlint.source.enumerations import is_enumeration, members, plain
 from initlint.source.misuse import inspect_attribute_of_none, missing_attribute
+from initlint.source.records import fields
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
@@ -40,6 +42,7 @@ _EXTERNAL_CONSTANTS = {
     "numpy.pi": math.pi,
     "torch.pi": math.pi,
 }
+_CLASSES = (ClassV, External)
 _WHOLE_VIEWS = frozenset({"data", "T", "mT", "H"})
 _TENSOR_VIEWS = frozenset({"data", "T", "mT", "H", "real"})
 _TENSOR_PROPERTIES = frozenset(
@@ -139,6 +142,8 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
         return External(f"{value.cls.name}.{name}")
     if name == "__dict__":
         return DictV(dict(value.data))
+    if plain(value) is not value:
+        return Method(plain(value), name)
     fallback = value.cls.lookup("__getattr__")
     if isinstance(fallback, FunctionV):
         return machine.call(Bound(fallback, value), Arguments([name]), node, frame)
@@ -176,7 +181,9 @@ def _class_attribute(machine: Machine, value: ClassV, name: str, node: ast.AST, 
     if held is not ABSENT:
         return held
     bases = [base for base in value.external_bases if isinstance(base, External)]
-    if name == "__members__" or not bases:
+    if name == "__members__" and is_enumeration(value):
+        return DictV({each.data["name"]: each for each in members(value) if isinstance(each, Instance)})
+    if not bases:
         return UNKNOWN
     return Method(value, name)
 
@@ -314,6 +321,8 @@ def get_item(machine: Machine, value: object, key: object, node: ast.AST, frame:
         if isinstance(value, View):
             return View(value.param, whole, not whole, value.detached, value.turned)
         return View(value, whole, not whole)
+    if isinstance(value, ClassV) and isinstance(key, str) and is_enumeration(value):
+        return value.data.get(key, UNKNOWN)
     if isinstance(value, (External, ClassV, Builtin)):
         return value
     if isinstance(value, Choice):
@@ -337,8 +346,9 @@ def _sequence_item(machine: Machine, value: tuple[object, ...] | ListV | str, ke
         return machine.join([_sequence_item(machine, value, each) for each in key.alternatives])
     if isinstance(key, int) and not repeats:
         return items[key] if -len(items) <= key < len(items) else UNKNOWN
-    if repeats and items and isinstance(key, int):
-        return machine.join([each for each in items if each is not ABSENT] or [UNKNOWN])
+    present = [each for each in items if each is not ABSENT]
+    if present and ((repeats and isinstance(key, int)) or all(isinstance(each, _CLASSES) for each in present)):
+        return machine.join(present)  # ``(nn.Conv1d, nn.Conv2d, nn.Conv3d)[dim - 1]`` is one of them, whatever `dim`
     return UNKNOWN
 
 
@@ -357,7 +367,8 @@ def _instance_item(machine: Machine, value: Instance, key: object, node: ast.AST
         from initlint.source.torch_modules import container_item
 
         return container_item(machine, value, key)
-    return UNKNOWN
+    held = fields(value)
+    return UNKNOWN if held is None else _sequence_item(machine, tuple(held), key)
 
 
 def set_item(machine: Machine, container: object, key: object, value: object, node: ast.AST, frame: Frame) -> None:

@@ -12,7 +12,7 @@ from initlint.source.stdlib import STANDARD, call_math
 from initlint.source.symbols import UNKNOWN
 from initlint.source.tensors import call_activation, call_operation, maximum
 from initlint.source.torch_modules import construct_external, is_torch_class
-from initlint.source.values import Arguments, Choice, External, Instance, TensorV, Write
+from initlint.source.values import Arguments, Choice, External, Instance, ParamV, TensorV, View, Write
 
 if TYPE_CHECKING:
     from initlint.knowledge import LibraryFact
@@ -49,6 +49,7 @@ _SAME_MODEL = frozenset(
         "torch.nn.SyncBatchNorm.convert_sync_batchnorm",
     }
 )
+_SAME_TENSOR = frozenset({"torch.as_tensor", "torch.asarray"})
 _CONTEXTS = frozenset(
     {"torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.autocast", "torch.set_grad_enabled"}
 )
@@ -92,6 +93,8 @@ def _call_torch(machine: Machine, name: str, arguments: Arguments, node: ast.AST
         return External(name)
     if name in _SAME_MODEL:
         return arguments.positional[0] if arguments.positional else UNKNOWN
+    if name in _SAME_TENSOR and isinstance(arguments.get(0, "data"), (ParamV, View, TensorV)):
+        return arguments.get(0, "data")
     if name in _RERUNS and arguments.positional:
         keywords = {
             key: value

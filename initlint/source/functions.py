@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 
+from initlint.source.enumerations import is_enumeration, make_members, member_of, members
 from initlint.source.escape import escape
 from initlint.source.machine import MOST_DEPTH, Flow, Frame, Machine, Raised
+from initlint.source.records import call_post_init, fill_record, is_record
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
@@ -23,9 +25,6 @@ from initlint.source.values import (
 
 _MOST_RECURSION = 24
 _MOST_UNCERTAIN_RECURSION = 2
-_ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
-_LASTING_ROLES = frozenset({"cached_property", "lazy_property", "getter"})
-_WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode"})
 _WITHOUT_CODE = frozenset({"typing", "abc", "enum", "collections", "dataclasses", "typing_extensions", "builtins"})
 
 
@@ -60,26 +59,6 @@ def _yields(body: list[ast.stmt]) -> bool:
     return False
 
 
-def decorated(
-    machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, function: FunctionV, frame: Frame
-) -> object:
-    """The function as its decorators leave it: roles are kept, wrappers are taken to wrap without changing."""
-    for decorator in node.decorator_list:
-        name = decorator
-        if isinstance(name, ast.Call):
-            name = name.func
-        word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
-        if word in _ROLES:
-            function.role = _ROLES[word]
-        elif word in _WITHOUT_GRADIENTS:
-            function.quiet = True
-        elif word in _LASTING_ROLES:
-            function.role = "property"
-        elif word == "setter":
-            return frame.scope.data.get(node.name, function)
-    return function
-
-
 def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
     """Run a class body and make the class."""
     bases = tuple(machine.evaluate(base, frame) for base in node.bases)
@@ -93,26 +72,11 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
             continue
     made.data = scope.data
     if is_enumeration(made):
-        _make_members(machine, made, frame)
+        make_members(machine, made)
     for value in made.data.values():
         if isinstance(value, FunctionV) and value.owner is None:
             value.owner = made
     return made
-
-
-def is_enumeration(cls: ClassV) -> bool:
-    """Whether the class is an `enum.Enum` of some kind."""
-    return any(isinstance(base, External) and base.name.startswith("enum.") for base in cls.external_bases)
-
-
-def _make_members(machine: Machine, cls: ClassV, frame: Frame) -> None:
-    """The values assigned in the body of an enumeration become its members."""
-    for name, value in list(cls.data.items()):
-        if name.startswith("_") or isinstance(value, (FunctionV, ClassV)):
-            continue
-        member = Instance(cls, None, 0)
-        member.data.update(name=name, value=value)
-        cls.data[name] = member
 
 
 def implicit_super(frame: Frame) -> object:
@@ -226,27 +190,17 @@ def missing(machine: Machine, function: FunctionV, name: str) -> object:
     return Sym.named(f"{owner}{function.name}.{name}")
 
 
-def is_record(cls: ClassV) -> bool:
-    """Whether the annotations are the constructor: a dataclass, a named tuple, an attrs or a pydantic class."""
-    for each in cls.mro:
-        for decorator in each.node.decorator_list if each.node else ():
-            name = decorator.func if isinstance(decorator, ast.Call) else decorator
-            word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
-            if word in ("dataclass", "define", "frozen", "attrs", "s"):
-                return True
-    return any(
-        isinstance(base, External)
-        and base.name.rpartition(".")[2] in ("NamedTuple", "BaseModel", "BaseSettings", "TypedDict")
-        for base in cls.external_bases
-    )
-
-
 def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """``cls(...)``."""
     from initlint.source.torch_modules import adopt_torch_base, construct_torch_part
 
     machine.called.add(cls.node or node)
     machine.read.add(cls.file.path)
+    if is_enumeration(cls) and members(cls):
+        found = member_of(machine, cls, arguments.get(0, "value"))
+        if found is ABSENT:
+            raise Raised
+        return found
     place = machine.place(node, frame)
     instance = machine.new_instance(cls, place)
     adopt_torch_base(machine, instance)
@@ -262,48 +216,13 @@ def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.A
         given = Arguments([instance, *arguments.positional], arguments.keywords, arguments.open)
         call_function(machine, initializer, given, node, frame)
         if is_record(cls):
-            _call_post_init(machine, cls, instance, node, frame)
+            call_post_init(machine, cls, instance, node, frame)
     elif is_record(cls):
-        _fill_record(machine, cls, instance, arguments, frame)
-        _call_post_init(machine, cls, instance, node, frame)
+        fill_record(machine, cls, instance, arguments, frame)
+        call_post_init(machine, cls, instance, node, frame)
     elif instance.torch_class:
         construct_torch_part(machine, instance, arguments, node, frame)
     return instance
-
-
-def _call_post_init(machine: Machine, cls: ClassV, instance: Instance, node: ast.AST, frame: Frame) -> None:
-    hook = cls.lookup("__post_init__")
-    if isinstance(hook, FunctionV):
-        call_function(machine, hook, Arguments([instance]), node, frame)
-
-
-def _fill_record(machine: Machine, cls: ClassV, instance: Instance, arguments: Arguments, frame: Frame) -> None:
-    fields: dict[str, ast.AnnAssign] = {}
-    for each in reversed(cls.mro):
-        for statement in each.node.body if each.node else ():
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                fields[statement.target.id] = statement
-    machine.touch(instance)
-    for name, value in zip(fields, arguments.positional, strict=False):
-        instance.data[name] = value
-    for name, statement in fields.items():
-        if name in arguments.keywords:
-            instance.data[name] = arguments.keywords[name]
-        elif name not in instance.data:
-            instance.data[name] = _field_default(machine, cls, name, statement, frame)
-
-
-def _field_default(machine: Machine, cls: ClassV, name: str, statement: ast.AnnAssign, frame: Frame) -> object:
-    value = cls.lookup(name)
-    if isinstance(statement.value, ast.Call):
-        scope = Frame(next(each.scope for each in cls.mro if name in each.data))
-        keywords = {each.arg: each.value for each in statement.value.keywords}
-        if "default" in keywords:
-            return machine.evaluate(keywords["default"], scope)
-        factory = keywords.get("default_factory") or keywords.get("factory")
-        if factory is not None:
-            return machine.call(machine.evaluate(factory, scope), Arguments([]), statement, scope)
-    return UNKNOWN if value is ABSENT else value
 
 
 def call_bound(machine: Machine, bound: Bound, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

@@ -155,6 +155,7 @@ class Machine:
         self.read: set[str] = set()
         self.ran: set[ast.AST] = set()
         self.generators: dict[ast.AST, bool] = {}
+        self.wrappers: set[ast.AST] = set()
         self.forwarded: set[Instance] = set()
         self.forwarding = 0
 

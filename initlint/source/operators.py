@@ -6,6 +6,7 @@ import ast
 import operator
 from collections.abc import Callable, Sequence
 
+from initlint.source.enumerations import is_enumeration, members, plain
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, multiply, power
 from initlint.source.values import (
@@ -337,6 +338,8 @@ def equals(left: object, right: object, *, identity: bool = False) -> bool | Non
     """Whether two values are equal (or identical), None if that is not known."""
     if same(left, right):
         return True
+    if not identity:
+        left, right = plain(left), plain(right)
     if isinstance(left, tuple) and isinstance(right, tuple):
         return _equal_items(left, right)
     if left is None or right is None:
@@ -347,6 +350,10 @@ def equals(left: object, right: object, *, identity: bool = False) -> bool | Non
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return left == right
     if isinstance(left, Instance) or isinstance(right, Instance):
+        if all(isinstance(each, (Instance, str, int, float)) for each in (left, right)) and any(
+            is_enumeration(getattr(each, "cls", None)) for each in (left, right)
+        ):
+            return False
         if not isinstance(left, Instance) or not isinstance(right, Instance):
             return None
         return False if identity or left.torch_class else None
@@ -377,6 +384,8 @@ def contains(container: object, item: object) -> bool | None:
         items = container.data
     elif isinstance(container, tuple):
         items = container
+    elif isinstance(container, ClassV) and is_enumeration(container):
+        items = members(container)
     elif isinstance(container, Instance) and container.torch_class == "torch.nn.ModuleDict":
         return item in container.data if isinstance(item, str) else None
     else:

@@ -92,9 +92,20 @@ def script_words(file: SourceFile) -> frozenset[str]:
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
+    """The names by which a file's definitions are known: their own, and those of registries that hold them."""
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name
+            yield from _registries(node)
+
+
+def _registries(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[str]:
+    """``Conv`` where ``@Conv.factory_function("conv")`` stands above a definition."""
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute):
+            keeper = decorator.func.value
+            if isinstance(keeper, ast.Name) and keeper.id != "torch":
+                yield keeper.id
 
 
 class Relevance:
@@ -105,6 +116,7 @@ class Relevance:
 
     def __init__(self, project: Project, knowledge: Knowledge) -> None:
         self._project = project
+        self._targets = frozenset(project.targets)
         self._torch, self._libraries = _layer_words(knowledge)
         self._borrowed: frozenset[str] = frozenset()
         self._seeds: dict[SourceFile, frozenset[str]] = {}
@@ -128,7 +140,8 @@ class Relevance:
             kept += added
             rest = [file for file in rest if file not in added]
             names = {name for file in added if file.tree is not None for name in _defined(file.tree)}
-        kept += [file for file in rest if "Module" in file.words and self._borrows(file)]
+        borrowing = {file for file in files if "Module" in file.words and self._borrows(file)}
+        kept += [file for file in rest if file in borrowing]
         chosen = set(kept)
         return [file for file in files if file in chosen and file.tree is not None]
 
@@ -137,7 +150,7 @@ class Relevance:
         lenders = [
             each
             for each in imported_files(self._project, file)
-            if each.words & self.seeds(each) and each not in self._project.targets
+            if each not in self._targets and each.words & self.seeds(each)
         ]
         names = {name for each in lenders if each.tree is not None for name in _defined(each.tree)} & file.words
         self._borrowed |= names
@@ -167,10 +180,12 @@ class Relevance:
         pending = [each for each in found if each.words & self.seeds(each.file)]
         kept = set(pending)
         while pending:
-            for user in users.pop(pending.pop().name, ()):
-                if user not in kept:
-                    kept.add(user)
-                    pending.append(user)
+            each = pending.pop()
+            for name in (each.name, *_registries(each.node)):
+                for user in users.pop(name, ()):
+                    if user not in kept:
+                        kept.add(user)
+                        pending.append(user)
         return [each for each in found if each in kept]
 
     def mentioned(self, found: list[Definition]) -> frozenset[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 
+from initlint.source.enumerations import is_enumeration, members
 from initlint.source.machine import Frame, Machine
+from initlint.source.records import fields
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
@@ -37,6 +39,8 @@ def elements(machine: Machine, value: object, node: ast.AST, frame: Frame) -> li
         return _instance_elements(machine, value, node, frame)
     if isinstance(value, Choice):
         return _choice_elements(machine, value, node, frame)
+    if isinstance(value, ClassV):
+        return members(value) if is_enumeration(value) else None
     if isinstance(value, TensorV):
         op = machine.graph.add("transparent", "getitem", (value.op,))
         return [TensorV(op, value.filling, param=value.param, part=True)]
@@ -64,12 +68,8 @@ def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: 
         method = value.cls.lookup("__iter__")
         if isinstance(method, FunctionV):
             return elements(machine, machine.call(Bound(method, value), Arguments([]), node, frame), node, frame)
-        if (
-            value.cls.node is not None
-            and not value.torch_class
-            and any(getattr(base, "name", "").endswith("NamedTuple") for base in value.cls.external_bases)
-        ):
-            return list(value.data.values())
+        if (held := fields(value)) is not None:
+            return held
     return container_items(value)
 
 
@@ -98,7 +98,7 @@ def unpacked(machine: Machine, value: object, count: int, starred: int | None) -
     elif isinstance(value, Instance):
         from initlint.source.torch_modules import container_items
 
-        items = container_items(value)
+        items = fields(value) or container_items(value)
     elif isinstance(value, Choice):
         parts = [unpacked(machine, each, count, starred) for each in value.alternatives if each is not ABSENT]
         return [machine.join(list(column)) for column in zip(*parts, strict=True)]

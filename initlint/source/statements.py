@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from initlint.source.attributes import delete_attribute, get_item, set_attribute, set_item
-from initlint.source.functions import bind_class, decorated, make_function
+from initlint.source.decorators import decorated, register
+from initlint.source.functions import bind_class, make_function
 from initlint.source.imports import import_from, import_names
 from initlint.source.initialization import rescale
 from initlint.source.machine import Flow, Frame, Machine, Raised
@@ -245,7 +246,10 @@ def _assert(machine: Machine, node: ast.Assert, frame: Frame) -> Flow:
 def _function(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> Flow:
     machine.touch(frame.scope)
     scope = frame.elsewhere.get(node.name, frame.scope)
-    scope.data[node.name] = decorated(machine, node, make_function(machine, node, frame), frame)
+    function = make_function(machine, node, frame)
+    scope.data[node.name] = decorated(machine, node, function, frame)
+    if node.decorator_list:
+        register(machine, node, function, frame)
     return Flow.NEXT
 
 
@@ -253,6 +257,8 @@ def _class(machine: Machine, node: ast.ClassDef, frame: Frame) -> Flow:
     made = bind_class(machine, node, frame)
     machine.touch(frame.scope)
     frame.scope.data[node.name] = made
+    if node.decorator_list:
+        register(machine, node, made, frame)
     return Flow.NEXT
 
 

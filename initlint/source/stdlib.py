@@ -7,8 +7,10 @@ import itertools
 import math
 from collections.abc import Callable
 
+from initlint.source.enumerations import AUTO
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_calculated_gain
+from initlint.source.records import named_tuple
 from initlint.source.sequences import elements
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, power
 from initlint.source.values import Arguments, Builtin, DictV, Instance, ListV, Partial
@@ -189,6 +191,10 @@ def _reduce(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame)
     return total
 
 
+def _auto(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    return AUTO
+
+
 def _cast(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     return arguments.get(1, "val", UNKNOWN)
 
@@ -220,6 +226,9 @@ STANDARD: dict[str, Callable[..., object]] = {
     "collections.OrderedDict": _ordered_dict,
     "collections.defaultdict": _default_dict,
     "collections.deque": _deque,
+    "collections.namedtuple": named_tuple,
+    "enum.auto": _auto,
+    "typing.NamedTuple": named_tuple,
     "itertools.chain": _chain,
     "itertools.chain.from_iterable": _chain_iterables,
     "itertools.repeat": _repeat,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from initlint.source.enumerations import is_enumeration, plain
 from initlint.source.symbols import UNKNOWN, Sym, Unknown
 from initlint.source.values import (
     Bound,
@@ -76,6 +77,9 @@ def is_instance(machine: Machine, value: object, cls: object) -> bool | None:
     """``isinstance(value, cls)``, None if that is not known."""
     if isinstance(cls, External):
         cls = External(machine.resolve(cls.name))
+    if isinstance(cls, Choice):
+        verdicts = {is_instance(machine, value, each) for each in cls.alternatives}
+        return verdicts.pop() if len(verdicts) == 1 else None
     if isinstance(cls, tuple | ListV):
         members = cls if isinstance(cls, tuple) else cls.data
         verdicts = [is_instance(machine, value, each) for each in members]
@@ -119,9 +123,11 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
             return True
         return None if _may_inherit_more(machine, value) else False
     if isinstance(cls, Builtin):
-        return cls.name == "object"
+        return cls.name == "object" or (plain(value) is not value and _constant_of(machine, plain(value), cls))
     if not isinstance(cls, External):
         return None
+    if is_enumeration(value.cls) and cls.name == "enum.Enum":
+        return True
     if value.torch_class:
         verdict = torch_subclass(machine, value.torch_class, cls.name)
         if verdict:
@@ -151,7 +157,15 @@ def _may_inherit_more(machine: Machine, value: Instance) -> bool:
     )
 
 
+def _class_of(machine: Machine, value: ClassV, cls: object) -> bool | None:
+    if isinstance(cls, Builtin):
+        return cls.name in ("type", "object")
+    last = cls.name.rpartition(".")[2] if isinstance(cls, External) else ""
+    return is_enumeration(value) if last in ("EnumMeta", "EnumType") else last == "Callable" or None
+
+
 _MEMBERSHIPS: dict[type, Callable[..., bool | None]] = {
+    ClassV: _class_of,
     Instance: _instance_of,
     TensorV: _tensor_of,
     ParamV: _tensor_of,

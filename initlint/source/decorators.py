@@ -1,0 +1,82 @@
+"""Decorators: the roles that Python's own give a function, and the registries that the project's own fill."""
+
+from __future__ import annotations
+
+import ast
+
+from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
+from initlint.source.values import Arguments, Bound, Cell, ClassV, DictV, FunctionV, Instance, Scope
+
+_ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
+_LASTING_ROLES = frozenset({"cached_property", "lazy_property", "getter"})
+_WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode"})
+_BUDGET = 400
+
+
+def decorated(
+    machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef, function: FunctionV, frame: Frame
+) -> object:
+    """The function as its decorators leave it: roles are kept, wrappers are taken to wrap without changing."""
+    for decorator in node.decorator_list:
+        name = decorator.func if isinstance(decorator, ast.Call) else decorator
+        word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
+        if word in _ROLES:
+            function.role = _ROLES[word]
+        elif word in _WITHOUT_GRADIENTS:
+            function.quiet = True
+        elif word in _LASTING_ROLES:
+            function.role = "property"
+        elif word == "setter":
+            return frame.scope.data.get(node.name, function)
+    return function
+
+
+def register(
+    machine: Machine,
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef,
+    value: FunctionV | ClassV,
+    frame: Frame,
+) -> None:
+    """Let the project's own decorators keep what they decorate: ``@FACTORY.add("conv")``."""
+    for decorator in reversed(node.decorator_list):
+        named = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if not isinstance(named, (ast.Name, ast.Attribute)):
+            continue
+        keeper = machine.evaluate(named, frame)
+        code = (
+            keeper.function.node
+            if isinstance(keeper, Bound)
+            else keeper.node
+            if isinstance(keeper, FunctionV)
+            else None
+        )
+        if code is None or code in machine.wrappers:
+            continue
+        if not _keeps(machine, decorator, keeper, value, frame):
+            machine.wrappers.add(code)
+
+
+def _keeps(machine: Machine, decorator: ast.expr, keeper: object, value: FunctionV | ClassV, frame: Frame) -> bool:
+    """Run one decorator; whether it changed anything besides what it decorates. Registries stay open to others."""
+    outer, budget, serial = machine.journal, machine.budget, machine.serial
+    machine.journal = {}
+    machine.budget = min(budget, machine.steps + _BUDGET)
+    try:
+        if isinstance(decorator, ast.Call):
+            keeper = machine.evaluate(decorator, frame)
+        if isinstance(keeper, (FunctionV, Bound)):
+            machine.call(keeper, Arguments([value]), decorator, frame)
+    except (Raised, OutOfBudget):
+        return False
+    finally:
+        touched, machine.journal, machine.budget = machine.journal, outer, budget
+    kept = [cell for cell in touched if cell is not value and _lasts(cell, serial)]
+    for cell in kept:
+        if isinstance(cell, DictV):
+            cell.open = True
+    return bool(kept)
+
+
+def _lasts(cell: Cell, serial: int) -> bool:
+    """Whether the cell is not of the decorator's own making: its scope, an object that it made."""
+    return not isinstance(cell, Scope) and not (isinstance(cell, Instance) and cell.serial > serial)
