@@ -78,8 +78,8 @@ def is_instance(machine: Machine, value: object, cls: object) -> bool | None:
     if isinstance(cls, External):
         cls = External(machine.resolve(cls.name))
     if isinstance(cls, Choice):
-        verdicts = {is_instance(machine, value, each) for each in cls.alternatives}
-        return verdicts.pop() if len(verdicts) == 1 else None
+        found = {is_instance(machine, value, each) for each in cls.alternatives}
+        return found.pop() if len(found) == 1 else None
     if isinstance(cls, tuple | ListV):
         members = cls if isinstance(cls, tuple) else cls.data
         verdicts = [is_instance(machine, value, each) for each in members]
