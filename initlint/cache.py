@@ -96,7 +96,7 @@ def _stamps(root: str) -> Iterator[str]:
     for folder, names, files in os.walk(root):
         names[:] = sorted(name for name in names if name not in _SKIPPED and not name.startswith("."))
         for name in sorted(files):
-            if name.endswith((".py", ".toml", ".md")):
+            if name.endswith((".py", ".ipynb", ".toml", ".md")):
                 path = f"{folder}{os.sep}{name}"
                 status = os.stat(path)  # noqa: PTH116 - thousands of them
                 yield f"\0{path}\0{status.st_size}\0{status.st_mtime_ns}"

@@ -14,6 +14,7 @@ import pytest
 from initlint.engine import understand
 from initlint.knowledge import load_knowledge
 from initlint.source import scan
+from tests.notebook_builder import notebook
 
 CYCLE = """
 from torch import nn
@@ -183,3 +184,25 @@ def test_verifying_a_fix_runs_only_what_reads_the_rewritten_file(tmp_path: Path)
     assert again.findings == tuple(finding for finding in first.findings if finding.site.file == layers)
     assert again.visits is not None
     assert {context for context, _ in again.visits} == {one}
+
+
+def test_a_notebook_beside_a_file_is_part_of_its_project(tmp_path: Path) -> None:
+    """Only the module is named; the notebook that builds its net initializes it."""
+    module = tmp_path / "net.py"
+    module.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.fc = nn.Linear(8, 8)\n"
+        "    def forward(self, x):\n"
+        "        return self.fc(x).relu()\n"
+    )
+
+    def verdicts() -> list[str]:
+        return [found.verdict for found in understand({str(module): module.read_text()}).judgements]
+
+    assert verdicts() == ["mismatch"]
+    cells = "from net import Net\nfrom torch import nn\n", "net = Net()\nnn.init.kaiming_normal_(net.fc.weight)"
+    (tmp_path / "train.ipynb").write_text(notebook(*cells))
+    assert verdicts() == ["match"]

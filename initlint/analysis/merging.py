@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -44,6 +45,10 @@ def _followers(group: list[Judgement]) -> Iterable[Follower]:
 def _speaker(group: list[Judgement]) -> Judgement:
     """The judgement that stands for its group."""
     mismatches = [found for found in group if found.verdict == "mismatch"]
+    if len(group) > len(mismatches) > 0:
+        rare = _rare(group)
+        group = [found for found in group if found.verdict != "mismatch" or found.layer.context not in rare]
+        mismatches = [found for found in group if found.verdict == "mismatch"]
     if not mismatches:
         return min(group, key=_quietness)
     if (unreadable := next(filter(_is_unreadable, group), None)) is not None and not _is_one_constant(group):
@@ -62,6 +67,13 @@ def _speaker(group: list[Judgement]) -> Judgement:
         ):
             return replace(found, verdict="match", bands=bands, reason="")
     return max(mismatches, key=_weight)
+
+
+def _rare(group: list[Judgement]) -> frozenset[str | None]:
+    """The contexts in which no activation follows most of the layers that they build here: what holds for few is no rule."""
+    built = Counter(found.layer.context for found in group)
+    followed = Counter(found.layer.context for found in group if found.followers)
+    return frozenset(context for context, count in built.items() if 2 * followed[context] < count)
 
 
 _QUIET = {"match": 0, "mismatch": 1, "exempt": 2, "unknown": 3}

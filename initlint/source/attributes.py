@@ -141,7 +141,7 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
     if isinstance(value.cls, External):
         return External(f"{value.cls.name}.{name}")
     if name == "__dict__":
-        return DictV(dict(value.data))
+        return vars_of(value)
     if plain(value) is not value:
         return Method(plain(value), name)
     fallback = value.cls.lookup("__getattr__")
@@ -156,7 +156,15 @@ def _layer_attribute(value: Instance, name: str) -> object:
     attribute = torch_attribute(value, name)
     if attribute is not ABSENT:
         return attribute
-    return DictV(dict(value.data)) if name == "__dict__" else Method(value, name)
+    return vars_of(value) if name == "__dict__" else Method(value, name)
+
+
+def vars_of(value: Instance) -> DictV:
+    """``vars(value)``; a module keeps its parts in dictionaries of their own."""
+    from initlint.source.torch_modules import torch_attribute
+
+    parts = ("_modules", "_parameters") if value.torch_class else ()
+    return DictV({**value.data, **{name: torch_attribute(value, name) for name in parts}})
 
 
 def _from_class(
@@ -274,6 +282,8 @@ def set_attribute(machine: Machine, target: object, name: str, value: object, no
             from initlint.source.torch_modules import adopt
 
             value = adopt(machine, target, name, value, machine.place(node, frame))
+            if machine.forwarding and type(value) is TensorV:
+                machine.graph.kept.append(value.op)
         target.data[name] = value
     elif isinstance(target, ClassV):
         machine.touch(target)

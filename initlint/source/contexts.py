@@ -17,11 +17,11 @@ from initlint.source.imports import module_scope
 from initlint.source.leftovers import Leftovers
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
-from initlint.source.module_methods import init_hooks
+from initlint.source.module_methods import apply_configuration, init_hooks
 from initlint.source.relevance import Definition, Relevance, definitions, script_words
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.torch_modules import walk
+from initlint.source.torch_modules import modules_below
 from initlint.source.uncalled import uncalled_initializers
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, ListV, Scope, TensorV
 
@@ -58,6 +58,7 @@ class Contexts:
         self.unseen: set[ast.AST] = set()
         self.leftovers = Leftovers(knowledge)
         self.interesting: list[Definition] = []
+        self.built: frozenset[str] = frozenset()
         self.users: dict[str, list[Definition]] = {}
 
     def settled(self) -> tuple[Model, ...]:
@@ -77,6 +78,7 @@ class Contexts:
         interesting = self.interesting = self.relevance.interesting(found)
         mentioned = self.used = self.relevance.mentioned(interesting)
         names = {each.name for each in interesting}
+        self.built = frozenset(names)
         for file in files:
             if script_words(file) & (names | self.relevance.seeds(file)) and self._concerns(file, ""):
                 yield from self._visited(file, "", self._run_file(file))
@@ -201,10 +203,37 @@ class Contexts:
             self.unseen.add(definition.node)
         machine.restart(BUDGET)
         frame = Frame(Scope(definition.file))
-        survives = self._survives(lambda: instantiate(machine, cls, Arguments([]), definition.node, frame))
+        made: list[object] = []
+        survives = self._survives(lambda: made.append(instantiate(machine, cls, Arguments([]), definition.node, frame)))
+        if survives:
+            self._run_builders(definition, made[0])
         if survives and any(each.torch_class for each in machine.instances):
             self._doubt_unswept(definition)
             yield from self._finish(definition.name, definition.file)
+
+    def _run_builders(self, definition: Definition, made: object) -> None:
+        """The methods of an object that is no module, such as a trainer, that build what others initialize or load."""
+        if not isinstance(made, Instance) or made.torch_class or not isinstance(made.cls, ClassV):
+            return
+        machine = self.machine
+        names = self.relevance.names(definition) & self.built
+        for method in made.cls.data.values() if names else ():
+            if (
+                not isinstance(method, FunctionV)
+                or method.role not in ("function", "static")
+                or method.node in machine.ran
+            ):
+                continue
+            if names.isdisjoint(each.id for each in ast.walk(method.node) if isinstance(each, ast.Name)):
+                continue
+            before = set(machine.called)
+            given = Arguments([made] if method.role == "function" else [])
+            if not self._survives(
+                lambda method=method, given=given: call_function(
+                    machine, method, given, method.node, Frame(method.scope)
+                )
+            ):
+                self._doubt(definition, before)
 
     def _doubt_unswept(self, definition: Definition) -> None:
         """Alone, a class is not what it is below one that initializes all it holds."""
@@ -331,7 +360,10 @@ class Contexts:
     def _initialize(self, top: Instance) -> None:
         """What a framework does before it trains: call the init methods of its modules, where the program did not."""
         machine = self.machine
-        due = [(module, hook) for _, module in walk(top) for hook in init_hooks(machine, module)]
+        modules = modules_below(top)
+        for module in modules:
+            apply_configuration(machine, module)
+        due = [(module, hook) for module in modules for hook in init_hooks(machine, module)]
         for module, hook in [each for each in due if each[1].node not in machine.ran]:
             self._survives(
                 lambda hook=hook, module=module: call_function(
@@ -354,6 +386,7 @@ class Contexts:
                     machine.graph.add("output", "output", (op,))
                 elif op >= before:
                     machine.graph.add("opaque", "unknown", (op,))
+            machine.graph.hand_over()
         machine.forwarded.add(module)
 
     def _inputs(self, module: Instance) -> Arguments:

@@ -43,6 +43,7 @@ class Graph:
         self.first = first
         self.nodes: list[Node] = []
         self.lowest_fused = 0
+        self.kept: list[int] = []
 
     @property
     def end(self) -> int:
@@ -69,6 +70,18 @@ class Graph:
         inputs = tuple(each for each in inputs if each >= self.first)
         self.nodes.append(Node(kind, name, inputs, layer, params, place))
         return self.end - 1
+
+    def hand_over(self) -> None:
+        """What a forward pass kept in an attribute and used for nothing is for the next pass, which may do anything."""
+        used: set[int] = set()
+        for op in range(self.end - 1, self.first - 1, -1) if self.kept else ():
+            node = self.node(op)
+            if node.kind != "join" or op in used:
+                used.update(node.inputs)
+        for op in dict.fromkeys(self.kept):
+            if op >= self.first and op not in used:
+                self.add("opaque", "kept", (op,))
+        self.kept.clear()
 
     def multiply(self, left: int, right: int, place: Place | None) -> int:
         """The product of two tensors: a hand-written activation where both come from one tensor, else a gate."""
@@ -111,11 +124,17 @@ class Graph:
         base = min((each for each in shifted if each in ways), default=None)
         if base is None:
             return None
-        self._fuse([each for each in (*ways, signal) if each > base])
+        centred = {way for each in shifted if each != base for way in self._moments_of(each)[0]}
+        self._fuse([each for each in (*ways, *centred, signal) if each > base])
         return self.add("norm", "normalization", (base,), place=place)
 
     def _statistic(self, op: int) -> set[int]:
         """The ops that `op`, the root of a moment of some tensor, was computed by, with that tensor; else none."""
+        ways, names = self._moments_of(op)
+        return ways if names & _ROOTS and names & _MOMENTS else set()
+
+    def _moments_of(self, op: int) -> tuple[set[int], set[str]]:
+        """The ops from `op` down through those that make moments of a tensor, and their names."""
         ways: set[int] = set()
         names: set[str] = set()
         pending = [op]
@@ -128,7 +147,7 @@ class Graph:
             if node.kind in _POINTWISE or node.kind == "transparent" or node.name in _STATISTICAL:
                 names.add(node.name)
                 pending += node.inputs
-        return ways if names & _ROOTS and names & _MOMENTS else set()
+        return ways, names
 
     def squared(self, op: int, place: Place | None) -> int:
         """X ** 2; the square of a ReLU is an activation of its own."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
+from initlint.source.symbols import UNKNOWN
 from initlint.source.values import Arguments, Bound, Cell, ClassV, DictV, FunctionV, Instance, Scope
 
 _ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
 _LASTING_ROLES = frozenset({"cached_property", "lazy_property", "getter"})
 _WITHOUT_GRADIENTS = frozenset({"no_grad", "inference_mode"})
+_DISPATCHERS = frozenset({"singledispatch", "singledispatchmethod"})
 _BUDGET = 400
 
 
@@ -26,6 +28,8 @@ def decorated(
             function.quiet = True
         elif word in _LASTING_ROLES:
             function.role = "property"
+        elif word in _DISPATCHERS:
+            return UNKNOWN  # which of the functions that are registered with it is called hangs on the argument
         elif word == "setter":
             return frame.scope.data.get(node.name, function)
     return function

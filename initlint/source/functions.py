@@ -71,12 +71,20 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
         except Raised:
             continue
     made.data = scope.data
+    made.remade = any(base.remade for base in bases if isinstance(base, ClassV)) or any(
+        _remakes(machine.evaluate(each.value, frame)) for each in node.keywords if each.arg == "metaclass"
+    )
     if is_enumeration(made):
         make_members(machine, made)
     for value in made.data.values():
         if isinstance(value, FunctionV) and value.owner is None:
             value.owner = made
     return made
+
+
+def _remakes(metaclass: object) -> bool:
+    """Whether a class of classes of the project has a hand in making the objects."""
+    return isinstance(metaclass, ClassV) and metaclass.lookup("__call__") is not ABSENT
 
 
 def implicit_super(frame: Frame) -> object:
@@ -204,6 +212,7 @@ def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.A
     place = machine.place(node, frame)
     instance = machine.new_instance(cls, place)
     adopt_torch_base(machine, instance)
+    instance.uncertain |= cls.remade
     maker = cls.lookup("__new__")
     if isinstance(maker, FunctionV) and not instance.torch_class:
         made = call_function(

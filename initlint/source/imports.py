@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
 from initlint.source.project import Project, SourceFile
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.values import External, ModuleRef, Scope
+from initlint.source.values import Arguments, External, ModuleRef, Scope
 
 
 def module_scope(machine: Machine, file: SourceFile) -> Scope:
@@ -62,6 +62,7 @@ def imports(project: Project, file: SourceFile) -> Iterator[tuple[str, str, Sour
 
     Modules outside the project are None.
     """
+    yield from _lazy_modules(project, file)
     for node in import_statements(file):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -75,6 +76,20 @@ def imports(project: Project, file: SourceFile) -> Iterator[tuple[str, str, Sour
         for alias in node.names:
             below = project.module(f"{name}.{alias.name}", file) if source is None or source.is_package else None
             yield alias.asname or alias.name, alias.name, source, below
+
+
+def _lazy_modules(
+    project: Project, file: SourceFile
+) -> Iterator[tuple[str, str, SourceFile | None, SourceFile | None]]:
+    """The modules of a package that imports them by name when it is asked for something."""
+    if not file.is_package or not {"__getattr__", "import_module"} <= file.words:
+        return
+    folder = os.path.dirname(file.path)
+    for name in sorted(os.listdir(folder)):
+        stem = name.removesuffix(".py")
+        below = project.under(folder, stem) if stem in file.words else None
+        if below is not None and below is not file:
+            yield stem, "", below, None
 
 
 def imported_files(project: Project, file: SourceFile) -> Iterator[SourceFile]:
@@ -149,9 +164,33 @@ def member(machine: Machine, file: SourceFile, name: str, asker: SourceFile) -> 
         below = machine.project.under(os.path.dirname(file.path), name)
         if below is not None:
             return ModuleRef(below)
-    if "__getattr__" in scope.data:
-        return UNKNOWN
+    lazy = scope.data.get("__getattr__", ABSENT)
+    if lazy is not ABSENT:
+        return _lazily(machine, file, lazy, name)
     return _deferred(machine, file, name)
+
+
+def _lazily(machine: Machine, file: SourceFile, function: object, name: str) -> object:
+    """What the module's own ``__getattr__`` gives for a name."""
+    try:
+        return machine.call(
+            function, Arguments([name]), file.tree or ast.Pass(), Frame(machine.module_scopes[file.path])
+        )
+    except Raised:
+        return UNKNOWN
+
+
+def import_named(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``importlib.import_module(name, package)``."""
+    name = arguments.get(0, "name")
+    if not isinstance(name, str):
+        return UNKNOWN
+    level = len(name) - len(name.lstrip("."))
+    if level == 0:
+        return module_named(machine, name, frame.file)
+    statement = ast.ImportFrom(name[level:] or None, [], level)
+    file, _ = _relative(machine.project, statement, frame.file)
+    return UNKNOWN if file is None else ModuleRef(file)
 
 
 def _deferred(machine: Machine, file: SourceFile, name: str) -> object:

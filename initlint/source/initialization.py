@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from initlint.source.misuse import inspect_call, inspect_copy
 from initlint.source.sequences import elements
-from initlint.source.symbols import UNKNOWN, Sym
-from initlint.source.torch_modules import bind, own_parameters, walk
+from initlint.source.symbols import UNKNOWN, Sym, Unknown
+from initlint.source.torch_modules import all_parameters, bind, own_parameters, walk
 from initlint.source.values import Arguments, Choice, Filling, Instance, ListV, ParamV, Place, TensorV, View, Write
 
 if TYPE_CHECKING:
@@ -267,7 +267,18 @@ def _write_modules(machine: Machine, call: _Call, target: Instance, write: Write
     return target
 
 
+def _write_unseen(machine: Machine, call: _Call, target: Unknown, write: Write) -> Unknown:
+    """A target of which nothing is known may be any layer below the module that the call is made for."""
+    receiver = call.frame.receiver
+    if call.fact.formula != "constant" and isinstance(receiver, Instance) and receiver.torch_class:
+        for param in all_parameters(receiver):
+            if param.data and param.data[-1].source == "default":
+                machine.write(param, Write("", (), write.place, source="unknown", trail=write.trail))
+    return target
+
+
 _WRITERS: dict[type, Callable[..., object]] = {
+    Unknown: _write_unseen,
     Choice: _write_choice,
     ParamV: _write_parameter,
     View: _write_parameter,

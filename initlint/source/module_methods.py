@@ -242,6 +242,15 @@ def _construct_framework_base(machine: Machine, instance: Instance, arguments: A
             instance.data["config"] = arguments.positional[0]
 
 
+def apply_configuration(machine: Machine, instance: Instance) -> None:
+    """What a framework initializes by the `init_cfg` that a module keeps: anything below that the program does not."""
+    if instance.data.get("init_cfg") is None or _base_kind(machine, instance) != "initializing-base":
+        return
+    for param in all_parameters(instance):
+        if param.data and param.data[-1].source == "default":
+            machine.write(param, Write("", (), instance.place, source="unknown"))
+
+
 def _base_kind(machine: Machine, instance: Instance) -> str | None:
     """What kind of library class a module of the project inherits from."""
     for base in instance.cls.external_bases if isinstance(instance.cls, ClassV) else ():

@@ -29,6 +29,8 @@ _SKIPPED_FOLDERS = frozenset(
         ".eggs",
     }
 )
+_NOTEBOOK = ".ipynb"
+_READ = (".py", _NOTEBOOK)
 _MOST_FILES = 20_000
 _MOST_FOLDERS = 12
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -42,6 +44,20 @@ class SyntaxProblem:
     line: int
     column: int
     message: str
+
+
+def _decoded(path: str) -> str:
+    """The text of a Python file; of a notebook, the program that its cells make up."""
+    raw = Path(path).read_bytes()
+    if path.endswith(_NOTEBOOK):
+        from initlint.source.notebook import NotebookError, read_notebook
+
+        try:
+            return read_notebook(raw.decode("utf-8-sig")).program
+        except NotebookError as error:
+            raise SyntaxError(str(error)) from error
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+    return io.IncrementalNewlineDecoder(None, translate=True).decode(raw.decode(encoding))
 
 
 class SourceFile:
@@ -72,10 +88,8 @@ class SourceFile:
         """The decoded text, newlines as Python reads them; empty when the file cannot be read (see `problem`)."""
         if self._text is None:
             try:
-                raw = Path(self.path).read_bytes()
-                encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
-                self._text = io.IncrementalNewlineDecoder(None, translate=True).decode(raw.decode(encoding))
-            except (OSError, SyntaxError, UnicodeDecodeError, LookupError) as error:
+                self._text = _decoded(self.path)
+            except (OSError, SyntaxError, ValueError, LookupError) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
                 self._problem = SyntaxProblem(self.path, 1, 1, f"cannot read the file: {reason}")
                 self._text = ""
@@ -259,7 +273,7 @@ def _package_folder(folder: str) -> str:
 
 
 def _project_files(path: str) -> Iterator[str]:
-    """The Python files of the project around `path`: below its marked root, else in its package or its own folder."""
+    """The files of the project around `path`: below its marked root, else in its package or its own folder."""
     marked = _marked_root(path)
     folder = os.path.dirname(path)
     if marked is not None:
@@ -269,7 +283,7 @@ def _project_files(path: str) -> Iterator[str]:
             folder = os.path.dirname(folder)
         yield from itertools.islice(_python_files(folder), _MOST_FILES)
     elif os.path.isdir(folder):
-        yield from (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py"))
+        yield from (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(_READ))
 
 
 def _dotted(path: str, root: str) -> str:
@@ -285,5 +299,5 @@ def _python_files(root: str) -> Iterator[str]:
     for folder, names, files in os.walk(root):
         names[:] = sorted(name for name in names if name not in _SKIPPED_FOLDERS and not name.startswith("."))
         for name in sorted(files):
-            if name.endswith(".py"):
+            if name.endswith(_READ):
                 yield os.path.join(folder, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from initlint.source.attributes import get_attribute, set_attribute
+from initlint.source.attributes import get_attribute, set_attribute, vars_of
 from initlint.source.escape import escape
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_type_test
@@ -411,8 +411,14 @@ def _globals(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
     return DictV(dict(scope.data))
 
 
+def _vars(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    value = arguments.get(0, "object", UNKNOWN)
+    return vars_of(value) if isinstance(value, Instance) else UNKNOWN
+
+
 _HANDLERS: dict[str, Callable[..., object]] = {
     "globals": _globals,
+    "vars": _vars,
     "range": _range,
     "enumerate": _enumerate,
     "zip": _zip,

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 from initlint.source.enumerations import AUTO
+from initlint.source.imports import import_named
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_calculated_gain
 from initlint.source.records import named_tuple
@@ -228,6 +229,7 @@ STANDARD: dict[str, Callable[..., object]] = {
     "collections.deque": _deque,
     "collections.namedtuple": named_tuple,
     "enum.auto": _auto,
+    "importlib.import_module": import_named,
     "typing.NamedTuple": named_tuple,
     "itertools.chain": _chain,
     "itertools.chain.from_iterable": _chain_iterables,

@@ -189,9 +189,9 @@ class ModuleRef:
 
 
 class ClassV(Cell):
-    """A class of the project; `data` are its own attributes."""
+    """A class of the project; `data` are its own attributes, `remade` that its metaclass may do more to its objects."""
 
-    __slots__ = ("bases", "external_bases", "file", "mro", "name", "node", "scope")
+    __slots__ = ("bases", "external_bases", "file", "mro", "name", "node", "remade", "scope")
     data: dict[str, object]
 
     def __init__(self, name: str, node: ast.ClassDef | None, scope: Scope, bases: tuple[object, ...]) -> None:
@@ -201,6 +201,7 @@ class ClassV(Cell):
         self.file = scope.file
         self.bases = bases
         self.data = {}
+        self.remade = False
         self.external_bases: tuple[External | Unknown, ...] = ()
         external: list[External | Unknown] = []
         for base in bases:
@@ -421,10 +422,16 @@ def truth(value: object) -> bool | None:
         known = {truth(each) for each in value.alternatives}
         return known.pop() if len(known) == 1 else None
     if isinstance(value, Instance):
-        return True if value.torch_class or not isinstance(value.cls, ClassV) else None
+        return True if value.torch_class or not isinstance(value.cls, ClassV) or _is_plainly_true(value.cls) else None
     if isinstance(value, (FunctionV, Bound, Method, Partial, ClassV, ModuleRef, External, Builtin)):
         return True
     return None
+
+
+def _is_plainly_true(cls: ClassV) -> bool:
+    """Whether no class that is known or unknown may say that an object of it is false."""
+    certain = all(isinstance(base, External) and base.name == "abc.ABC" for base in cls.external_bases)
+    return certain and cls.lookup("__bool__") is ABSENT and cls.lookup("__len__") is ABSENT
 
 
 def alternatives(value: object) -> Iterator[object]:
