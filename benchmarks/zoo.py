@@ -67,12 +67,8 @@ TINY = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-_OPERATORS = """nms qnms roi_align qroi_align _roi_align_backward ps_roi_align _ps_roi_align_backward roi_pool _roi_pool_backward
-ps_roi_pool _ps_roi_pool_backward deform_conv2d _deform_conv2d_backward"""
 _SMALL = ("atto", "femto", "pico", "nano", "xxs", "micro", "xxtiny", "tiny", "xs", "b0", "18", "_s", "small")
 _ENCODERS = ("resnet18", "mobilenet_v2", "efficientnet-b0", "densenet121", "vgg11_bn", "mit_b0")
-_LIBRARIES: list[Any] = []
-"""A library forgets its operators when it is collected."""
 
 
 def _guessed(model: Any) -> Any:
@@ -92,28 +88,13 @@ class Family:
 def prepare(family: str, sources: Sequence[Path]) -> Family:
     """A family, importable from the folders of `sources` first.
 
-    Where torchvision's compiled operators are missing they are declared: a model that calls them cannot run, any other can.
+    Where torchvision's compiled operators are missing, those that detectors need run in plain torch.
     """
     sys.path[:0] = [str(folder) for folder in sources if str(folder) not in sys.path]
     chosen = FAMILIES[family]
     if chosen.needs_torchvision:
-        try:
-            import_module("torchvision.models")
-        except (ImportError, RuntimeError):
-            _declare_operators()
-            import_module("torchvision.models")
+        import_module("vision_operators").import_torchvision()
     return chosen
-
-
-def _declare_operators() -> None:
-    import torch
-
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    library = torch.library.Library("torchvision", "DEF")
-    for operator in _OPERATORS.split():
-        library.define(f"{operator}(Tensor x) -> Tensor")
-    _LIBRARIES.append(library)
 
 
 def _torchvision_names() -> Iterator[str]:
@@ -121,11 +102,37 @@ def _torchvision_names() -> Iterator[str]:
 
 
 def _build_torchvision(name: str) -> Any:
+    """The model; a detector for smaller images than its own, where it takes them of any size."""
     models = import_module("torchvision.models")
-    try:
-        return models.get_model(name, weights=None, weights_backbone=None)
-    except (TypeError, ValueError):
-        return models.get_model(name, weights=None)
+    for options in ({"weights_backbone": None, "min_size": _SIDE, "max_size": _SIDE}, {"weights_backbone": None}, {}):
+        try:
+            return models.get_model(name, weights=None, **options)
+        except (TypeError, ValueError):
+            continue
+    raise ValueError(name)
+
+
+_SIDE = 320
+
+
+def _scenes(model: Any) -> Any:
+    """Two images with an object each, for a detector; None for any other model."""
+    import torch
+
+    from initlint.graph.inputs import Inputs
+
+    if not type(model).__module__.startswith("torchvision.models.detection"):
+        return None
+    targets = [
+        {
+            "boxes": torch.tensor([[20.0, 30.0, 200.0, 220.0]]),
+            "labels": torch.tensor([1]),
+            "masks": torch.ones(1, _SIDE, _SIDE, dtype=torch.uint8),
+            "keypoints": torch.tensor([[[60.0 + 5 * joint, 80.0, 1.0] for joint in range(17)]]),
+        }
+        for _ in range(2)
+    ]
+    return Inputs(([torch.rand(3, _SIDE, _SIDE) for _ in targets], targets))
 
 
 def _timm_names() -> Iterator[str]:
@@ -195,7 +202,7 @@ def layer_rows(live: Any) -> list[dict[str, Any]]:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "torchvision": Family(_torchvision_names, _build_torchvision),
+    "torchvision": Family(_torchvision_names, _build_torchvision, inputs=_scenes),
     "timm": Family(_timm_names, _build_timm),
     "segmentation": Family(_segmentation_names, _build_segmentation),
     "transformers": Family(lambda: iter(LANGUAGE_MODELS), _build_transformers, inputs=_tokens, needs_torchvision=False),

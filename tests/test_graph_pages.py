@@ -18,6 +18,7 @@ from tests.fixture_marks import Report, disagreements, read_marks
 MEASURED = [rule for rule in load_rules().values() if rule.code.startswith("INI5")]
 ARGUMENTS = {
     "INI203-3": ("zero=True",),
+    "INI310:GraphLayer": ("width_in=96", "width_out=48"),
     "INI317-0": ("checkpoint=head.pt",),
     "INI317-1": ("checkpoint=head.pt",),
     "INI317-2": ("checkpoint=trunk.pt",),
@@ -37,7 +38,7 @@ def test_examples_are_traced_as_the_page_says(code: str, number: int, tmp_path: 
     assert disagreements(read_marks(example), reports, text) == []
 
 
-CERTAIN = ("INI201", "INI202", "INI203", "INI205", "INI206", "INI207", "INI313", "INI317", "INI320")
+CERTAIN = ("INI201", "INI202", "INI203", "INI205", "INI206", "INI207", "INI303", "INI310", "INI313", "INI317", "INI320")
 """The rules about construction that the tracer knows from the record and the values."""
 
 BUILT = [(code, number) for code in CERTAIN for number in range(len(load_rules()[code].examples))]
@@ -65,7 +66,8 @@ def test_what_the_record_shows_is_what_the_scanner_reads(
     reports = []
     for name in roots(text):
         inputs = ["8x64"] if code == "INI320" else []
-        request = make_request(f"{example}:{name}", arguments=ARGUMENTS.get(f"{code}-{number}", ()), inputs=inputs)
+        arguments = ARGUMENTS.get(f"{code}-{number}", ARGUMENTS.get(f"{code}:{name}", ()))
+        request = make_request(f"{example}:{name}", arguments=arguments, inputs=inputs)
         outcome = report_live(trace_target(request), Settings())
         reports += [Report(f.site.line, f.site.column, f.code, f.severity.label) for f in outcome.findings]
     told = set(reports)

@@ -160,6 +160,29 @@ def test_a_normalization_is_one_by_any_spelling(norm: Callable[[torch.Tensor], t
         assert judgements(found)["fc1"].verdict == "exempt"
 
 
+class Trained(nn.Module):
+    """A detector in training: it takes the target and returns the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 3)
+        self.box = nn.Linear(8, 4)
+        self.loss = nn.SmoothL1Loss()
+
+    def forward(self, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.body(x))
+        return F.cross_entropy(self.head(x), target) + self.loss(self.box(x), torch.ones(8, 4))
+
+
+def test_what_a_loss_compares_leaves_the_model() -> None:
+    for found in both(Trained, torch.randn(8, 8), torch.zeros(8, dtype=torch.int64)):
+        said = judgements(found)
+        assert [(path, said[path].verdict) for path in ("head", "box")] == [("head", "exempt"), ("box", "exempt")]
+        leaving = [found.model.ops[op.inputs[0]].kind for op in found.model.ops if op.kind == "output"]
+        assert leaving == ["layer", "input", "layer"]
+
+
 class Residual(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from initlint.analysis.wiring import Wiring
+from initlint.graph.fans import misreading
 from initlint.graph.layers import Found, holder_of, layer_fact
 from initlint.graph.provenance import Recorder, Write
+from initlint.graph.weights import constant_of, initializer_fact
 from initlint.knowledge import Knowledge
 from initlint.model import Event, Layer, Site, Value
 
@@ -323,6 +325,69 @@ def _wiped(scene: Scene) -> Iterator[Event]:
             )
 
 
+def _overwritten(scene: Scene) -> Iterator[Event]:
+    """Calls of which a later walk over the modules leaves nothing, at any parameter of the model."""
+    found: list[tuple[Write, Write, str, str]] = []
+    kept: set[Site | None] = set()
+    for holder, name, parameter in scene.parameters():
+        calls = [
+            write for write in scene.recorder.writes(parameter) if write.source == "explicit" and not write.created
+        ]
+        for place, write in enumerate(calls):
+            later = next((each for each in calls[place + 1 :] if _covers(each, write, scene.knowledge)), None)
+            if later is None:
+                kept.add(write.site)
+            else:
+                found.append((write, later, holder, name))
+    for write, later, holder, name in found:
+        if write.site not in kept:
+            yield from _event(
+                "init-overwritten",
+                write.site,
+                holder,
+                later.site,
+                function=_function(write),
+                later=_function(later),
+                parameter=name,
+            )
+
+
+def _covers(later: Write, write: Write, knowledge: Knowledge) -> bool:
+    """Whether a walk makes a call pointless that was for this parameter alone, and not by giving it the same values."""
+    if not later.swept or write.swept or later.site == write.site or not write.site or not later.site:
+        return False
+    facts = [initializer_fact(each.function, knowledge) for each in (write, later)]
+    if not all(each.whole and not each.modified for each in (write, later)):
+        return False
+    if not all(fact is not None and fact.fills for fact in facts):
+        return False
+    constants = [
+        None if fact is None else constant_of(each, fact) for each, fact in zip((write, later), facts, strict=True)
+    ]
+    same = (write.function, write.arguments) == (later.function, later.arguments)
+    return not same and (constants[0] is None or constants[0] != constants[1])
+
+
+def _misread(scene: Scene) -> Iterator[Event]:
+    """Weights whose initializer went by a fan that torch reads off the wrong side."""
+    for layer in scene.layers:
+        tensor = scene.tensor(layer)
+        read = None if tensor is None else misreading(layer, tensor, scene.wiring, scene.knowledge)
+        if read is None:
+            continue
+        bare = layer.kind == "Parameter"
+        yield from _event(
+            "wrong-fan",
+            layer.weight.site,
+            layer.owner if bare else f"{layer.owner}.{layer.path}",
+            identity=layer.id,
+            function=layer.weight.function,
+            parameter=layer.path if bare else "weight",
+            reason=read.reason,
+            ratio=read.ratio,
+        )
+
+
 def _unregistered(scene: Scene) -> Iterator[Event]:
     """Layers in a plain list or dict that were called; a list of one is how a module is kept out of sight on purpose."""
     registered = {id(module) for module in scene.model.modules()}
@@ -362,5 +427,7 @@ _FINDERS: tuple[Callable[[Scene], Iterator[Event]], ...] = (
     _padding,
     _lost,
     _wiped,
+    _overwritten,
+    _misread,
     _unregistered,
 )

@@ -80,14 +80,19 @@ class Lowering:
             case "input":
                 self._emit(call, "input", call.name)
             case "output":
-                for source in dict.fromkeys(self._signals(call)):
-                    self._emit(call, "output", "output", (source,))
+                self._leave(call, "output")
             case "opaque":
                 self._emit(call, "opaque", call.name, self._signals(call))
             case "module":
                 self._module(call)
             case "function":
                 self._function(call)
+
+    def _leave(self, call: Call, name: str) -> None:
+        """What is returned or compared with a target leaves the model; a loss that is made of it is no signal."""
+        for source in dict.fromkeys(self._signals(call)):
+            self._emit(call, "output", name, (source,))
+        self._out.op_of.pop(call.id, None)
 
     def _signals(self, call: Call) -> tuple[int, ...]:
         """The ops whose tensors a call takes."""
@@ -217,18 +222,18 @@ class Lowering:
                 self._add(call, name, signals)
             case "gate" | "scale":
                 self._product(call, name, fact, signals, arguments)
-            case "matmul" | "linear":
+            case _ if fact.effect in {"matmul", "linear"} or name.startswith("embedding"):
                 self._matmul(call, name, signals)
             case "attention":
                 self._emit(call, "matmul", name, signals)
+            case "loss":
+                self._leave(call, name)
             case "clamp":
                 self._clamp(call, signals, arguments)
             case "constant" | "shape":
                 return
             case _ if name in {"max", "min"} and _takes_dimension(call):
                 self._emit(call, "transparent", name, signals[:1])
-            case _ if name.startswith("embedding"):
-                self._matmul(call, name, signals)
             case _ if name in {"pow", "square"}:
                 self._power(call, signals)
             case _:

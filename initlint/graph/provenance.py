@@ -31,6 +31,7 @@ from initlint.graph.frames import (
     rebuilt_module,
     user_lines,
 )
+from initlint.graph.walks import Walks
 from initlint.knowledge import Knowledge
 from initlint.model import Site, Value
 
@@ -61,6 +62,7 @@ class Write:
 
     `function` is the initializer (``kaiming_normal_``), tensor method or factory; None where several operations of hand-written code
     made the values together. `whole`: every element was written. `editable`: the call is in the user's own code.
+    `swept`: a walk over modules or parameters had come to this one.
     """
 
     source: Literal["default", "explicit", "loaded"]
@@ -71,6 +73,7 @@ class Write:
     created: bool = False
     modified: bool = False
     editable: bool = False
+    swept: bool = False
     call: tuple[int, Site | None] = (0, None)
 
 
@@ -118,6 +121,7 @@ class Recorder(TorchDispatchMode):
         self._rebuilt: dict[int, nn.Module | None] = {}
         self._loads: dict[int, Mapping[CodeType, Site | None]] = {}
         self._wiped: dict[int, Wiped] = {}
+        self._walks = Walks()
         self.lost: list[Lost] = []
         self._exits = ExitStack()
 
@@ -125,6 +129,7 @@ class Recorder(TorchDispatchMode):
         self._exits.enter_context(_replaced_constructor(self._note_module))
         handle = register_module_parameter_registration_hook(self._note_parameter)
         self._exits.callback(handle.remove)
+        self._exits.enter_context(self._walks.listening())
         self._exits.enter_context(_SkippedOnMeta(self._note_skipped))
         super().__enter__()
         return self
@@ -221,9 +226,14 @@ class Recorder(TorchDispatchMode):
             site=call.site,
             whole=whole,
             modified=call.function is None and name not in _FILLS,
+            swept=source == "explicit" and self._is_swept(target),
             editable=source == "explicit" and call.site is not None and not is_library(call.site.file),
             call=(call.frame, call.site if call.function else None),
         )
+
+    def _is_swept(self, target: torch.Tensor) -> bool:
+        memory = _memory(target)
+        return self._walks.meet(lambda parameter: _memory(parameter) == memory)
 
     def _append(self, target: torch.Tensor, write: Write) -> None:
         memory = _memory(target)

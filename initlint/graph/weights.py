@@ -88,7 +88,7 @@ def recognize_default(tensor: torch.Tensor, fan_in: float | None) -> Initializer
         return UNKNOWN_INITIALIZER
     effective = true_gain(statistics.std, fan_in)
     measured = Initializer("unknown", effective_gain=effective, std=statistics.std, mean=statistics.mean)
-    bound = 1 / math.sqrt(_torch_fans(tensor)[0])
+    bound = 1 / math.sqrt(torch_fans(tensor)[0])
     reach = float(tensor.detach().abs().max())
     uniform = abs(statistics.std * math.sqrt(3) / bound - 1) < 2 / math.sqrt(tensor.numel())
     if not (uniform and 1 - 20 / tensor.numel() < reach / bound <= 1 + 1e-6):
@@ -120,7 +120,7 @@ def _effective(writes: Sequence[Write]) -> list[Write]:
 
 
 def _initializer(write: Write, tensor: torch.Tensor, fan_in: float | None, knowledge: Knowledge) -> Initializer:
-    fact = _fact(write, knowledge)
+    fact = initializer_fact(write.function, knowledge)
     arguments: dict[str, Value] = dict(write.arguments)
     if fact is not None:
         defaults = {key: value for key, value in (*fact.signature, *fact.fixed.items()) if _is_value(value)}
@@ -147,12 +147,20 @@ def _given(write: Write, fact: InitializerFact | None) -> tuple[tuple[str, Value
     return tuple((name, value) for name, value in write.arguments if defaults.get(name, ...) != value)
 
 
-def _fact(write: Write, knowledge: Knowledge) -> InitializerFact | None:
-    if write.function is None:
+def initializer_fact(function: str | None, knowledge: Knowledge) -> InitializerFact | None:
+    """What is known of the function or tensor method that a write was made by."""
+    if function is None:
         return None
-    return knowledge.initializers.get(f"torch.nn.init.{write.function}") or knowledge.initializers.get(
-        f"Tensor.{write.function}"
-    )
+    return knowledge.initializers.get(f"torch.nn.init.{function}") or knowledge.initializers.get(f"Tensor.{function}")
+
+
+def constant_of(write: Write, fact: InitializerFact) -> float | None:
+    """The number that a write puts everywhere, None for one that draws."""
+    if fact.formula != "constant":
+        return None
+    given = {**dict(fact.signature), **dict(write.arguments), **fact.fixed}
+    value = given.get("val", given.get("value"))
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _is_value(value: object) -> bool:
@@ -187,12 +195,12 @@ def _analytic_std(
         case "kaiming" | "xavier" | "orthogonal" if tensor.dim() < 2 or gain is None:
             return None
         case "kaiming":
-            fan_in, fan_out = _torch_fans(tensor)
+            fan_in, fan_out = torch_fans(tensor)
             assert gain is not None
             return gain / math.sqrt(fan_out if str(arguments.get("mode")).lower() == "fan_out" else fan_in)
         case "xavier":
             assert gain is not None
-            return gain * math.sqrt(2 / sum(_torch_fans(tensor)))
+            return gain * math.sqrt(2 / sum(torch_fans(tensor)))
         case "orthogonal":
             assert gain is not None
             return gain / math.sqrt(max(tensor.shape[0], tensor.numel() // tensor.shape[0]))
@@ -223,7 +231,7 @@ def _analytic_mean(fact: InitializerFact, arguments: Mapping[str, object]) -> fl
             return None
 
 
-def _torch_fans(tensor: torch.Tensor) -> tuple[int, int]:
+def torch_fans(tensor: torch.Tensor) -> tuple[int, int]:
     """The fans that torch.nn.init computes, right or wrong."""
     receptive = math.prod(tensor.shape[2:])
     return int(tensor.shape[1]) * receptive, int(tensor.shape[0]) * receptive

@@ -112,6 +112,14 @@ class InitializerFact:
     minimum_dimensions: int
     bias: str | None
 
+    @property
+    def fills(self) -> bool:
+        """Whether a call of it leaves nothing of what the tensor held."""
+        return self.formula not in _KEEPING
+
+
+_KEEPING = frozenset({"scale", "copy", "opaque"})
+"""The formulas of what changes a tensor, or fills it with nobody knows what."""
 
 Effect = Literal[
     "transparent",  # moves, drops or pools elements

@@ -13,14 +13,6 @@ from initlint.source.values import Instance, ParamV, Place, Write
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
-_DRAWS = frozenset(
-    {
-        "kaiming", "xavier", "orthogonal", "normal", "uniform", "trunc_normal", "trunc_normal_tf", "identity", "sparse",
-        "variance_scaling", "constant",
-    }
-)  # fmt: skip
-"""The formulas of initializers that leave nothing of what was there before."""
-
 _LOADS = frozenset({"load_state_dict", "from_pretrained", "load_checkpoint", "load_file", "load_weights"})
 
 
@@ -49,7 +41,7 @@ def is_draw(machine: Machine, write: Write) -> bool:
     if write.source != "explicit" or write.partial or write.place is None or not isinstance(write.place.node, ast.Call):
         return False
     fact = fact_of(machine.knowledge, write)
-    return fact is not None and fact.formula in _DRAWS
+    return fact is not None and fact.fills
 
 
 # -- filling -------------------------------------------------------------------------------------------------------------
