@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,29 +78,45 @@ class Live:
     def coverage(self) -> Coverage:
         """The layers that a verdict could be given on."""
         reasons: dict[str, list[str]] = {}
-        unread = _lost(self.model)
         for judgement in self.judgements:
-            reason = judgement.reason if judgement.verdict == "unknown" else None
-            if judgement.layer.id in unread and not judgement.followers:
-                reason = "what it runs into was not understood"
-            if reason is not None:
-                reasons.setdefault(reason, []).append(f"{judgement.layer.owner}.{judgement.layer.path}")
+            if judgement.verdict == "unknown":
+                name = f"{judgement.layer.owner}.{judgement.layer.path}"
+                reasons.setdefault(judgement.reason or "not judged", []).append(name)
         total = len(self.judgements)
         judged = total - sum(map(len, reasons.values()))
         return Coverage(judged, total, {reason: tuple(names) for reason, names in reasons.items()})
 
 
+def _doubted(judgements: tuple[Judgement, ...], model: Model) -> tuple[Judgement, ...]:
+    """Judgements that admit where what a layer runs into was not understood: nobody can say then that nothing follows."""
+    lost = _lost(model)
+    reason = "what it runs into was not understood"
+    return tuple(
+        replace(found, verdict="unknown", reason=reason) if found.layer.id in lost and not found.followers else found
+        for found in judgements
+    )
+
+
 def _lost(model: Model) -> frozenset[int]:
-    """The layers whose output runs straight into something that was not understood."""
+    """The layers whose output runs straight into something that was not understood, or was seen nowhere again."""
     from initlint.analysis.wiring import wire
 
     wiring = wire(model)
     lost = [False] * len(model.ops)
+    ends = [False] * len(model.ops)
     for position in range(len(model.ops) - 1, -1, -1):
-        for consumer in wiring.consumers[position]:
-            kind = model.ops[consumer].kind
-            lost[position] |= kind == "opaque" or (kind in {"transparent", "scale", "join"} and lost[consumer])
-    return frozenset(op.layer for op in model.ops if op.kind == "layer" and op.layer is not None and lost[op.id])
+        after = wiring.consumers[position]
+        kinds = {consumer: model.ops[consumer].kind for consumer in after}
+        ends[position] = all(kinds[consumer] in _PASSED and ends[consumer] for consumer in after)
+        lost[position] = any(
+            kinds[consumer] == "opaque" or (kinds[consumer] in _PASSED and lost[consumer]) for consumer in after
+        )
+    return frozenset(
+        op.layer for op in model.ops if op.kind == "layer" and op.layer is not None and (lost[op.id] or ends[op.id])
+    )
+
+
+_PASSED = frozenset({"transparent", "scale", "join"})
 
 
 def make_request(
@@ -164,7 +180,7 @@ def examine(
     else:
         measurement = measure(model, chosen, knowledge, recorder=recorder)
         traced = measurement.trace
-    judgements = judge(traced.model, knowledge)
+    judgements = _doubted(judge(traced.model, knowledge), traced.model)
     described = traced.model if measurement is None else observed(measurement, judgements, knowledge)
     merged = merge(judgements)
     findings = (*checks.run(merged, (described,), knowledge), *_measured(merged, described, knowledge))

@@ -12,6 +12,7 @@ from torch import nn
 
 from initlint.errors import InitlintError
 from initlint.graph.inputs import InputShape, as_inputs, call_inputs, make_inputs, parse_input, synthesize
+from initlint.graph.memory import spare_memory
 from initlint.graph.symbolic import trace_symbolically
 from initlint.graph.target import UserCodeError, build, load, parse_argument
 from initlint.knowledge import load_knowledge
@@ -255,8 +256,42 @@ def test_inputs_that_cannot_be_guessed_are_not() -> None:
 
 
 def test_a_run_too_heavy_to_go_back_through_is_still_traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("initlint.graph.inputs._spare_memory", lambda: 0.0)
+    monkeypatch.setattr("initlint.graph.inputs.spare_memory", lambda: 0.0)
     live = examine(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)), KNOWLEDGE)
     assert live.measurement is None
     assert live.inputs is not None
     assert [op.kind for op in live.model.ops] == ["input", "layer", "activation", "layer", "output"]
+
+
+def test_a_smaller_batch_is_run_where_memory_does_not_bear_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("initlint.graph.inputs.spare_memory", lambda: 1200.0)
+    live = examine(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)), KNOWLEDGE)
+    assert live.inputs is not None
+    assert live.measurement is not None
+    assert 2 <= live.inputs.args[0].shape[0] < 32
+
+
+@pytest.mark.parametrize(
+    ("machine", "group", "spare"),
+    [
+        ("MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable: 3000 kB\n", {}, 2000 * 1024),
+        (
+            "MemAvailable: 3000 kB\n",
+            {"memory.max": "max", "memory.current": "7", "memory.stat": "anon 5\n"},
+            2000 * 1024,
+        ),
+        (
+            "MemAvailable: 9000000 kB\n",
+            {"memory.max": "9000", "memory.current": "7000", "memory.stat": "anon 6000\ninactive_file 1000\n"},
+            2000,
+        ),
+        ("MemAvailable: 9000000 kB\n", {"memory.max": "90", "memory.current": "120", "memory.stat": ""}, 0),
+    ],
+)
+def test_the_memory_to_spare_is_that_of_the_machine_or_of_the_container(
+    machine: str, group: dict[str, str], spare: float, tmp_path: Path
+) -> None:
+    (tmp_path / "meminfo").write_text(machine, encoding="ascii")
+    for name, text in group.items():
+        (tmp_path / name).write_text(text, encoding="ascii")
+    assert spare_memory(tmp_path / "meminfo", tmp_path) == pytest.approx(spare)

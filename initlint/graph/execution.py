@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from initlint.graph.calls import Call, Result, Stored, class_name, function_name, is_leaf
 from initlint.graph.frames import call_site, pass_on
+from initlint.graph.lineage import Lineage
 from initlint.knowledge import Knowledge
 from initlint.model import Site
 
@@ -43,6 +44,7 @@ class Execution(TorchFunctionMode):
         self._stored = {
             id(tensor): Stored(name, tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())
         }
+        self._lineage = Lineage(knowledge, self._stored)
         self._made: dict[int, tuple[int, weakref.ref[torch.Tensor]]] = {}
         self._unseen = 0
 
@@ -55,7 +57,8 @@ class Execution(TorchFunctionMode):
         with _intercepted_modules(self._call_module), self:
             output = pass_on(model, args, kwargs)
         for tensor in tensors_in(output):
-            self.calls.append(Call(len(self.calls), "output", "output", (self._stand_in(tensor),)))
+            source = self._stand_in(tensor)
+            self.calls.append(Call(len(self.calls), "output", "output", (source,)))
         return output
 
     def __torch_function__(
@@ -107,6 +110,7 @@ class Execution(TorchFunctionMode):
                 maker = len(self.calls)
                 self.calls.append(Call(maker, "function", "operator.getitem", (Result(call.id), index), site=call.site))
             self._made[id(tensor)] = (maker, weakref.ref(tensor))
+            self._lineage.note(tensor, maker)
             if self._observer is not None:
                 self._observe(self.calls[maker], tensor)
 
@@ -124,7 +128,7 @@ class Execution(TorchFunctionMode):
         made = self._made.get(id(value))
         if made is not None and made[1]() is value:
             return Result(made[0])
-        return self._stored.get(id(value))
+        return self._stored.get(id(value)) or self._lineage.steps_to(value, self.calls)
 
     def _replaced(self, value: Any) -> Any:
         """`value` with every tensor replaced by what stands for it; None for one that came from nowhere known."""

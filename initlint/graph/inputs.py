@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import os
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.errors import InitlintError
 from initlint.graph.calls import Call
+from initlint.graph.memory import spare_memory
 from initlint.graph.modes import running, seeded
 from initlint.graph.target import load, users_errors
 
@@ -100,14 +101,42 @@ def synthesize(model: nn.Module, calls: tuple[Call, ...]) -> Inputs | None:
         return None
     for shapes in _candidates(model, calls, required):
         inputs = make_inputs(shapes, model)
-        weight = _Weight()
         try:
-            with torch.no_grad(), running(model), weight:
-                model(*inputs.args, **inputs.kwargs)
+            weight = _weigh(model, inputs)
         except Exception:  # noqa: BLE001, S112 (a guess that does not fit; the user's code may raise anything)
             continue
-        return Inputs(inputs.args, inputs.kwargs, synthetic=True, heavy=weight.bytes > _spare_memory())
+        return _lightened(model, shapes, inputs, weight)
     return None
+
+
+def _lightened(model: nn.Module, shapes: list[InputShape], inputs: Inputs, weight: int) -> Inputs:
+    """The inputs, with a smaller batch where a pass on them weighs more than memory bears, and on a smaller one does not."""
+    spare = spare_memory()
+    batches = {shape.shape[0] for shape in shapes}
+    if weight > spare and len(batches) == 1:
+        batch = batches.pop()
+        for fewer in sorted({math.floor(batch * spare / weight), _FEWEST}, reverse=True):
+            if not _FEWEST <= fewer < batch:
+                continue
+            smaller = make_inputs([replace(shape, shape=(fewer, *shape.shape[1:])) for shape in shapes], model)
+            try:
+                if _weigh(model, smaller) <= spare:
+                    return replace(smaller, synthetic=True)
+            except Exception:  # noqa: BLE001 (as in synthesize: what varies may be no batch)
+                break
+    return replace(inputs, synthetic=True, heavy=weight > spare)
+
+
+_FEWEST = 2
+"""The batch that tells what depends on the input from what does not."""
+
+
+def _weigh(model: nn.Module, inputs: Inputs) -> int:
+    """How many bytes one forward pass makes; what the user's code raises comes through."""
+    weight = _Weight()
+    with torch.no_grad(), running(model), weight:
+        model(*inputs.args, **inputs.kwargs)
+    return weight.bytes
 
 
 class _Weight(TorchDispatchMode):
@@ -125,15 +154,6 @@ class _Weight(TorchDispatchMode):
         if isinstance(result, torch.Tensor) and not result.is_meta and not result._is_view():
             self.bytes += result.numel() * result.element_size()
         return result
-
-
-def _spare_memory() -> float:
-    """Two thirds of what is free, in bytes; where the system does not say, of 8 GiB."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        free = 8 * 2**30
-    return 2 / 3 * free
 
 
 def _wants_model(function: Any) -> bool:

@@ -14,7 +14,7 @@ from initlint.graph.execution import Execution, tensors_in
 from initlint.graph.inputs import Inputs
 from initlint.graph.modes import running
 from initlint.graph.provenance import Recorder
-from initlint.graph.tracer import Trace, lower
+from initlint.graph.tracer import Trace, find_compiled, lower
 from initlint.knowledge import Knowledge
 
 
@@ -79,7 +79,8 @@ def measure(model: nn.Module, inputs: Inputs, knowledge: Knowledge, *, recorder:
     with running(model), torch.enable_grad():
         output = execution.run(model, inputs.args, inputs.kwargs)
         probe.pull_back(output)
-    trace = lower(model, tuple(execution.calls), {}, knowledge, recorder, strangers=execution.strangers)
+    calls, compiled = tuple(execution.calls), find_compiled(model)
+    trace = lower(model, calls, compiled, knowledge, recorder, strangers=execution.strangers)
     signals = {trace.op_of[call]: signal for call, signal in probe.finished().items() if call in trace.op_of}
     activities = tuple(
         replace(activity, op=trace.op_of[activity.op]) for activity in probe.activities if activity.op in trace.op_of

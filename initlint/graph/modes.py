@@ -33,6 +33,16 @@ def seeded() -> Iterator[None]:
 
 
 @contextmanager
+def uncompiled() -> Iterator[None]:
+    """What `torch.compile` was told to compile runs as it is written."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled, and its import takes seconds
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
 def running(model: nn.Module) -> Iterator[None]:
     """`model` is in training mode without dropout, on seeded numbers; buffers, modes and gradients are restored.
 
@@ -48,7 +58,7 @@ def running(model: nn.Module) -> Iterator[None]:
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()
     try:
-        with seeded():
+        with seeded(), uncompiled():
             yield
     finally:
         for module, training in modes.items():

@@ -57,9 +57,21 @@ def trace(
         execution = Execution(model, knowledge, observer)
         with torch.no_grad(), running(model):
             execution.run(model, inputs.args, inputs.kwargs)
-        return lower(model, tuple(execution.calls), {}, knowledge, recorder, strangers=execution.strangers)
+        compiled = find_compiled(model)
+        return lower(model, tuple(execution.calls), compiled, knowledge, recorder, strangers=execution.strangers)
     symbolic = trace_symbolically(model, knowledge)
     return lower(model, symbolic.calls, symbolic.opaque, knowledge, recorder)
+
+
+def find_compiled(model: nn.Module) -> dict[str, str]:
+    """The outermost modules, by path, that TorchScript runs: what they call is not seen, only what autograd keeps of it."""
+    found: dict[str, str] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) and not any(
+            path.startswith(f"{above}.") or not above for above in found
+        ):
+            found[path] = "TorchScript runs it; only what autograd keeps of that was read"
+    return found
 
 
 def lower(
