@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from initlint.errors import InitlintError
 from initlint.graph.calls import Call
@@ -132,28 +133,25 @@ _FEWEST = 2
 
 
 def _weigh(model: nn.Module, inputs: Inputs) -> int:
-    """How many bytes one forward pass makes; what the user's code raises comes through."""
-    weight = _Weight()
-    with torch.no_grad(), running(model), weight:
+    """How many bytes a backward pass needs that a forward pass leaves it, and its gradients; what the user's code raises comes through.
+
+    Nothing is kept for it here: autograd is handed an empty tensor in place of each that it wants to save.
+    """
+    kept: dict[int, tuple[StorageWeakRef, int]] = {}
+    nothing = torch.empty(0)
+
+    def weigh(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_meta and not nn.parameter.is_lazy(tensor) and tensor.layout == torch.strided:
+            storage = tensor.untyped_storage()
+            held = StorageWeakRef(storage)  # what is referred to, even weakly, gives its number to nobody else
+            kept.setdefault(held.cdata, (held, storage.nbytes()))
+        return nothing
+
+    for parameter in model.parameters():
+        weigh(parameter)
+    with running(model), torch.enable_grad(), saved_tensors_hooks(weigh, lambda saved: saved):
         model(*inputs.args, **inputs.kwargs)
-    return weight.bytes
-
-
-class _Weight(TorchDispatchMode):
-    """Adds up what a run makes: what its backward pass may have to keep."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Run the operator and weigh what it made anew."""
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor) and not result.is_meta and not result._is_view():
-            self.bytes += result.numel() * result.element_size()
-        return result
+    return sum(size for _, size in kept.values())
 
 
 def _wants_model(function: Any) -> bool:
