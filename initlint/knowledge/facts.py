@@ -170,6 +170,7 @@ LibraryKind = Literal[
     "initializing-base",
     "module-base",
     "apply",
+    "message-passing",
     "mixin",
     "loader",
     "uninitialized",
@@ -191,6 +192,7 @@ class LibraryFact:
     - ``layer``: a module that initializes itself, or that holds its own activations and norms
     - ``initializing-base``: a base class whose framework calls the init methods named in `hooks`, if it names any
     - ``module-base``: as good as nn.Module; its framework calls the methods in `hooks` after the constructor
+    - ``message-passing``: a method of a base class that hands what it is given through the methods in `hooks`
     - ``mixin``: a base class that neither builds nor initializes a layer
     - ``apply``: calls a function on every module below one (named_apply and its kin)
     - ``loader``: gives or fills in trained weights

@@ -326,7 +326,7 @@ def _libraries(file: Table) -> dict[str, LibraryFact]:
 _POINTING = frozenset({"initializer", "alias", "operation", "activation", "parametrization"})
 """The kinds of library name that point to something: a fact, an effect, a parametrization."""
 
-_HOOKED = frozenset({"initializing-base", "module-base"})
+_HOOKED = frozenset({"initializing-base", "module-base", "message-passing"})
 """The kinds that may point to the methods which their framework calls."""
 
 

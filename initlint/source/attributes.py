@@ -286,8 +286,11 @@ def set_attribute(machine: Machine, target: object, name: str, value: object, no
                 machine.graph.kept.append(value.op)
         target.data[name] = value
     elif isinstance(target, ClassV):
-        machine.touch(target)
-        target.data[name] = value
+        from initlint.source.message_passing import fact_of
+
+        if fact_of(machine, target, name) is None:
+            machine.touch(target)
+            target.data[name] = value
     elif isinstance(target, (ParamV, View)):
         _set_parameter_attribute(machine, target, name, value, node, frame)
     elif isinstance(target, Choice):

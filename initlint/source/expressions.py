@@ -139,8 +139,9 @@ def _dict(machine: Machine, node: ast.Dict, frame: Frame) -> object:
 
 def put(mapping: DictV, key: object, value: object) -> None:
     """Set an item; under a key that is not known it is kept under a name of its own, under one of several under each."""
-    if isinstance(key, Choice) and all(map(is_key, key.alternatives)):
-        mapping.data.update(dict.fromkeys(key.alternatives, value))
+    known = list(filter(is_key, key.alternatives)) if isinstance(key, Choice) else ()
+    if known:
+        mapping.data.update(dict.fromkeys(known, value))
         mapping.open = True
         return
     if not is_key(key):

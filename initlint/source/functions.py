@@ -7,6 +7,7 @@ import ast
 from initlint.source.enumerations import is_enumeration, make_members, member_of, members
 from initlint.source.escape import escape
 from initlint.source.machine import MOST_DEPTH, Flow, Frame, Machine, Raised
+from initlint.source.message_passing import leave_to_facts
 from initlint.source.records import call_post_init, fill_record, is_record
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
@@ -74,6 +75,7 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
     made.remade = any(base.remade for base in bases if isinstance(base, ClassV)) or any(
         _remakes(machine.evaluate(each.value, frame)) for each in node.keywords if each.arg == "metaclass"
     )
+    leave_to_facts(machine, made)
     if is_enumeration(made):
         make_members(machine, made)
     for value in made.data.values():

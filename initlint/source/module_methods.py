@@ -9,11 +9,12 @@ from initlint.source.escape import escape
 from initlint.source.forward import leaf_forward, run_forward
 from initlint.source.initialization import load_write, reset_write
 from initlint.source.machine import Frame, Machine
+from initlint.source.message_passing import pass_messages
 from initlint.source.misuse import inspect_applied
 from initlint.source.rebuilding import as_listed
 from initlint.source.sequences import elements
 from initlint.source.sweeps import Sweep, swept
-from initlint.source.symbols import UNKNOWN
+from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import (
     CONTAINERS,
     MODULE_DICT,
@@ -110,6 +111,9 @@ def call_module_method(
     hooked = _call_hook(machine, instance, name, node, frame)
     if hooked:
         return None
+    sent = pass_messages(machine, instance, name, arguments, node, frame)
+    if sent is not ABSENT:
+        return sent
     if instance.uncertain and any(word in name for word in ("init", "load", "reset", "build", "setup", "post")):
         write = Write("", (), machine.place(node, frame), source="unknown")
         for param in all_parameters(instance):
@@ -232,6 +236,7 @@ def _construct(machine: Machine, instance: Instance, arguments: Arguments, node:
 
 def _construct_framework_base(machine: Machine, instance: Instance, arguments: Arguments) -> None:
     """What a framework's base class is given: a configuration that it keeps, or one by which it initializes later."""
+    instance.arguments.update(arguments.keywords)
     if arguments.get(0, "init_cfg", None) is not None and _base_kind(machine, instance) == "initializing-base":
         instance.uncertain = True
     if instance.uncertain:

@@ -18,6 +18,7 @@ from initlint.source.sequences import elements, repeats, unpacked
 from initlint.source.sweeps import loop_sweep, swept
 from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import append_all
+from initlint.source.types import narrowed
 from initlint.source.values import External, Instance, ListV, ParamV, Scope, TensorV, View, truth
 
 _WITH_GRADIENTS = frozenset({"torch.enable_grad", "torch.autocast"})
@@ -121,9 +122,22 @@ def _if(machine: Machine, node: ast.If, frame: Frame) -> Flow:
         machine.sweep.note(node, known, frame.file)
     if known is not None:
         return machine.execute(node.body if known else node.orelse, frame)
-    return machine.fork(
-        [partial(machine.execute, node.body, frame), partial(machine.execute, node.orelse, frame)], frame
-    )
+    told = narrowed(machine, node.test, frame)
+    if told is None:
+        branches = [partial(machine.execute, node.body, frame), partial(machine.execute, node.orelse, frame)]
+    else:
+        target, passing, failing = told
+        branches = [
+            partial(_execute_with, machine, target, passing, node.body, frame),
+            partial(_execute_with, machine, target, failing, node.orelse, frame),
+        ]
+    return machine.fork(branches, frame)
+
+
+def _execute_with(machine: Machine, target: ast.expr, value: object, body: list[ast.stmt], frame: Frame) -> Flow:
+    """Run a branch in which more is known of `target`."""
+    assign(machine, target, value, frame)
+    return machine.execute(body, frame)
 
 
 def is_main_guard(test: ast.expr) -> bool:

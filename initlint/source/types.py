@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from initlint.source.enumerations import is_enumeration, plain
-from initlint.source.symbols import UNKNOWN, Sym, Unknown
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym, Unknown
 from initlint.source.values import (
     Bound,
     Builtin,
@@ -20,10 +21,11 @@ from initlint.source.values import (
     ParamV,
     TensorV,
     View,
+    choice,
 )
 
 if TYPE_CHECKING:
-    from initlint.source.machine import Machine
+    from initlint.source.machine import Frame, Machine
 
 _PYTHON_TYPES: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str", bytes: "bytes", tuple: "tuple"}
 _INHERITS = {"bool": ("bool", "int"), "OrderedDict": ("OrderedDict", "dict")}
@@ -89,6 +91,29 @@ def is_instance(machine: Machine, value: object, cls: object) -> bool | None:
 
 def _not_known(machine: Machine, value: object, cls: object) -> bool | None:
     return None
+
+
+def _choice_of(machine: Machine, value: Choice, cls: object) -> bool | None:
+    found = {is_instance(machine, each, cls) for each in value.alternatives if each is not ABSENT}
+    return found.pop() if len(found) == 1 else None
+
+
+def narrowed(machine: Machine, test: ast.expr, frame: Frame) -> tuple[ast.expr, object, object] | None:
+    """What ``isinstance(name, cls)`` tells of a name that is one of several values: the name, what it may be if so, and if not."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        found = narrowed(machine, test.operand, frame)
+        return None if found is None else (found[0], found[2], found[1])
+    if not (isinstance(test, ast.Call) and isinstance(test.func, ast.Name) and test.func.id == "isinstance"):
+        return None
+    if len(test.args) != 2 or not isinstance(test.args[0], (ast.Name, ast.Attribute)):
+        return None
+    value, cls = machine.evaluate(test.args[0], frame), machine.evaluate(test.args[1], frame)
+    if not isinstance(value, Choice):
+        return None
+    verdicts = [(each, is_instance(machine, each, cls)) for each in value.alternatives]
+    passing = [each for each, verdict in verdicts if verdict is not False]
+    failing = [each for each, verdict in verdicts if verdict is not True]
+    return (test.args[0], choice(passing), choice(failing)) if passing and failing else None
 
 
 def _tensor_of(machine: Machine, value: TensorV | ParamV | View, cls: object) -> bool | None:
@@ -175,7 +200,7 @@ _MEMBERSHIPS: dict[type, Callable[..., bool | None]] = {
     External: _not_known,
     Unknown: _not_known,
     Sym: _not_known,
-    Choice: _not_known,
+    Choice: _choice_of,
 }
 
 
