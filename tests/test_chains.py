@@ -134,6 +134,18 @@ def test_a_branch_whose_path_begins_later_than_what_it_is_added_to_is_renewed(be
     assert [chain.renewed for chain in chains if chain] == [False, False, True, True]
 
 
+def test_small_is_harmless_where_the_trunk_is_added_before_the_activation() -> None:
+    net = ModelBuilder()
+    trunk = net.layer(net.input(), kaiming())
+    summed = net.op("add", trunk, net.layer(net.op("norm", trunk)))
+    net.output(net.layer(net.act(summed)))
+    assert judged(net)[1].reason == "it lies in a residual branch, where small is harmless"
+    net = ModelBuilder()
+    trunk = net.layer(net.input(), kaiming())
+    net.output(net.op("add", trunk, net.layer(net.block(net.op("norm", trunk)))))
+    assert judged(net)[1].verdict == "mismatch"
+
+
 def test_towers_that_are_added_up_are_not_renewed() -> None:
     net = ModelBuilder()
     entering = net.layer(net.input())

@@ -157,6 +157,33 @@ def test_an_activation_of_every_part_is_one_of_the_whole() -> None:
     assert verdict(net).verdict == "mismatch"
 
 
+def test_what_comes_to_nothing_consumes_nothing() -> None:
+    """The mean of a feature is read off; a normalization of the feature still erases its scale."""
+    net = ModelBuilder()
+    feature = net.block(net.input())
+    net.op("transparent", net.op("transparent", feature, name="mean"), name="sqrt")
+    net.output(net.layer(net.op("norm", feature)))
+    assert verdict(net).reason == "a later normalization erases its scale"
+
+
+def test_what_nobody_consumes_is_still_consumed() -> None:
+    net = ModelBuilder()
+    made = net.layer(net.input())
+    net.op("transparent", net.act(made), name="flatten")
+    assert only(net).activation == "relu"
+
+
+def test_of_many_summands_none_meets_the_activation() -> None:
+    """However they are nested, and also the one that is added last."""
+    net = ModelBuilder()
+    entering = net.input()
+    total = net.layer(entering)
+    for _ in range(3):
+        total = net.op("transparent", net.op("add", total, net.layer(entering)), name="dropout")
+    net.output(net.layer(net.act(total)))
+    assert [followers(net, layer) for layer in range(4)] == [()] * 4
+
+
 def test_swiglu() -> None:
     """D10: down(silu(gate(x)) * up(x))."""
     net = ModelBuilder()

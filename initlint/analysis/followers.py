@@ -21,11 +21,13 @@ def find_followers(wiring: Wiring, gates: Gates, parts: Container[str]) -> Mappi
     only in their place are one. `parts` are the names of ops that take some of the elements of a tensor.
     """
     taken = _parts(wiring, parts)
+    summands = _summands(wiring)
     entering: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     leaving: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
         leaving[position] = _distinct(_leaving(wiring.consumers[position], entering, taken))
-        entering[position] = _entering(wiring, position, leaving[position], gates)
+        reaching = leaving[position] if summands[position] <= MOST_ADDS + 1 else ()
+        entering[position] = _entering(wiring, position, reaching, gates)
     return {
         layer: _distinct(found for position in positions for found in leaving[position])
         for layer, positions in wiring.uses.items()
@@ -40,6 +42,20 @@ def _parts(wiring: Wiring, names: Container[str]) -> frozenset[int]:
         if op.kind == "transparent" and consumers and (op.name in names or found.issuperset(consumers)):
             found.add(position)
     return frozenset(found)
+
+
+def _summands(wiring: Wiring) -> list[int]:
+    """How many tensors are summed in what each op makes, however the sum is nested."""
+    counts = [1] * len(wiring.ops)
+    for position, op in enumerate(wiring.ops):
+        if op.kind == "add":
+            counts[position] = sum(counts[each] for each in op.inputs)
+        elif op.kind in _CARRYING and op.inputs:
+            counts[position] = max(counts[each] for each in op.inputs)
+    return counts
+
+
+_CARRYING = frozenset({"transparent", "scale", "join"})
 
 
 def _leaving(

@@ -109,7 +109,7 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
     suited = next((found for found in relevant if contains(_bands(found, scene), gain)), None)
     decisive = suited or relevant[0]
     bands = _bands(decisive, scene)
-    pardon = _pardon(layer, gain, bands, scene) if suited is None else ""
+    pardon = _pardon(layer, gain, relevant, scene) if suited is None else ""
     return Judgement(
         layer,
         "match" if suited is not None else "exempt" if pardon else "mismatch",
@@ -181,12 +181,13 @@ def _why_nobody_judges(followers: tuple[Follower, ...]) -> str:
     )
 
 
-def _pardon(layer: Layer, gain: float, bands: tuple[tuple[float, float], ...], scene: _Scene) -> str:
-    """Why a gain outside the bands costs nothing here, empty where it does."""
+def _pardon(layer: Layer, gain: float, relevant: tuple[Follower, ...], scene: _Scene) -> str:
+    """Why a gain outside the bands of the first follower costs nothing here, empty where it does."""
     chain = scene.chains.get(layer.id)
     if layer.id in scene.harmless:
         return scene.harmless[layer.id]
-    if chain is not None and chain.residual and gain < max(high for _, high in bands):
+    is_branch = chain is not None and (chain.residual or (chain.renewed and all(found.residual for found in relevant)))
+    if is_branch and gain < max(high for _, high in _bands(relevant[0], scene)):
         return "it lies in a residual branch, where small is harmless"
     return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from initlint.model import Model, Op
 class Wiring:
     """The op graph of a model seen from its producers; tensors go by the position of the op that makes them.
 
+    `consumers` leaves out what comes to nothing, such as a mean that was read off, where anything else consumes a tensor.
     `uses` are the positions at which a layer, by id, is applied. `reaches_layer`: some layer (or something that was not
     understood and may be one) lies ahead. `reaches_output`: the tensor leaves the model without passing a layer.
     """
@@ -47,8 +48,19 @@ def wire(model: Model) -> Wiring:
                 reaches_output[position] |= reaches_output[consumer]
     return Wiring(
         ops=model.ops,
-        consumers=tuple(map(tuple, consumers)),
+        consumers=_living(model.ops, consumers),
         uses=MappingProxyType({layer: tuple(positions) for layer, positions in uses.items()}),
         reaches_layer=tuple(reaches_layer),
         reaches_output=tuple(reaches_output),
     )
+
+
+_PASSIVE = frozenset({"transparent", "scale", "add", "gate", "concat", "norm"})
+
+
+def _living(ops: Sequence[Op], consumers: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """The consumers of each op without those whose results nothing uses; all of them where that is true of each."""
+    idle = [False] * len(ops)
+    for position in range(len(ops) - 1, -1, -1):
+        idle[position] = ops[position].kind in _PASSIVE and all(idle[consumer] for consumer in consumers[position])
+    return tuple(tuple(one for one in all_ if not idle[one]) or tuple(all_) for all_ in consumers)

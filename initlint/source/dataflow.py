@@ -119,13 +119,15 @@ class Graph:
         ways = self._statistic(scale)
         if not ways:
             return None
-        node = self.node(signal)
-        shifted = (signal, *node.inputs) if node.kind in ("add", "shift") else (signal,)
+        centred = signal
+        while (node := self.node(centred)).kind == "scale" and len(node.inputs) == 1:  # gamma * (x - mean) / std
+            (centred,) = node.inputs
+        shifted = (centred, *node.inputs) if node.kind in ("add", "shift") else (centred,)
         base = min((each for each in shifted if each in ways), default=None)
         if base is None:
             return None
-        centred = {way for each in shifted if each != base for way in self._moments_of(each)[0]}
-        self._fuse([each for each in (*ways, *centred, signal) if each > base])
+        means = {way for each in shifted if each != base for way in self._moments_of(each)[0]}
+        self._fuse([each for each in (*ways, *means, centred, signal) if each > base])
         return self.add("norm", "normalization", (base,), place=place)
 
     def _statistic(self, op: int) -> set[int]:

@@ -22,6 +22,8 @@ _FALSE = frozenset(
     {
         "torch.jit.is_scripting",
         "torch.jit.is_tracing",
+        "torch._C._is_tracing",
+        "torch._C._get_tracing_state",
         "torch._jit_internal.is_scripting",
         "torch.onnx.is_in_onnx_export",
         "torch.compiler.is_compiling",
