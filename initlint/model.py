@@ -54,7 +54,7 @@ class Initializer:
     in units of the weight. Whatever is not known is None.
 
     `editable` says that `site` is one call in the user's text whose arguments may be rewritten (not a helper that
-    other layers share with another purpose, not a library's).
+    other layers share with another purpose, not a library's). `rescaled`: the author multiplied what it drew by a number.
     """
 
     source: Literal["default", "explicit", "loaded", "unknown"]
@@ -67,6 +67,7 @@ class Initializer:
     site: Site | None = None
     editable: bool = False
     conditional: bool = False
+    rescaled: bool = False
 
     @property
     def is_constant(self) -> bool:

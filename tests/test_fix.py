@@ -128,6 +128,7 @@ def test_a_transposed_convolution_is_repaired_where_a_fan_of_torch_is_exact() ->
         ({"access": None}, "no expression names the layer where it could be initialized"),
         ({"kind": "Parameter"}, "Parameter has no initializer that is right for it"),
         ({"weight": replace(DEFAULT, conditional=True)}, "the weight is initialized only under a condition"),
+        ({"weight": replace(DEFAULT, rescaled=True)}, "its author scaled what was drawn"),
         ({"weight": Initializer("loaded")}, "what fills the weight is not known"),
         ({"follower": Follower("relu", residual=True)}, "it lies in a residual branch"),
         ({"follower": Follower("relu", scaled=None)}, "its output is rescaled first"),
@@ -165,6 +166,9 @@ def test_a_fix_is_unsafe_where_the_signal_after_it_would_not_be_calm() -> None:
         ("out_act=nn.Tanh", "self.act = nn.ReLU()", False),
         ("activation=None", "self.act = torch.relu", False),
         ("action=3", "self.act = act_layer()", False),
+        ("config=None", "self.act = ACTIVATIONS[config.hidden_act]", True),
+        ("config=None", "self.act = ACTIVATIONS[config.action]", False),
+        ("config=None", "self.act = nn.ReLU() if config.act == 'relu' else nn.Tanh()", False),
     ],
 )
 def test_nothing_is_certain_where_who_builds_the_model_chooses_the_activation(

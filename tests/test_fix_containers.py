@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fix_builder import RELU, Net, added, network, refusal
+
+from initlint.model import Verdict
 
 SEQUENTIAL = network(
     "self.net = nn.Sequential(",
@@ -156,6 +160,35 @@ def test_a_list_that_a_comprehension_builds_has_no_first_layer_to_name() -> None
     net = Net(network("self.convs = nn.ModuleList([nn.Linear(8, n) for n in sizes])"))
     net.layer("nn.Linear(8, n)", "self.convs[0]")
     assert added(net)[0] == "for layer in self.convs:"
+
+
+@pytest.mark.parametrize(("verdict", "whole"), [("unknown", True), ("exempt", False)])
+def test_what_of_a_list_another_run_applies_is_initialized_with_it(verdict: Verdict, *, whole: bool) -> None:
+    net = Net(network("self.heads = nn.ModuleList([nn.Linear(8, 1), nn.Linear(8, 2), nn.Linear(8, 3)])"))
+    for place in range(2):
+        net.layer(f"nn.Linear(8, {place + 1})", f"self.heads[{place}]", None)
+        net.judgements[place] = replace(net.judgements[place], verdict=verdict)
+    net.layer("nn.Linear(8, 3)", "self.heads[2]")
+    named = [f"nn.init.kaiming_normal_(self.heads[2].weight, {RELU})"]
+    looped = ["for layer in self.heads:", f"nn.init.kaiming_normal_(layer.weight, {RELU})"]
+    assert added(net) == (looped if whole else named)
+
+
+def test_a_list_of_layers_that_have_a_name_first_needs_no_type_test() -> None:
+    lines = (
+        "self.convs = nn.ModuleList()",
+        "for n in sizes:",
+        "    conv = nn.Linear(8, 8)",
+        "    self.convs.append(conv)",
+    )
+    net = Net(network(*lines))
+    for place in range(2):
+        net.layer("nn.Linear(8, 8)", f"self.convs[{place}]")
+    assert added(net) == ["for layer in self.convs:", f"nn.init.kaiming_normal_(layer.weight, {RELU})"]
+    other = Net(network(*lines[:3], "    if n: conv = nn.Identity()", lines[3]))
+    for place in range(2):
+        other.layer("nn.Linear(8, 8)", f"self.convs[{place}]")
+    assert "if isinstance(layer, nn.Linear):" in added(other)
 
 
 def test_a_module_dict_is_walked_by_its_values_or_named_by_its_key() -> None:

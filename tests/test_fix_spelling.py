@@ -121,6 +121,9 @@ STRANGE = {
     "two spaces": network("self.fc = nn.Linear(8, 8)").replace("    ", "  "),
     "byte order mark": "\ufeff" + network("self.fc = nn.Linear(8, 8)"),
     "form feed": network("self.fc = nn.Linear(8, 8)").replace("\n\n\n", "\n\x0c\n"),
+    "form feed before a method": network("self.fc = nn.Linear(8, 8)").replace("    def forward", "\x0c    def forward"),
+    "form feed in a body": network("self.fc = nn.Linear(8, 8)").replace("        self", "  \x0c        self"),
+    "form feed behind a byte order mark": "\ufeff\x0c" + network("self.fc = nn.Linear(8, 8)"),
     "no final newline": network("self.fc = nn.Linear(8, 8)", forward="").rstrip("\n"),
     "one line": HEAD.replace(
         ":\n        super().__init__()\n", ": super().__init__(); self.fc = nn.Linear(8, 8)  # ok\n"

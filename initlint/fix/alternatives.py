@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from initlint.fix.containers import find_element
+from initlint.fix.containers import find_element, values_of
 from initlint.fix.naming import Function, function_around, returns_of
 from initlint.fix.place import Place
 from initlint.fix.spelling import Source
@@ -22,7 +22,7 @@ def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | N
     function = function_around(layer, source)
     if built is None or function is None:
         return False
-    outcomes = list(_bound(element, place.function)) if isinstance(element, ast.Name) else list(_returned(function))
+    outcomes = list(_choices(element, place.function)) if isinstance(element, ast.Name) else list(_returned(function))
     return not outcomes or not all(
         source.contains(one, layer.site) or (isinstance(one, ast.Call) and _callee(one) == _callee(built))
         for one in outcomes
@@ -43,24 +43,11 @@ def _choices(value: ast.expr, function: Function | None) -> Iterator[ast.expr]:
         case ast.BoolOp(values=values):
             for one in values:
                 yield from _choices(one, function)
-        case ast.Name():
-            yield from _bound(value, function)
+        case ast.Name(id=name) if function is not None:
+            for one in values_of(name, function) or [value]:
+                yield from _choices(one, None)
         case _:
             yield value
-
-
-def _bound(name: ast.Name, function: Function | None) -> Iterator[ast.expr]:
-    """Every expression that is assigned to a name in a function; the name itself where none is."""
-    found = [
-        node.value
-        for node in (() if function is None else ast.walk(function))
-        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name.id for one in node.targets)
-    ]
-    for value in found or [name]:
-        if isinstance(value, ast.Name):
-            yield value
-        else:
-            yield from _choices(value, None)
 
 
 def _callee(call: ast.Call) -> str:

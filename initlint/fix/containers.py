@@ -62,6 +62,11 @@ def is_keyed(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and _callee(value) == "ModuleDict"
 
 
+def is_list(value: ast.expr) -> bool:
+    """Whether an expression builds a list of modules, which a forward pass need not apply all."""
+    return isinstance(value, ast.Call) and _callee(value) == "ModuleList"
+
+
 def count_layers(value: ast.expr, kinds: tuple[str, ...], source: Source) -> int | None:
     """How many layers of some kinds a container that is written out holds; None if it is not."""
     if not isinstance(value, ast.Call) or _callee(value) not in _CONTAINERS:
@@ -93,14 +98,14 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
             more = None if added is None else _written(added)
             elements += [added or value] if more is None else more
     elements += [element for _, element in _growths(place.access.root_text, ast.walk(scope)) if element is not None]
-    choices = [one for element in elements for one in _choices(element)]
+    choices = [one for element in elements for one in _choices(element, place.function)]
     return bool(choices) and all(isinstance(one, ast.Call) and _callee(one) in kinds for one in choices)
 
 
 def is_uniform(place: Place, steps: tuple[str | int, ...]) -> bool:
     """Whether some steps lead to one layer in every element of a list of modules, as all are written alike."""
     value = place.value
-    if not isinstance(value, ast.Call) or _callee(value) != "ModuleList":
+    if not isinstance(value, ast.Call) or not is_list(value):
         return False
     elements = _written(value.args[0]) if value.args else []
     if elements is None:
@@ -143,6 +148,21 @@ def _created(name: str, function: ast.AST) -> ast.List | None:
         if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
     ]
     return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.List) else None
+
+
+def values_of(name: str, function: ast.AST) -> list[ast.expr]:
+    """All that a function assigns to a local name; nothing where it is bound in other ways, too."""
+    assigned = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
+    ]
+    bound = sum(
+        (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
+        or (isinstance(node, ast.arg) and node.arg == name)
+        for node in ast.walk(function)
+    )
+    return [node.value for node in assigned] if bound == len(assigned) else []
 
 
 def grows_in_loop(place: Place) -> bool:
@@ -269,13 +289,16 @@ def _written(value: ast.expr) -> list[ast.expr] | None:
     return [one for part in known for one in part] if len(known) == len(parts) else None
 
 
-def _choices(element: ast.expr) -> Iterator[ast.expr]:
+def _choices(element: ast.expr, function: ast.AST | None) -> Iterator[ast.expr]:
     """The layers that an expression may stand for, moved to no device."""
     while isinstance(element, ast.Call) and isinstance(element.func, ast.Attribute) and element.func.attr in _MOVES:
         element = element.func.value
     if isinstance(element, ast.IfExp):
-        yield from _choices(element.body)
-        yield from _choices(element.orelse)
+        yield from _choices(element.body, function)
+        yield from _choices(element.orelse, function)
+    elif isinstance(element, ast.Name) and function is not None:
+        for value in values_of(element.id, function) or [element]:
+            yield from _choices(value, None)
     else:
         yield element
 

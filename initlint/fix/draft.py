@@ -13,7 +13,7 @@ from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
 from initlint.fix.recommend import BARE, Refusal
 from initlint.fix.spelling import Source, bound_names, spell, used_names
-from initlint.fix.statements import Wanted, by_place, write_statements
+from initlint.fix.statements import Census, Wanted, by_place, write_statements
 from initlint.fix.workshop import Identity, Repair, Workshop, identity
 from initlint.model import Edit, Layer, Site
 
@@ -70,7 +70,7 @@ def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, I
     """All insertions with their files; layers that cannot be named where they are held move to where they are built."""
     made: list[tuple[str, Insertion]] = []
     for members in by_place(wanted).values():
-        added = _insertions(members, workshop.census, workshop.options)
+        added = _insertions(members, Census(workshop.census, workshop.idle), workshop.options)
         if isinstance(added, Refusal):
             moved = _moved(wanted, {one.layer.site for one in members})
             return added if moved is None else _inserted(moved, workshop)
@@ -171,7 +171,7 @@ def _method_target(source: Source, call: ast.Call) -> str | None:
                 return source.snippet(tensor)
 
 
-def _insertions(members: Sequence[Wanted], census: Sequence[Layer], options: FixOptions) -> list[Insertion] | Refusal:
+def _insertions(members: Sequence[Wanted], census: Census, options: FixOptions) -> list[Insertion] | Refusal:
     """What is written at one place: the calls themselves, or a method with them and its call."""
     place = members[0].place
     bound = frozenset[str]() if place.function is None else bound_names(place.function)

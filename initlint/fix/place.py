@@ -78,8 +78,7 @@ class Place:
         builder = self.function if self.definition is None else _method(self.definition, "__init__")
         if builder is None:
             return False
-        arguments = [*builder.args.posonlyargs, *builder.args.args, *builder.args.kwonlyargs]
-        if not any(_ACTIVATION_NAME.search(argument.arg) for argument in arguments):
+        if not any(_ACTIVATION_NAME.search(name) for name in _given(builder)):
             return False
         scope = builder if self.definition is None else self.definition
         defaults = {id(one) for default in _defaults(scope) for one in ast.walk(default)}
@@ -90,6 +89,18 @@ class Place:
     def key(self) -> tuple[str, int, int, bool]:
         """What two layers share whose calls are written together."""
         return self.source.file, self.anchor.lineno, self.anchor.col_offset, self.before
+
+
+def _given(builder: Function) -> Iterator[str]:
+    """The names of what a function is called with: its arguments, and the attributes that it reads of those."""
+    arguments = {one.arg for one in (*builder.args.posonlyargs, *builder.args.args, *builder.args.kwonlyargs)}
+    yield from arguments
+    for node in ast.walk(builder):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in arguments and name != "self":
+                yield attribute
+            case _:
+                pass
 
 
 def _defaults(scope: ast.AST) -> Iterator[ast.expr]:

@@ -98,6 +98,7 @@ def _refuse(judgement: Judgement, follower: Follower) -> str | None:
         (layer.frozen, "the weight is frozen"),
         (layer.weight.source in ("loaded", "unknown"), "what fills the weight is not known"),
         (layer.weight.conditional, "the weight is initialized only under a condition"),
+        (layer.weight.rescaled, "its author scaled what was drawn"),
         (follower.residual or (chain is not None and chain.residual), "it lies in a residual branch"),
         (follower.gated, "the activation is a gate"),
         (

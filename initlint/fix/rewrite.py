@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 from initlint.fix.changes import Change, Insertion, Position, Replacement
-from initlint.fix.edits import difference
+from initlint.fix.edits import BYTE_ORDER_MARK, LineMap, difference
 from initlint.fix.spelling import Source
 from initlint.model import Edit
+
+_FEED = re.compile(rf"(?:^|(?<={BYTE_ORDER_MARK}))[ \t\f]*\f", re.MULTILINE)
 
 
 def rewrite(source: Source, changes: Sequence[Change]) -> tuple[Edit, ...] | None:
     """The edits that make all changes to one file; None where libcst cannot read or find a statement."""
-    text = source.text
+    plain, feeds = _without_feeds(source.text)
+    lines = LineMap(plain)
+    text = plain
     for first, last in reversed(_regions(source.tree)):
         inside = [change for change in changes if first <= _line(change) <= last]
         if not inside:
             continue
-        start = source.lines.offset(first, 1)
-        while text.startswith("\f", start):  # Python skips a form feed before a statement, libcst does not
-            start += 1
-        end = source.lines.offset(last + 1, 1) if last < source.lines.count else len(source.text)
-        region = _transform(source, source.text[start:end], source.lines.position(start), inside)
+        start = lines.offset(first, 1)
+        end = lines.offset(last + 1, 1) if last < lines.count else len(plain)
+        region = _transform(source, plain[start:end], _Pen(first, feeds, inside))
         if region is None:
             return None
         text = text[:start] + region + text[end:]
-    return difference(source.file, source.text, text)
+    return tuple(_behind_feeds(edit, feeds) for edit in difference(source.file, plain, text))
+
+
+def _without_feeds(text: str) -> tuple[str, Mapping[int, int]]:
+    """The text without the form feeds that lines begin with, and how many characters that took off each line.
+
+    To Python what comes before a form feed is no indentation; libcst knows none before a statement.
+    """
+    lines = LineMap(text)
+    feeds = {lines.position(match.start())[0]: len(match[0]) for match in _FEED.finditer(text)}
+    return _FEED.sub("", text), feeds
+
+
+def _behind_feeds(edit: Edit, feeds: Mapping[int, int]) -> Edit:
+    """An edit of the text without form feeds as one of the file."""
+    start, end = (
+        column + feeds.get(line, 0) * (column > 1)
+        for line, column in ((edit.line, edit.column), (edit.end_line, edit.end_column))
+    )
+    return replace(edit, column=start, end_column=end)
 
 
 def _line(change: Change) -> int:
@@ -51,8 +74,8 @@ def _regions(tree: ast.Module) -> list[tuple[int, int]]:
     return regions
 
 
-def _transform(source: Source, text: str, start: Position, changes: Sequence[Change]) -> str | None:
-    """The text of one region, which starts at a position, with its changes made."""
+def _transform(source: Source, text: str, pen: _Pen) -> str | None:
+    """The text of one region with the changes of its pen made."""
     try:
         module = cst.parse_module(text)
     except cst.ParserSyntaxError:
@@ -61,21 +84,27 @@ def _transform(source: Source, text: str, start: Position, changes: Sequence[Cha
         return None
     as_file = module.with_changes(default_newline=source.newline, default_indent=source.indent)
     wrapper = MetadataWrapper(as_file if as_file.code == text else module, unsafe_skip_copy=True)
-    pen = _Pen(cast("dict[cst.CSTNode, CodeRange]", wrapper.resolve(PositionProvider)), start, changes)
+    pen.ranges = cast("dict[cst.CSTNode, CodeRange]", wrapper.resolve(PositionProvider))
     code = wrapper.module.visit(pen).code
-    return code if pen.written == len(changes) else None
+    return code if pen.is_done else None
 
 
 class _Pen(cst.CSTTransformer):
-    """Makes changes at the statements and calls whose positions they name; `written` counts those made."""
+    """Makes changes at the statements and calls of a region whose positions they name; `first` is the line it begins in."""
 
-    def __init__(self, ranges: dict[cst.CSTNode, CodeRange], origin: Position, changes: Sequence[Change]) -> None:
+    def __init__(self, first: int, feeds: Mapping[int, int], changes: Sequence[Change]) -> None:
         super().__init__()
-        self._ranges = ranges
-        self._origin = origin
+        self.ranges: Mapping[cst.CSTNode, CodeRange] = {}
+        self._first = first
+        self._feeds = feeds
         self._insertions = [change for change in changes if isinstance(change, Insertion)]
         self._replacements = {(one.start, one.end): one for one in changes if isinstance(one, Replacement)}
-        self.written = 0
+        self._left = len(changes)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every change was made."""
+        return self._left == 0
 
     def on_leave(
         self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT
@@ -91,17 +120,17 @@ class _Pen(cst.CSTTransformer):
         return cast("cst.CSTNodeT | cst.FlattenSentinel[cst.CSTNodeT]", node)
 
     def _start(self, node: cst.CSTNode) -> Position:
-        start = self._ranges[node].start
+        start = self.ranges[node].start
         return self._placed(start.line, start.column)
 
     def _end(self, node: cst.CSTNode) -> Position:
-        end = self._ranges[node].end
+        end = self.ranges[node].end
         return self._placed(end.line, end.column)
 
     def _placed(self, line: int, column: int) -> Position:
         """A position of the region as one of the file."""
-        first, before = self._origin
-        return line + first - 1, column + (before if line == 1 else 1)
+        line += self._first - 1
+        return line, column + 1 + self._feeds.get(line, 0)
 
     def _around(self, original: cst.CSTNode) -> tuple[list[cst.BaseStatement], list[cst.BaseStatement]]:
         """The new statements before and after one that starts where `original` does."""
@@ -110,7 +139,7 @@ class _Pen(cst.CSTTransformer):
         after: list[cst.BaseStatement] = []
         for change in self._insertions:
             if change.anchor == start or (_is_simple(original) and start <= change.anchor < end):
-                self.written += 1
+                self._left -= 1
                 (before if change.before else after).extend(_parse(change))
         return before, after
 
@@ -144,7 +173,7 @@ class _Pen(cst.CSTTransformer):
         change = self._replacements.get((self._start(original), self._end(original)))
         if change is None:
             return node
-        self.written += 1
+        self._left -= 1
         target = node.args[0] if change.target is None else cst.Arg(cst.parse_expression(change.target))
         if change.target is None:
             target = next((one for one in node.args if one.keyword and one.keyword.value == "tensor"), target)

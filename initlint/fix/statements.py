@@ -6,14 +6,39 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from initlint.fix.containers import count_layers, grows_in_loop, holds_only, is_exact, is_keyed, is_last, is_uniform
+from initlint.fix.containers import (
+    count_layers,
+    grows_in_loop,
+    holds_only,
+    is_exact,
+    is_keyed,
+    is_last,
+    is_list,
+    is_uniform,
+)
 from initlint.fix.place import Access, Place, read_access
 from initlint.fix.recommend import Call, Refusal, kind_of
 from initlint.fix.spelling import Spelling
-from initlint.model import Layer
+from initlint.model import Layer, Site
 
 _VARIABLES = ("layer", "module", "m")
 _BLOCK_VARIABLES = ("block", *_VARIABLES)
+
+
+Identity = tuple[str, str, Site, Site | None]
+
+
+def identity(layer: Layer) -> Identity:
+    """What makes two layers, perhaps of different models, one layer of the text."""
+    return layer.owner, layer.path, layer.site, layer.owner_site
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All layers known to a run; those that are `idle` are applied nowhere."""
+
+    layers: Sequence[Layer]
+    idle: frozenset[Identity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +80,12 @@ class _Reached:
 
 
 def write_statements(
-    wanted: Sequence[Wanted], census: Sequence[Layer], spelling: Spelling, taken: frozenset[str], margin: int
+    wanted: Sequence[Wanted], census: Census, spelling: Spelling, taken: frozenset[str], margin: int
 ) -> tuple[str, ...] | Refusal:
     """Statements, each without indentation, that initialize layers at one place; a refusal if one cannot be addressed.
 
-    `census` are all layers known to the run: a loop may only be written where it reaches no layer that is to
-    stay as it is. `margin` is how far the place is indented, `taken` the names that it binds already.
+    A loop may only be written where it reaches no layer of the `census` that is to stay as it is. `margin` is how far the
+    place is indented, `taken` the names that it binds already.
     """
     together: dict[_Loop, list[_Reached]] = {}
     if len({(one.place.access.text, one.same) for one in wanted}) > len({one.place.access.text for one in wanted}):
@@ -102,9 +127,11 @@ def _by_root(wanted: Sequence[Wanted]) -> dict[str, list[Wanted]]:
 
 
 def _container_loops(
-    root: str, members: Sequence[Wanted], census: Sequence[Layer], order: int
+    root: str, members: Sequence[Wanted], census: Census, order: int
 ) -> list[tuple[_Loop, _Reached]] | Refusal:
     """The loops that reach the members of one container; none where naming each is exact and as short."""
+    if _is_whole_list(root, members, census):
+        return [(_Loop(members[0].same), _Reached(root, members[0], order, many=True))]
     exact = all(is_exact(member.place.value, member.place.access.trail, member.place.source) for member in members)
     alone = len(members) == 1 and not grows_in_loop(members[0].place)
     if exact and (alone or not all(member.place.access.trail for member in members)):
@@ -114,11 +141,24 @@ def _container_loops(
     for member in members:
         by_call.setdefault(member.same, []).append(member)
     for group in by_call.values():
-        found = _loop(root, group, census)
+        found = _loop(root, group, census.layers)
         if found is None:
             return [] if exact else Refusal("no expression reaches it without reaching other layers")
         loops.append((found[0], _Reached(found[1], group[0], order, many=True)))
     return loops
+
+
+def _is_whole_list(root: str, members: Sequence[Wanted], census: Census) -> bool:
+    """Whether layers are those in use of a list of layers of one kind, of which another run may apply any other."""
+    place, layer = members[0].place, members[0].layer
+    if any(one.same != members[0].same or len(one.place.access.trail) != 1 for one in members) or not is_list(
+        place.value
+    ):
+        return False
+    own = {identity(one.layer) for one in members}
+    others = [one for _, one in _siblings(root, members[0], census.layers) if identity(one) not in own]
+    is_idle = all(identity(one) in census.idle and one.kind == layer.kind for one in others)
+    return bool(others) and is_idle and holds_only(place, (kind_of(layer),))
 
 
 def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> tuple[_Loop, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from initlint.fix.alternatives import may_be_other
 from initlint.fix.builders import find_builder
@@ -13,19 +14,14 @@ from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place
 from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
 from initlint.fix.spelling import Source, habit
-from initlint.fix.statements import Wanted
+from initlint.fix.statements import Identity, Wanted, identity
 from initlint.knowledge import Activation
 from initlint.model import Finding, Judgement, Layer, Site
 
+__all__ = ["REPAIRABLE", "Identity", "Repair", "Workshop", "identity"]
+
 REPAIRABLE = frozenset({"INI101", "INI102", "INI103", "INI104", "INI105", "INI106", "INI107"})
 """The rules whose findings say that a layer's gain does not fit what follows."""
-
-Identity = tuple[str, str, Site, Site | None]
-
-
-def identity(layer: Layer) -> Identity:
-    """What makes two layers, perhaps of different models, one layer of the text."""
-    return layer.owner, layer.path, layer.site, layer.owner_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +76,15 @@ class Workshop:
         self._habits: dict[tuple[ast.AST, ast.Module], Habit] = {}
         self._judgements = {identity(one.layer): one for one in judgements}
         self.census: tuple[Layer, ...] = tuple(self._named(one.layer) for one in self._judgements.values())
+
+    @cached_property
+    def idle(self) -> frozenset[Identity]:
+        """The layers that keep torch's default and are applied nowhere: what suits their neighbours in a list suits them."""
+        return frozenset(
+            key
+            for key, one in self._judgements.items()
+            if one.verdict == "unknown" and one.chain is None and one.layer.weight.source == "default"
+        )
 
     def source(self, file: str) -> Source | None:
         """A file with its syntax tree, None if its text is not at hand or does not parse."""

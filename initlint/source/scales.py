@@ -277,4 +277,5 @@ def rescaled(before: Initializer, write: Write) -> Initializer:
         effective_gain=times(before.effective_gain),
         std=times(before.std),
         mean=times(before.mean),
+        rescaled=before.rescaled or factor != 1.0,
     )
