@@ -223,3 +223,39 @@ def test_layers_deep_in_a_container_are_reached_through_modules() -> None:
         "if isinstance(layer, nn.Conv2d):",
         f"nn.init.kaiming_normal_(layer.weight, {RELU})",
     ]
+
+
+def test_layers_named_in_an_ordered_dict_are_reached_by_their_names() -> None:
+    pairs = '("a", nn.Linear(8, 8)), ("act", nn.ReLU()), ("b", nn.Linear(8, 9)), ("out", nn.Tanh())'
+    net = Net(network(f"self.net = nn.Sequential(OrderedDict([{pairs}]))"))
+    net.layer("nn.Linear(8, 8)", "self.net.a")
+    net.layer("nn.Linear(8, 9)", "self.net.b", "tanh")
+    assert added(net) == [
+        f"nn.init.kaiming_normal_(self.net.a.weight, {RELU})",
+        'nn.init.xavier_uniform_(self.net.b.weight, gain=nn.init.calculate_gain("tanh"))',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("last", "named"),
+    [('self.net.add_module("b", nn.Linear(8, 9))', True), ("self.net.add_module(name, nn.ReLU())", False)],
+)
+def test_layers_added_by_name_are_reached_by_their_names(last: str, *, named: bool) -> None:
+    net = Net(network("self.net = nn.Sequential()", 'self.net.add_module("a", nn.Linear(8, 8))', last))
+    net.layer("nn.Linear(8, 8)", "self.net.a")
+    call = f"nn.init.kaiming_normal_(self.net.a.weight, {RELU})"
+    assert (added(net) == [call]) is named
+
+
+def test_a_dict_of_modules_is_never_sliced() -> None:
+    net = Net(network("self.parts = nn.ModuleDict(parts)", "self.parts['out'] = nn.Linear(8, 9)"))
+    net.layer("nn.Linear(8, 9)", 'self.parts["a"]')
+    net.layer("nn.Linear(8, 9)", 'self.parts["out"]', None)
+    assert refusal(net) == "no expression reaches it without reaching other layers"
+
+
+def test_a_comprehension_of_layers_in_a_dict_needs_no_type_test() -> None:
+    net = Net(network("self.parts = nn.ModuleDict({name: nn.Linear(8, 8) for name in names})"))
+    for name in "ab":
+        net.layer("nn.Linear(8, 8)", f'self.parts["{name}"]')
+    assert added(net) == ["for layer in self.parts.values():", f"nn.init.kaiming_normal_(layer.weight, {RELU})"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fix_builder import FILE, FORWARD, HEAD, RELU, Net, added, network, refusal
 
+from initlint import check_paths
+from initlint.config import Settings
 from initlint.fix import FixOptions, plan
 from initlint.model import Finding
 
@@ -218,3 +221,18 @@ def test_a_loop_hides_no_name_that_its_function_reads() -> None:
     net.layer("nn.Linear(8, 8)", "self.a")
     net.layer("nn.Linear(8, 9)", "self.b")
     assert added(net)[0] == "for module in (self.a, self.b):"
+
+
+def test_what_a_helper_of_another_file_returns_is_named_by_its_index(tmp_path: Path) -> None:
+    helper = "from torch import nn\n\n\ndef block():\n    return nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU())\n"
+    (tmp_path / "blocks.py").write_text(helper, encoding="utf-8")
+    head = HEAD.replace("import nn\n", "import nn\n\nfrom blocks import block\n")
+    text = network("self.a = block()", "self.out = nn.Conv2d(8, 1, 3)", head=head).replace(
+        "return x", "return self.out(self.a(x))"
+    )
+    (tmp_path / "net.py").write_text(text, encoding="utf-8")
+    (finding,) = check_paths([tmp_path], settings=Settings())
+    assert finding.fix is not None
+    assert [edit.content.strip() for edit in finding.fix.edits] == [
+        f"nn.init.kaiming_normal_(self.a[0].weight, {RELU})"
+    ]

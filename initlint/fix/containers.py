@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SEQUENCES = frozenset({"Sequential", "ModuleList"})
 _CONTAINERS = _SEQUENCES | {"ModuleDict"}
+_HOLDERS = _CONTAINERS | {"OrderedDict", "dict", "list", "tuple"}
 _MOVES = frozenset({"to", "cuda", "cpu", "double", "float", "half"})
 _GROWING = frozenset({"append", "extend", "insert", "add_module", "register_module", "update", "__setitem__"})
 
@@ -83,7 +84,7 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     value = place.value
     if isinstance(value, ast.Call):
         if _callee(value) == "ModuleDict":
-            value = ast.List(elts=[element for _, element in _named(value)])
+            value = _values(value)
         elif _callee(value) == "ModuleList":
             value = value.args[0] if value.args else ast.List(elts=[])
     scope = place.definition or place.function or place.source.tree
@@ -190,13 +191,42 @@ def _element(value: ast.expr, step: str | int, source: Source) -> ast.expr | Non
     if _callee(value) not in _CONTAINERS | {"__init__"}:
         returned = _returned(value, source)
         return None if returned is None else _element(returned, step, source)
-    named = dict(_named(value))
+    named = dict(_named(value)) or _added(value, source)
     if named:
         return named.get(step) if isinstance(step, str) else dict(enumerate(named.values())).get(step)
     position = int(step) if isinstance(step, str) and step.isdecimal() else step
     if isinstance(position, str) or position < 0:
         return None
     return _nth(_positional(value), position, value, source)
+
+
+def _added(container: ast.Call, source: Source) -> dict[str, ast.expr]:
+    """The names and modules that the statements below an empty container add to it, one after the other and nothing else."""
+    function = source.function_around(container)
+    if container.args or container.keywords or function is None:
+        return {}
+    holder = next(
+        (
+            ast.unparse(node.targets[0])
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and node.value is container
+        ),
+        None,
+    )
+    if holder is None:
+        return {}
+    found: dict[str, ast.expr] = {}
+    for statement in function.body:
+        for node, _ in _growths(holder, ast.walk(statement)):
+            match node, statement:
+                case (
+                    ast.Call(func=ast.Attribute(attr="add_module"), args=[ast.Constant(value=str(name)), value]),
+                    ast.Expr(value=whole),
+                ) if whole is node and name not in found:
+                    found[name] = value
+                case _:
+                    return {}
+    return found
 
 
 def _nth(elements: list[ast.expr], position: int, value: ast.expr, source: Source) -> ast.expr | None:
@@ -253,6 +283,15 @@ def _named(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
                         return
         case _:
             return
+
+
+def _values(call: ast.Call) -> ast.expr:
+    """What a ModuleDict holds as a list: written out, or made by a comprehension."""
+    match call.args:
+        case [ast.DictComp(value=element, generators=generators)]:
+            return ast.ListComp(elt=element, generators=generators)
+        case _:
+            return ast.List(elts=[element for _, element in _named(call)])
 
 
 def _returned(call: ast.Call, source: Source) -> ast.expr | None:
@@ -350,6 +389,8 @@ def _last(value: ast.expr, body: Iterable[ast.stmt]) -> ast.expr | None:
             return _last(inner, body)
         case ast.Call(args=[*_, final]) if _callee(value) in _SEQUENCES | {"__init__"}:
             return _last(final, body)
+        case ast.Call(args=[ast.List(elts=[*_, ast.Tuple(elts=[_, final])])]) if _callee(value) == "OrderedDict":
+            return _last(final, body)
         case ast.List(elts=[*_, final]) | ast.Tuple(elts=[*_, final]):
             return _last(final, body)
         case ast.ListComp(elt=ast.Call() as element) | ast.GeneratorExp(elt=ast.Call() as element):
@@ -358,7 +399,7 @@ def _last(value: ast.expr, body: Iterable[ast.stmt]) -> ast.expr | None:
             return _last(right, body)
         case ast.Name(id=name):
             return _last_growth(name, body, None)
-        case ast.Call():
+        case ast.Call() if _callee(value) not in _HOLDERS:
             return value
         case _:
             return None

@@ -132,7 +132,7 @@ def _container_loops(
     """The loops that reach the members of one container; none where naming each is exact and as short."""
     if _is_whole_list(root, members, census):
         return [(_Loop(members[0].same), _Reached(root, members[0], order, many=True))]
-    exact = all(is_exact(member.place.value, member.place.access.trail, member.place.source) for member in members)
+    exact = all(_is_exact(member) for member in members)
     alone = len(members) == 1 and not grows_in_loop(members[0].place)
     if exact and (alone or not all(member.place.access.trail for member in members)):
         return []
@@ -146,6 +146,15 @@ def _container_loops(
             return [] if exact else Refusal("no expression reaches it without reaching other layers")
         loops.append((found[0], _Reached(found[1], group[0], order, many=True)))
     return loops
+
+
+def _is_exact(one: Wanted) -> bool:
+    """Whether the trail of a layer names it whatever the arguments: in what is written out, or what a helper returns so."""
+    place, builder = one.place, one.builder
+    if is_exact(place.value, place.access.trail, place.source):
+        return True
+    is_returned = builder is not None and builder.naming is not None and isinstance(place.value, ast.Call)
+    return is_returned and builder is not None and builder.access.trail == place.access.trail
 
 
 def _is_whole_list(root: str, members: Sequence[Wanted], census: Census) -> bool:
@@ -182,7 +191,7 @@ def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> tuple[
         return tested, f"{root}.values()" if keyed else root
     if not others and not any(layer.owner != group[0].layer.owner for layer in census):
         return _Loop(same, kinds), f"{root}.modules()"
-    if direct and len(others) == 1 and _is_behind(others[0], siblings) and is_last(place, others[0][1]):
+    if direct and not keyed and len(others) == 1 and _is_behind(others[0], siblings) and is_last(place, others[0][1]):
         return tested, f"{root}[:-1]"
     steps = dict.fromkeys(one.place.access.trail[1:] for one in group)
     if any(len(inner) > 1 for inner in steps) and all(one.builder is not None for one in group):
