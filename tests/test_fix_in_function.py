@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from fix_builder import FILE, RELU, Net, refusal
 
+from initlint import check_source
 from initlint.fix import FixOptions, attach
 from initlint.fix.edits import apply
 
@@ -99,3 +100,20 @@ def test_a_layer_built_by_a_function_for_several_owners_is_initialized_there_onc
     text = apply(net.text, fixed.fix.edits)
     assert text.count("kaiming_normal_") == 1
     assert "    nn.init.kaiming_normal_(net[0].weight" in text
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("net = nn.Sequential(nn.Linear(8, 8), nn.ReLU())", "net[0]"),
+        ("try:\n    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU())\nfinally:\n    pass", "net[0]"),
+        ("def build():\n    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU())\n    return net", "net[0]"),
+        ("net = nn.DataParallel(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))", "0"),
+    ],
+)
+def test_a_layer_outside_of_classes_is_called_by_its_variable(statement: str, name: str) -> None:
+    (finding,) = check_source(f"from torch import nn\n\n{statement}\n")
+    assert finding.layer == name
+    assert finding.help is not None
+    target = name if name != "0" else "layer"
+    assert finding.help.startswith(f"write `nn.init.kaiming_normal_({target}.weight, nonlinearity=")

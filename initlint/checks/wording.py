@@ -15,8 +15,8 @@ _RETUNE = 10.0
 
 
 def name_of(layer: Layer) -> str:
-    """What a user calls the layer: ``Net.features.0``, or the path alone outside a class."""
-    return f"{layer.owner}.{layer.path}" if layer.owner else layer.path
+    """What a user calls the layer: ``Net.features.0``, or outside a class what it is reached by: ``net[0]``."""
+    return f"{layer.owner}.{layer.path}" if layer.owner else layer.access or layer.path
 
 
 def name_layers(layers: Sequence[Layer]) -> str:

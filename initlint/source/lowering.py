@@ -81,8 +81,28 @@ def names_of(machine: Machine, tops: list[Instance]) -> dict[Instance, Name]:
     """Names for every module below `tops`; the first way to reach a module names it."""
     names: dict[Instance, Name] = {}
     for top in tops:
-        _name_below(top, None, "", None, names)
+        _name_below(top, None, "", _variable(top.place), names)
     return names
+
+
+def _variable(place: Place | None) -> str | None:
+    """The variable that a statement assigns just what was built at a place, None where there is none."""
+    node, body = (None, []) if place is None or place.file.tree is None else (place.node, place.file.tree.body)
+    while body and node is not None and hasattr(node, "lineno"):
+        around = next((one for one in body if one.lineno <= node.lineno <= (one.end_lineno or one.lineno)), None)
+        match around:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is node:
+                return name
+            case ast.Try(handlers=handlers):
+                body = [
+                    *around.body,
+                    *around.orelse,
+                    *around.finalbody,
+                    *(one for each in handlers for one in each.body),
+                ]
+            case _:
+                body = [*getattr(around, "body", ()), *getattr(around, "orelse", ())]
+    return None
 
 
 def _name_below(
