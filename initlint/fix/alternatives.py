@@ -24,9 +24,24 @@ def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | N
         return False
     outcomes = list(_choices(element, place.function)) if isinstance(element, ast.Name) else list(_returned(function))
     return not outcomes or not all(
-        source.contains(one, layer.site) or (isinstance(one, ast.Call) and _callee(one) == _callee(built))
-        for one in outcomes
+        _is_given(one, built) or (isinstance(one, ast.Call) and _callee(one) == _callee(built)) for one in outcomes
     )
+
+
+def _is_given(value: ast.expr, built: ast.Call) -> bool:
+    """Whether a value is what a call builds, or made of it by other calls: ``spectral_norm(nn.Linear(8, 8))``."""
+    if value is built:
+        return True
+    match value:
+        case ast.Call(args=arguments, keywords=keywords):
+            parts = [*arguments, *(keyword.value for keyword in keywords)]
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            pass
+        case ast.Starred(value=inner):
+            parts = [inner]
+        case _:
+            return False
+    return any(_is_given(part, built) for part in parts)
 
 
 def _returned(function: Function) -> Iterator[ast.expr]:

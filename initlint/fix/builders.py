@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
+from initlint.fix.access import Access
 from initlint.fix.containers import find_trail, is_container
 from initlint.fix.naming import Function, free_name, function_around, returned_container
-from initlint.fix.place import Access, Place, blocks
+from initlint.fix.place import Place, blocks
 from initlint.fix.spelling import Source
 from initlint.model import Layer
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from initlint.fix.access import Access, read_access
 from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
@@ -20,27 +21,8 @@ _ACTIVATION_NAME = re.compile(r"(?:^|_)(?:act|activ\w*|non_?lin\w*)(?:$|_)")
 _WALKERS = frozenset(
     {"apply", "modules", "named_modules", "children", "named_children", "parameters", "named_parameters"}
 )
+_REORDERING = frozenset({"insert", "pop", "clear", "__delitem__", "__setitem__"})
 _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """An expression that names a layer, taken apart: ``self.features[0]`` is root ``features`` and trail ``(0,)``.
-
-    `owner` says that it starts at ``self``; `root` is None for ``self[0]``, in a class that is itself a container.
-    """
-
-    text: str
-    owner: bool
-    root: str | None
-    trail: tuple[str | int, ...]
-
-    @property
-    def root_text(self) -> str:
-        """The expression of the attribute or variable that holds the layer."""
-        if not self.owner:
-            return str(self.root)
-        return "self" if self.root is None else f"self.{self.root}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,34 +121,6 @@ def find_place(layer: Layer, sources: Callable[[str], Source | None]) -> Place |
         if bindings:
             return _in_class(layer, access, source, definition, constructor, bindings)
     return Refusal("the class that holds it does not build it in __init__")
-
-
-def read_access(text: str) -> Access | None:
-    """An access expression taken apart; None if it is anything but names, attributes and constant subscripts."""
-    try:
-        node = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return None
-    steps: list[str | int] = []
-    attributes: list[bool] = []
-    while not isinstance(node, ast.Name):
-        match node:
-            case ast.Attribute(value=inner, attr=name):
-                steps.append(name)
-                attributes.append(True)
-            case ast.Subscript(value=inner, slice=ast.Constant(value=str() | int() as step)):
-                steps.append(step)
-                attributes.append(False)
-            case _:
-                return None
-        node = inner
-    steps.reverse()
-    attributes.reverse()
-    if node.id != "self":
-        return Access(text, owner=False, root=node.id, trail=tuple(steps))
-    if steps and attributes[0]:
-        return Access(text, owner=True, root=str(steps[0]), trail=tuple(steps[1:]))
-    return Access(text, owner=True, root=None, trail=tuple(steps))
 
 
 def _homes(layer: Layer, sources: Callable[[str], Source | None]) -> Iterator[tuple[Source, ast.ClassDef]]:
@@ -382,7 +336,11 @@ def _writes(node: ast.AST) -> bool:
 
 
 def _unbinds(statement: ast.stmt, access: Access) -> bool:
-    """Whether after a statement the root of an access may be something else, or nothing."""
+    """Whether after a statement an access may name something else, or nothing."""
+    names = {
+        ast.unparse(one) for one in ast.walk(ast.parse(access.text)) if isinstance(one, ast.Attribute | ast.Subscript)
+    }
+    names.add(access.root_text)
     targets: list[ast.expr] = []
     for node in ast.walk(statement):
         match node:
@@ -390,9 +348,14 @@ def _unbinds(statement: ast.stmt, access: Access) -> bool:
                 targets += found
             case ast.AnnAssign(target=found):
                 targets.append(found)
+            case ast.Call(func=ast.Attribute(value=holder, attr=method)) if method in _REORDERING:
+                targets.append(holder)
             case _:
                 pass
-    return any(_is_root(target, access) for target in targets)
+    targets += [
+        one.value for one in targets if isinstance(one, ast.Subscript) and not isinstance(one.slice, ast.Constant)
+    ]
+    return any(ast.unparse(target) in names for target in targets)
 
 
 def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:

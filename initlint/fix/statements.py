@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from initlint.fix.access import Access, read_access
 from initlint.fix.containers import (
     count_layers,
     grows_in_loop,
@@ -16,7 +17,7 @@ from initlint.fix.containers import (
     is_list,
     is_uniform,
 )
-from initlint.fix.place import Access, Place, read_access
+from initlint.fix.place import Place
 from initlint.fix.recommend import Call, Refusal, kind_of
 from initlint.fix.spelling import Spelling
 from initlint.model import Layer, Site
