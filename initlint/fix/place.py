@@ -261,7 +261,9 @@ def _in_class(
     barrier = next((index for index, one in enumerate(body) if index >= start and _calls(one, _LOADERS)), len(body))
     if barrier == start and barrier < len(body):
         return Refusal("it is loaded or copied where it is built")
-    barrier = next((index for index in range(start + 1, barrier) if _unbinds(body[index], access)), barrier)
+    built = max((index for index, one in enumerate(body) if source.contains(one, layer.site)), default=start)
+    later = range(max(start, built) + 1, barrier)
+    barrier = next((index for index in later if _unbinds(body[index], access)), barrier)
     if not conditions:
         extended = _init_method(source, definition, constructor, start, barrier)
         if extended is not None:
