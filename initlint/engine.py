@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from initlint.source.contexts import Visits
 
 STDIN_NAME = "<stdin>"
+
+
+class Fixes(Enum):
+    """How far the fixes of findings are worked out: who only counts them need not wait for their verification."""
+
+    NONE = "none"
+    DRAFTED = "drafted"
+    VERIFIED = "verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +127,18 @@ def understand(
     return Reading(scanned.models, judgements, _in_order((*errors, *requested)), scanned.visits)
 
 
-def check(sources: Sources, settings: Settings, *, with_fixes: bool = True) -> Outcome:
+def check(sources: Sources, settings: Settings, *, fixes: Fixes = Fixes.VERIFIED) -> Outcome:
     """What is to be reported of `sources`: selected, not suppressed, severe enough, not in the baseline, with fixes."""
-    return conclude(understand(sources.texts, jobs=settings.jobs), sources, settings, with_fixes=with_fixes)
+    return conclude(understand(sources.texts, jobs=settings.jobs), sources, settings, fixes=fixes)
 
 
 def conclude(
-    reading: Reading, sources: Sources, settings: Settings, *, with_fixes: bool = True, rescan: Rescan | None = None
+    reading: Reading,
+    sources: Sources,
+    settings: Settings,
+    *,
+    fixes: Fixes = Fixes.VERIFIED,
+    rescan: Rescan | None = None,
 ) -> Outcome:
     """What is to be reported of a reading of `sources`; `rescan` verifies the fixes, where a plain scan would not do."""
     texts = sources.texts
@@ -135,27 +149,26 @@ def conclude(
 
         known = read_baseline(settings.baseline)
         findings, stale = subtract(findings, known, texts, settings.baseline.parent)
-    if with_fixes and findings:
-        findings = _attach(
-            findings, texts, settings, reading.judgements, rescan or partial(_rescan, known=reading.visits)
-        )
+    if fixes is not Fixes.NONE and findings:
+        verified = (rescan or partial(_rescan, known=reading.visits)) if fixes is Fixes.VERIFIED else None
+        findings = _attach(findings, texts, settings, reading.judgements, verified)
     return Outcome(findings, sources, reading, stale)
 
 
-def check_cached(sources: Sources, settings: Settings, cache: Cache) -> Outcome:
+def check_cached(sources: Sources, settings: Settings, cache: Cache, *, fixes: Fixes = Fixes.VERIFIED) -> Outcome:
     """As `check`, but from `cache` where nothing that the run depends on has changed; it then holds no models."""
     from initlint.cache import digest
 
     baseline = settings.baseline.read_bytes().hex() if settings.baseline and settings.baseline.is_file() else ""
-    words = (repr(replace(settings, jobs=1)), baseline, *map(repr, sources.problems))
+    words = (repr(replace(settings, jobs=1)), baseline, fixes.value, *map(repr, sources.problems))
     key = digest(sources.texts, words)
     if key is None:
-        return check(sources, settings)
+        return check(sources, settings, fixes=fixes)
     remembered = cache.read(key)
     if remembered is not None:
         (stale,), findings = cast("tuple[tuple[int], tuple[Finding, ...]]", remembered)
         return Outcome(findings, sources, Reading((), (), ()), stale)
-    outcome = check(sources, settings)
+    outcome = check(sources, settings, fixes=fixes)
     cache.write(key, ((outcome.stale,), outcome.findings))
     return outcome
 
@@ -231,9 +244,9 @@ def _attach(
     texts: Mapping[str, str],
     settings: Settings,
     judgements: Iterable[Judgement],
-    rescan: Rescan,
+    rescan: Rescan | None,
 ) -> tuple[Finding, ...]:
-    """The findings with the fixes that can be written into `texts`."""
+    """The findings with the fixes that can be written into `texts`; without a `rescan`, as far as a draft can tell."""
     rules = load_rules()
     repairable = tuple(f for f in findings if _may_be_fixed(f, rules))
     if not repairable:

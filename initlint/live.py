@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initlint.config import Settings
-from initlint.engine import Outcome, Reading, Sources, conclude, fix_options, read_sources, reported, understand
+from initlint.engine import Fixes, Outcome, Reading, Sources, conclude, fix_options, read_sources, reported, understand
 from initlint.errors import InitlintError
 from initlint.knowledge import Knowledge, load_knowledge, load_rules
 from initlint.model import Finding, Judgement, Measure, Model, Severity
@@ -208,7 +208,7 @@ def report_live(live: Live, settings: Settings, *, fixes: bool = True) -> Outcom
 
 
 def check_with(
-    sources: Sources, settings: Settings, lives: Sequence[Live], *, with_fixes: bool = True
+    sources: Sources, settings: Settings, lives: Sequence[Live], *, fixes: Fixes = Fixes.VERIFIED
 ) -> tuple[Outcome, tuple[Disagreement, ...]]:
     """As `engine.check`, with what live modules show of the layers in `sources`; and where the two disagree."""
     from initlint.joining import join
@@ -218,7 +218,7 @@ def check_with(
     scanned = understand(texts, jobs=settings.jobs)
     joined = join(scanned, traced, texts)
     rescan = _rescan_of(joined.reading.findings, scanned.findings)
-    outcome = conclude(joined.reading, sources, settings, with_fixes=with_fixes, rescan=rescan)
+    outcome = conclude(joined.reading, sources, settings, fixes=fixes, rescan=rescan)
     return outcome, joined.disagreements
 
 

@@ -16,7 +16,7 @@ from initlint.cache import FOLDER, Cache
 from initlint.cli.options import FileArguments, LiveArguments, file_options, live_options, output_options, selecting
 from initlint.cli.output import display_root, wants_color, write
 from initlint.config import FORMATS, SEVERITIES, Settings
-from initlint.engine import Outcome, Sources, check, check_cached
+from initlint.engine import Fixes, Outcome, Sources, check, check_cached
 from initlint.errors import InitlintError
 from initlint.fingerprint import shown_path
 from initlint.model import Finding, Severity
@@ -24,6 +24,9 @@ from initlint.model import Finding, Severity
 if TYPE_CHECKING:
     from initlint.repair import Repair
     from initlint.report import View
+
+_WITH_EDITS = frozenset({"json", "json-lines", "rdjson", "sarif"})
+"""Formats whose readers write the edits of a fix themselves: those must have been verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +190,20 @@ def _settings(arguments: Arguments) -> Settings:
 def _check_anew(sources: Sources, settings: Settings, arguments: Arguments) -> Outcome:
     """The findings without fixes, from the texts and the live modules as they are now."""
     if arguments.trace:
-        return _check_traced(sources, settings, arguments, with_fixes=False)
-    return check(sources, settings, with_fixes=False)
+        return _check_traced(sources, settings, arguments, fixes=Fixes.NONE)
+    return check(sources, settings, fixes=Fixes.NONE)
 
 
 def _check(sources: Sources, settings: Settings, arguments: Arguments) -> Outcome:
     """The findings, from an earlier run where nothing changed since; a fix needs more than is remembered."""
     if arguments.trace:
         return _check_traced(sources, settings, arguments)
-    if arguments.no_cache or arguments.diff or settings.fix or arguments.files.reads_stdin or not sources.files:
+    if arguments.diff or settings.fix:
         return check(sources, settings)
-    return check_cached(sources, settings, Cache(settings.root / FOLDER))
+    fixes = Fixes.VERIFIED if settings.output_format in _WITH_EDITS else Fixes.DRAFTED
+    if arguments.no_cache or arguments.files.reads_stdin or not sources.files:
+        return check(sources, settings, fixes=fixes)
+    return check_cached(sources, settings, Cache(settings.root / FOLDER), fixes=fixes)
 
 
 def _severity(word: str | None, otherwise: Severity) -> Severity:

@@ -22,14 +22,15 @@ def attach(
     findings: Sequence[Finding],
     texts: Mapping[str, str],
     options: FixOptions,
-    rescan: Rescan,
+    rescan: Rescan | None,
     *,
     judgements: Iterable[Judgement] = (),
     activations: Mapping[str, Activation] | None = None,
 ) -> tuple[Finding, ...]:
     """The findings, each with a fix where one is certain and with the reason in its help where none is.
 
-    `texts` are the current texts by absolute path. `judgements` are those of all layers, not only the reported ones:
+    `texts` are the current texts by absolute path. Without a `rescan` the fixes are drafts, which may yet fail their
+    verification. `judgements` are those of all layers, not only the reported ones:
     with them loops are rewritten and written that otherwise might reach a layer that is right.
     """
     bench = _bench(findings, texts, options, rescan, judgements, activations)
@@ -109,7 +110,7 @@ def _bench(
     findings: Sequence[Finding],
     texts: Mapping[str, str],
     options: FixOptions,
-    rescan: Rescan,
+    rescan: Rescan | None,
     judgements: Iterable[Judgement],
     activations: Mapping[str, Activation] | None,
 ) -> Bench:

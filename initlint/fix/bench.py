@@ -30,7 +30,7 @@ class Bench:
     """The proposals for some findings over some texts; nothing outside of it changes."""
 
     def __init__(
-        self, findings: Sequence[Finding], texts: Mapping[str, str], workshop: Workshop, rescan: Rescan
+        self, findings: Sequence[Finding], texts: Mapping[str, str], workshop: Workshop, rescan: Rescan | None
     ) -> None:
         self._findings = findings
         self._texts = texts

@@ -28,7 +28,8 @@ class Verifier:
     The findings at hand may lack what was suppressed: what is not among them is looked up before it counts as new.
     """
 
-    def __init__(self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan) -> None:
+    def __init__(self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan | None) -> None:
+        """Without a `rescan` only the rewritten text itself is looked at."""
         self._texts = texts
         self._rescan = rescan
         self._at_hand = _census(findings)
@@ -49,12 +50,15 @@ class Verifier:
                 return f"nothing binds the name {min(unbound)}"
             if _comments(text) != _comments(self._texts[file]):
                 return "a comment would be lost"
+        rescan = self._rescan
+        if rescan is None:
+            return None
         repaired = tuple(repaired)
         gone = _census(repaired)
-        found = self._rescan(rewritten)
+        found = rescan(rewritten)
         if not _census(found) - (self._at_hand - gone):
             return None
-        known = self._known(tuple(sorted(rewritten)))
+        known = self._known(tuple(sorted(rewritten)), rescan)
         surplus = _census(found) - (_census(known) - gone)
         is_about_layers = any(finding.judgements for finding in repaired)
         if not is_about_layers:
@@ -67,9 +71,9 @@ class Verifier:
         code, _, layer = min(surplus, key=str)
         return f"the repair would bring {code}" + (f" at {layer}" if layer is not None else "")
 
-    def _known(self, files: tuple[str, ...]) -> tuple[Finding, ...]:
+    def _known(self, files: tuple[str, ...], rescan: Rescan) -> tuple[Finding, ...]:
         if files not in self._before:
-            self._before[files] = tuple(self._rescan({file: self._texts[file] for file in files}))
+            self._before[files] = tuple(rescan({file: self._texts[file] for file in files}))
         return self._before[files]
 
 
