@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
     from initlint.source.project import Project, SourceFile
     from initlint.source.replay import Recording
+    from initlint.source.rounds import Plan
     from initlint.source.sweeps import Sweep
     from initlint.source.symmetry import Clone
 
@@ -144,6 +145,10 @@ class Machine:
         self.clones: list[Clone] = []
         self.writes = 0
         self.touched: list[Cell] = []
+        self.watching = 0
+        self.entered = 0
+        self.asked = 0
+        self.plans: dict[ast.AST, Plan | None] = {}
         self.recordings: dict[ClassV, list[Recording]] = {}
         self.evidence = Evidence()
         self.calls: list[Place] = []
@@ -169,6 +174,7 @@ class Machine:
         self.clones = []
         self.writes = 0
         self.touched = []
+        self.watching = 0
         self.recordings = {}
         self.budget = budget
         self.steps = 0
@@ -211,7 +217,7 @@ class Machine:
 
     def touch(self, cell: Cell) -> None:
         """Call before `cell.data` changes."""
-        if self.forwarding and type(cell) is not Scope:
+        if (self.forwarding or self.watching) and type(cell) is not Scope:
             self.touched.append(cell)
         if self.journal is not None and cell not in self.journal:
             data = cell.data

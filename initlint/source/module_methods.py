@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from initlint.source.escape import escape
 from initlint.source.forward import leaf_forward, run_forward
@@ -12,6 +13,7 @@ from initlint.source.machine import Frame, Machine
 from initlint.source.message_passing import pass_messages
 from initlint.source.misuse import inspect_applied
 from initlint.source.rebuilding import as_listed
+from initlint.source.rounds import applied_rounds
 from initlint.source.sequences import elements
 from initlint.source.sweeps import Sweep, swept
 from initlint.source.symbols import ABSENT, UNKNOWN
@@ -96,6 +98,7 @@ def call_module_method(
     machine: Machine, instance: Instance, name: str, arguments: Arguments, node: ast.AST, frame: Frame
 ) -> object:
     """``module.name(...)`` where the project's classes define no `name`."""
+    machine.asked += 1
     handler = _METHODS.get(name)
     if handler is not None:
         return handler(machine, instance, arguments, node, frame)
@@ -221,8 +224,12 @@ def _apply(machine: Machine, instance: Instance, arguments: Arguments, node: ast
 
     place = machine.place(node, frame)
     with swept(machine, Sweep("apply", instance, place, repeat, certain=machine.is_certain(instance))):
+        rounds = applied_rounds(machine, function)
         for path, module in list(post_order(instance)):
-            repeat(path, module)
+            if rounds is None:
+                repeat(path, module)
+            else:
+                rounds.run(module, partial(repeat, path, module))
     return instance
 
 

@@ -14,6 +14,7 @@ from initlint.source.initialization import rescale
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.misuse import inspect_discarded
 from initlint.source.operators import binary
+from initlint.source.rounds import loop_rounds, subject_of
 from initlint.source.sequences import elements, repeats, unpacked
 from initlint.source.sweeps import loop_sweep, swept
 from initlint.source.symbols import ABSENT, UNKNOWN
@@ -164,13 +165,20 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     items = elements(machine, iterable, node, frame)
     unknown = items is None
     many = unknown or repeats(iterable)
+    turns = ([UNKNOWN] if items is None else list(items))[:_MOST_ROUNDS]
+    rounds = loop_rounds(machine, node, turns, frame)
     machine.repeating += many
     try:
-        for item in ([UNKNOWN] if items is None else list(items))[:_MOST_ROUNDS]:
+        for item in turns:
             if item is ABSENT:
                 continue
             assign(machine, node.target, item, frame)
-            flow = _maybe_absent_round(machine, node, item, frame)
+            subject = None if rounds is None else subject_of(item)
+            flow: object
+            if rounds is None or subject is None:
+                flow = _maybe_absent_round(machine, node, item, frame)
+            else:
+                flow = rounds.run(subject, partial(machine.execute, node.body, frame))
             if flow is Flow.BREAK:
                 return Flow.NEXT
             if flow is Flow.RETURN:

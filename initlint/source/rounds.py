@@ -1,0 +1,447 @@
+"""Rounds of a loop over modules do the same to equal modules: the first is run, those of the others are repeated from it.
+
+``for m in self.modules(): if isinstance(m, nn.Conv2d): nn.init.kaiming_normal_(m.weight)`` runs once for each kind of
+module, not once for each module. A round can be repeated when its body looks at nothing of the module but its class and
+attributes that are written there, and when all it did was to write to parameters that it reached by such an attribute.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from initlint.source.machine import Flow
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
+from initlint.source.torch_modules import torch_attribute
+from initlint.source.values import Bound, Builtin, ClassV, External, FunctionV, Instance, ParamV
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Frame, Machine
+    from initlint.source.values import Write
+
+_Path = tuple[str, ...]
+
+_FEWEST = 3
+_ASKING = frozenset({"isinstance", "hasattr", "getattr", "type"})
+_SIZES = frozenset({"shape", "size", "dim", "ndim", "numel", "ndimension"})
+_OF_PARAMETERS = frozenset({"data", "detach", *_SIZES})
+_OPAQUE = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Lambda,
+    ast.Yield,
+    ast.YieldFrom,
+    ast.Await,
+    ast.Global,
+    ast.AugAssign,
+    ast.Nonlocal,
+    ast.Delete,
+    ast.NamedExpr,
+    ast.While,
+    ast.Try,
+    ast.Break,
+    ast.Match,
+)
+_CONSTANT = (int, float, str, bytes, Sym, External, Builtin, ClassV, FunctionV)
+
+
+class _UnfitError(Exception):
+    """The body may look at, or do, more than can be repeated."""
+
+
+class Plan:
+    """What a body reads of its subject, by the paths of attributes, and the names that it binds.
+
+    Of some paths it only asks whether they exist or are None: those are not `used`. Of others the sizes matter.
+    """
+
+    __slots__ = ("bound", "paths", "sized", "used")
+
+    def __init__(self, reader: _Reader) -> None:
+        self.paths = tuple(sorted(reader.paths))
+        self.used = frozenset(reader.used)
+        self.sized = frozenset(reader.sized)
+        self.bound = tuple(sorted(reader.bound))
+
+
+def plan_of(
+    machine: Machine, node: ast.AST, body: Sequence[ast.stmt], subject: str, banned: frozenset[str]
+) -> Plan | None:
+    """How rounds of `body` may be repeated, None where they may not; `banned` names differ from round to round."""
+    if node not in machine.plans:
+        reader = _Reader(subject, banned)
+        try:
+            for statement in body:
+                reader.visit(statement)
+            machine.plans[node] = Plan(reader)
+        except _UnfitError:
+            machine.plans[node] = None
+    return machine.plans[node]
+
+
+class _Reader:
+    """Walks a body in the order of its evaluation and collects what a `Plan` says."""
+
+    def __init__(self, subject: str, banned: frozenset[str]) -> None:
+        self._subject = subject
+        self._banned = banned
+        self._read: set[str] = set()
+        self.paths: set[_Path] = set()
+        self.used: set[_Path] = set()
+        self.sized: set[_Path] = set()
+        self.bound: set[str] = set()
+
+    def visit(self, node: ast.AST) -> None:
+        """Take in one statement or expression; raises `_UnfitError` for what cannot be repeated."""
+        match node:
+            case ast.Name():
+                self._name(node)
+            case ast.Attribute():
+                self._attribute(node)
+            case ast.Call():
+                self._call(node)
+            case ast.Compare():
+                self._compare(node)
+            case ast.Assign() | ast.AnnAssign():
+                self._assign(node)
+            case ast.For():
+                self._parts_of(node.iter, node.target, *node.body, *node.orelse)
+            case _ if isinstance(node, _OPAQUE):
+                raise _UnfitError
+            case _:
+                self._parts_of(*ast.iter_child_nodes(node))
+
+    def _parts_of(self, *nodes: ast.AST) -> None:
+        for node in nodes:
+            self.visit(node)
+
+    def _name(self, node: ast.Name) -> None:
+        name = node.id
+        if name == self._subject or name in self._banned:
+            raise _UnfitError
+        if isinstance(node.ctx, ast.Load):
+            self._read.add(name)
+        elif name in self._read and name not in self.bound:
+            raise _UnfitError  # what one round leaves there, the next one reads
+        else:
+            self.bound.add(name)
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        path = self._path(node)
+        if path is None:
+            self.visit(node.value)
+        elif isinstance(node.ctx, ast.Load):
+            self._add(path, sized=True)
+        else:
+            raise _UnfitError
+
+    def _path(self, node: ast.expr) -> _Path | None:
+        """The attributes of the subject that `node` goes along."""
+        names: list[str] = []
+        while isinstance(node, ast.Attribute):
+            names.append(node.attr)
+            node = node.value
+        return tuple(reversed(names)) if names and isinstance(node, ast.Name) and node.id == self._subject else None
+
+    def _add(self, path: _Path, *, sized: bool) -> None:
+        self.paths.add(path)
+        self.used.add(path)
+        if sized:
+            self.sized.add(path)
+
+    def _call(self, node: ast.Call) -> None:
+        function = node.func
+        given: list[ast.expr] = list(node.args)
+        if isinstance(function, ast.Name) and function.id in _ASKING and given and self._is_subject(given[0]):
+            self._asked(function.id, given)
+            given = given[1:]
+        else:
+            method = self._path(function)
+            if method is None:
+                self.visit(function)
+            else:
+                self._add(method, sized=not method[-1].endswith("_"))
+            target = self._path(given[0]) if given and _fills(function) else None
+            if target is not None:
+                self._add(target, sized=False)
+                given = given[1:]
+        self._parts_of(*given, *(keyword.value for keyword in node.keywords))
+
+    def _is_subject(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id == self._subject
+
+    def _asked(self, function: str, given: list[ast.expr]) -> None:
+        if function in ("hasattr", "getattr"):
+            name = given[1].value if len(given) > 1 and isinstance(given[1], ast.Constant) else None
+            if not isinstance(name, str):
+                raise _UnfitError
+            self.paths.add((name,))
+            if function == "getattr":
+                self._add((name,), sized=True)
+
+    def _compare(self, node: ast.Compare) -> None:
+        path = self._path(node.left)
+        if path is not None and _is_none_test(node):
+            self.paths.add(path)
+        else:
+            self._parts_of(*ast.iter_child_nodes(node))
+
+    def _assign(self, node: ast.Assign | ast.AnnAssign) -> None:
+        targets = node.targets if isinstance(node, ast.Assign) else (node.target,)
+        self._parts_of(*(() if node.value is None else (node.value,)), *targets)
+
+
+def _is_none_test(node: ast.Compare) -> bool:
+    """``x is None``, ``x is not None``."""
+    (operator, *others), right = node.ops, node.comparators[0]
+    return (
+        isinstance(operator, (ast.Is, ast.IsNot))
+        and not others
+        and isinstance(right, ast.Constant)
+        and right.value is None
+    )
+
+
+def _fills(function: ast.expr) -> bool:
+    """Whether by its name it is an initializer: ``init.normal_`` asks no more of its tensor than how many dimensions it has."""
+    name = (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
+    return name.endswith("_")
+
+
+class _Round:
+    """What one round did: the writes by the path of the parameter, the values it bound, and how it ended."""
+
+    __slots__ = ("bound", "flow", "sizes", "writes")
+
+    def __init__(
+        self,
+        writes: tuple[tuple[_Path, tuple[Write, ...]], ...],
+        bound: Mapping[str, object],
+        flow: object,
+        sizes: Hashable | None,
+    ) -> None:
+        self.writes = writes
+        self.bound = bound
+        self.flow = flow
+        self.sizes = sizes
+
+
+class Rounds:
+    """The rounds of one loop, or of one `apply`, by what they saw."""
+
+    def __init__(self, machine: Machine, plan: Plan, frame: Frame | None) -> None:
+        """`frame` is where a loop binds its names; a function that is applied binds its own."""
+        self._machine = machine
+        self._plan = plan
+        self._frame = frame
+        self._known: dict[Hashable, _Round] = {}
+
+    def run(self, subject: Instance, body: Callable[[], object]) -> object:
+        """What `body` returns for `subject`, and does to it."""
+        try:
+            seen = self._seen(subject)
+            sizes = self._sizes(subject)
+        except _UnfitError:
+            return body()
+        known = self._known.get(seen)
+        if known is not None and known.sizes in (None, sizes):
+            return self._repeat(known, subject)
+        return self._record(seen, sizes, subject, body)
+
+    def _repeat(self, known: _Round, subject: Instance) -> object:
+        machine = self._machine
+        for path, writes in known.writes:
+            param = _parameter_at(subject, path)
+            if param is not None:
+                machine.touch(param)
+                param.data = (*param.data, *writes)
+                machine.writes += len(writes)
+        if self._frame is not None and known.bound:
+            machine.touch(self._frame.scope)
+            self._frame.scope.data.update(known.bound)
+        return known.flow
+
+    def _record(self, seen: Hashable, sizes: Hashable, subject: Instance, body: Callable[[], object]) -> object:
+        machine = self._machine
+        params = {path: param for path in self._plan.paths if (param := _parameter_at(subject, path)) is not None}
+        before = {param: param.data for param in params.values()}
+        deeds, touched = _deeds(machine), len(machine.touched)
+        written, entered, asked = machine.writes, machine.entered, machine.asked
+        machine.watching += 1
+        try:
+            flow = body()
+        finally:
+            machine.watching -= 1
+        if (
+            machine.asked > asked
+            or _deeds(machine) != deeds
+            or any(cell not in before for cell in machine.touched[touched:])
+        ):
+            return flow
+        writes: dict[ParamV, tuple[_Path, tuple[Write, ...]]] = {}
+        for path, param in params.items():
+            old = before[param]
+            if any(one is not other for one, other in zip(old, param.data, strict=False)) or len(param.data) < len(old):
+                return flow
+            if len(param.data) > len(old):
+                writes[param] = path, param.data[len(old) :]
+        bound = {} if self._frame is None else self._bound(self._frame)
+        if bound is None or machine.writes - written != sum(len(each) for _, each in writes.values()):
+            return flow
+        if isinstance(flow, Flow) and flow not in (Flow.NEXT, Flow.CONTINUE):
+            return flow
+        self._known[seen] = _Round(tuple(writes.values()), bound, flow, sizes if machine.entered > entered else None)
+        return flow
+
+    def _bound(self, frame: Frame) -> dict[str, object] | None:
+        """The constants that a round left under its names; None where it left something else."""
+        held = {name: value for name in self._plan.bound if (value := frame.scope.data.get(name, ABSENT)) is not ABSENT}
+        plain = all(value is None or value is UNKNOWN or isinstance(value, _CONSTANT) for value in held.values())
+        return held if plain and not frame.elsewhere else None
+
+    def _seen(self, subject: Instance) -> Hashable:
+        """All that a round can tell of its subject."""
+        values = (self._value(subject, path, path) for path in self._plan.paths)
+        return _kind(self._machine, subject), *values
+
+    def _value(self, holder: Instance, rest: _Path, path: _Path) -> Hashable:
+        name, *below = rest
+        value = _attribute(holder, name)
+        if isinstance(value, Instance) and (below or path not in self._plan.used):
+            if below and _attribute(value, below[0]) is ABSENT:
+                raise _UnfitError
+            return _kind(self._machine, value), self._value(value, tuple(below), path) if below else None
+        if isinstance(value, ParamV):
+            if not all(each in _OF_PARAMETERS or _is_initializer(self._machine, each) for each in below):
+                raise _UnfitError
+            return _parameter(self._machine, holder, value), _size(value) if path in self._plan.sized else None
+        return _constant(value)
+
+    def _sizes(self, subject: Instance) -> Hashable:
+        """The sizes of all parameters that a round may look at."""
+        params = (_parameter_at(subject, path) for path in self._plan.paths)
+        return tuple(None if param is None else _size(param) for param in params)
+
+
+def subject_of(item: object) -> Instance | None:
+    """The module that an item of a loop is, by itself or behind a name or a number."""
+    module = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+    return module if isinstance(module, Instance) and module.torch_class else None
+
+
+def loop_rounds(machine: Machine, node: ast.For | ast.AsyncFor, items: Sequence[object], frame: Frame) -> Rounds | None:
+    """The rounds of ``for m in ...`` or ``for name, m in ...``; None where each must be run."""
+    if len(items) < _FEWEST or subject_of(items[0]) is None:
+        return None
+    target, banned = node.target, frozenset[str]()
+    if isinstance(target, ast.Tuple) and len(target.elts) == 2:
+        first, target = target.elts
+        banned = frozenset({first.id}) if isinstance(first, ast.Name) else banned
+        if not banned:
+            return None
+    if not isinstance(target, ast.Name):
+        return None
+    plan = plan_of(machine, node, node.body, target.id, banned)
+    return None if plan is None else Rounds(machine, plan, frame)
+
+
+def applied_rounds(machine: Machine, function: object) -> Rounds | None:
+    """The rounds of ``module.apply(function)``; None where each must be run."""
+    bound = isinstance(function, Bound)
+    plain = function.function if isinstance(function, Bound) else function
+    if not isinstance(plain, FunctionV) or isinstance(plain.node, ast.Lambda):
+        return None
+    given = plain.node.args
+    names = [each.arg for each in (*given.posonlyargs, *given.args)]
+    if len(names) <= bound or given.vararg or given.kwarg:
+        return None
+    plan = plan_of(machine, plain.node, plain.node.body, names[bound], frozenset())
+    return None if plan is None else Rounds(machine, plan, None)
+
+
+def _deeds(machine: Machine) -> tuple[int, ...]:
+    """Counts of what a round may do besides writing to parameters."""
+    return (
+        machine.serial,
+        machine.graph.end,
+        len(machine.occurrences),
+        len(machine.sweeps),
+        len(machine.clones),
+        len(machine.instances),
+    )
+
+
+def _attribute(holder: Instance, name: str) -> object:
+    """An attribute as `get_attribute` finds it, where that runs nothing; ABSENT if there is none."""
+    value = holder.data.get(name, ABSENT)
+    if value is ABSENT and isinstance(holder.cls, ClassV):
+        value = holder.cls.lookup(name)
+        if isinstance(value, FunctionV):
+            raise _UnfitError
+    if value is ABSENT and holder.torch_class:
+        if name.startswith("_"):
+            raise _UnfitError
+        value = torch_attribute(holder, name)
+    return value
+
+
+def _kind(machine: Machine, module: Instance) -> Hashable:
+    """What all code may ask of a module without naming an attribute."""
+    return (
+        module.cls,
+        module.torch_class,
+        module.branch,
+        module.repeats,
+        module.uncertain,
+        module.parametrization,
+        module in machine.forwarded,
+    )
+
+
+def _parameter(machine: Machine, holder: Instance, param: ParamV) -> Hashable:
+    """What an initializer may ask of a parameter, its sizes left out."""
+    owner = param.owner
+    last = param.data[-1] if param.data else None
+    return (
+        param.name,
+        param.buffer,
+        param.frozen,
+        param.tied,
+        param.fans,
+        None if owner is holder or owner is None else _kind(machine, owner),
+        None if param.shape is None else tuple(type(each) for each in param.shape),
+        None if last is None else (last.function, last.source, last.conditional, last.partial),
+    )
+
+
+def _size(param: ParamV) -> Hashable:
+    return None if param.shape is None else tuple(map(_constant, param.shape))
+
+
+def _constant(value: object) -> Hashable:
+    """A value that stands for itself; nothing is known of what others may do."""
+    if value is None or value is ABSENT or value is UNKNOWN:
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(_constant, value))
+    if isinstance(value, _CONSTANT):
+        return type(value), value
+    raise _UnfitError
+
+
+def _is_initializer(machine: Machine, name: str) -> bool:
+    return f"Tensor.{name}" in machine.knowledge.initializers
+
+
+def _parameter_at(module: Instance, path: _Path) -> ParamV | None:
+    """The parameter that a path of attributes comes to first."""
+    value: object = module
+    for name in path:
+        value = value.data.get(name) if isinstance(value, Instance) else None
+        if isinstance(value, ParamV):
+            return value
+    return None
