@@ -135,12 +135,12 @@ def _require_target(arguments: Arguments) -> None:
     raise InitlintError("needs a module to build", where=said[0], hint="name it with --trace pkg.mod:Net")
 
 
-def _check_traced(sources: Sources, settings: Settings, arguments: Arguments, *, with_fixes: bool = True) -> Outcome:
+def _check_traced(sources: Sources, settings: Settings, arguments: Arguments, *, fixes: Fixes = Fixes.VERIFIED) -> Outcome:
     """The findings, where the live modules that were asked for are right about their layers."""
     from initlint.live import check_with, trace_target
 
     lives = [trace_target(arguments.live.request(target)) for target in arguments.trace]
-    outcome, disagreements = check_with(sources, settings, lives, with_fixes=with_fixes)
+    outcome, disagreements = check_with(sources, settings, lives, fixes=fixes)
     if arguments.verbose:
         from initlint.report.layers import summary
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import partial
 
 from initlint.source.enumerations import is_enumeration, make_members, member_of, members
 from initlint.source.escape import escape
@@ -203,6 +204,13 @@ def missing(machine: Machine, function: FunctionV, name: str) -> object:
 
 def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """``cls(...)``."""
+    from initlint.source.constructions import constructed
+
+    return constructed(machine, cls, arguments, node, frame, partial(_construct, machine, cls, arguments, node, frame))
+
+
+def _construct(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """An object of `cls`, made by running its code."""
     from initlint.source.torch_modules import adopt_torch_base, construct_torch_part
 
     machine.called.add(cls.node or node)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
 from initlint.source.project import Project, SourceFile
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.values import Arguments, External, ModuleRef, Scope
+from initlint.source.values import CLOCK, Arguments, External, ModuleRef, Scope, is_older
 
 
 def module_scope(machine: Machine, file: SourceFile) -> Scope:
@@ -24,9 +24,13 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
         return scope
     outer = machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth
     machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = None, 0, machine.trunk, 0, 0
+    serial, clock, touched = machine.serial, next(CLOCK), len(machine.touched)
+    machine.watching += 1
     try:
         run_top_level(machine, file, Frame(scope))
     finally:
+        machine.watching -= 1
+        machine.age += any(is_older(cell, serial, clock) for cell in machine.touched[touched:])
         machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = outer
     return scope
 

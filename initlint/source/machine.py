@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ from initlint.source.values import (
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
+    from initlint.source.constructions import Construction
     from initlint.source.project import Project, SourceFile
     from initlint.source.replay import Recording
     from initlint.source.rounds import Plan
@@ -107,7 +108,8 @@ class Machine:
 
     `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every
     object of a class that was constructed, `params` every parameter, in order; `members` what attributes of names outside
-    the project are; `read` the files whose code ran.
+    the project are; `read` the files whose code ran. `touched` are the cells changed while something is `watching`, `age` is how
+    often loading a module changed what was there before.
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
@@ -148,6 +150,8 @@ class Machine:
         self.watching = 0
         self.entered = 0
         self.asked = 0
+        self.age = 0
+        self.constructions: dict[Hashable, Construction | None] = {}
         self.plans: dict[ast.AST, Plan | None] = {}
         self.recordings: dict[ClassV, list[Recording]] = {}
         self.evidence = Evidence()

@@ -7,6 +7,7 @@ value ever changes; those made by the million are not frozen, since that would d
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -69,13 +70,18 @@ class Cell:
     data: Any
 
 
+CLOCK = itertools.count()
+"""Ticks whenever a cell without a serial number is made: which of two is older can be told."""
+
+
 class ListV(Cell):
     """A list, set or other sequence; `repeats` says that its (last) elements stand for an unknown number of them."""
 
-    __slots__ = ("kind", "repeats")
+    __slots__ = ("born", "kind", "repeats")
     data: list[object]
 
     def __init__(self, items: list[object], kind: str = "list", *, repeats: bool = False) -> None:
+        self.born = next(CLOCK)
         self.data = items
         self.kind = kind
         self.repeats = repeats
@@ -84,10 +90,11 @@ class ListV(Cell):
 class DictV(Cell):
     """A mapping with known keys; `open` says that there may be others."""
 
-    __slots__ = ("kind", "open")
+    __slots__ = ("born", "kind", "open")
     data: dict[object, object]
 
     def __init__(self, items: dict[Any, object], kind: str = "dict", *, open_: bool = False) -> None:
+        self.born = next(CLOCK)
         self.data = items
         self.kind = kind
         self.open = open_
@@ -359,12 +366,20 @@ class View:
 class Filling(Cell):
     """Fresh memory, which all views of a tensor share; `data` is the write that filled it, `param` the parameter made of it."""
 
-    __slots__ = ("param",)
+    __slots__ = ("born", "param")
     data: Write
 
     def __init__(self, write: Write) -> None:
+        self.born = next(CLOCK)
         self.data = write
         self.param: ParamV | None = None
+
+
+def is_older(cell: Cell, serial: int, clock: int) -> bool:
+    """Whether a cell was there when the last object had this serial number and the clock showed this."""
+    if isinstance(cell, (Instance, ParamV)):
+        return cell.serial <= serial
+    return not isinstance(cell, (ListV, DictV, Filling)) or cell.born < clock
 
 
 @dataclass(slots=True, eq=False)

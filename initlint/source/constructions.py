@@ -1,0 +1,271 @@
+"""Objects constructed from equal arguments are equal: from the third on, they are copied from the second.
+
+Torch's zoos build the same block dozens of times, and the same backbone in a dozen models. A construction is worth keeping
+when it changed nothing that was there before, noted nothing, and when all that hangs on what it made can be copied. The
+second is kept, not the first, since most are never repeated, and keeping one means to copy it before anyone changes it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from initlint.source.dataflow import Node
+from initlint.source.sweeps import Sweep
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
+from initlint.source.transplant import Site, Transplant, UncopyableError
+from initlint.source.values import (
+    CLOCK,
+    Arguments,
+    Bound,
+    Builtin,
+    Cell,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    ParamV,
+    Partial,
+    is_older,
+)
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Frame, Machine
+
+_CONSTANT = (int, float, str, bytes, Sym, External, Builtin, ClassV, FunctionV)
+_Made = TypeVar("_Made", Instance, ParamV)
+_DEEPEST = 3
+_MOST_DEPTH = 24
+_FEWEST_STEPS = 2
+
+
+class Construction:
+    """What one construction made, untouched since: objects, parameters, ops and sweeps, and which code it ran."""
+
+    __slots__ = (
+        "age",
+        "code",
+        "given",
+        "instances",
+        "nodes",
+        "params",
+        "result",
+        "serials",
+        "site",
+        "sweeps",
+        "writes",
+    )
+
+    def __init__(self, site: Site, given: tuple[Cell, ...], code: Code, machine: Machine, writes: int) -> None:
+        self.site = site
+        self.given = given
+        self.age = machine.age
+        self.code = code
+        self.serials = machine.serial - site.serial
+        self.writes = writes
+        self.result: object = UNKNOWN
+        self.instances: list[Instance] = []
+        self.params: list[ParamV] = []
+        self.nodes: list[Node] = []
+        self.sweeps: list[Sweep] = []
+
+
+class Code:
+    """The syntax that ran: what was called, what ran, the initializer calls reached, and the files of all that."""
+
+    __slots__ = ("called", "ran", "reached", "read")
+
+    def __init__(self) -> None:
+        self.called: set[ast.AST] = set()
+        self.ran: set[ast.AST] = set()
+        self.reached: set[ast.AST] = set()
+        self.read: set[str] = set()
+
+    def swap(self, machine: Machine) -> None:
+        """Let the machine note in these sets, and hold those that it noted in."""
+        machine.called, self.called = self.called, machine.called
+        machine.ran, self.ran = self.ran, machine.ran
+        machine.reached, self.reached = self.reached, machine.reached
+        machine.read, self.read = self.read, machine.read
+
+    def add_to(self, machine: Machine) -> None:
+        """Let the machine know that all this ran."""
+        machine.called |= self.called
+        machine.ran |= self.ran
+        machine.reached |= self.reached
+        machine.read |= self.read
+
+
+def constructed(
+    machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame, run: Callable[[], object]
+) -> object:
+    """What ``cls(...)`` makes: copied from an equal construction, else by running it."""
+    if machine.branching or machine.forwarding or machine.sweep is not None or arguments.open:
+        return run()
+    if machine.depth > _MOST_DEPTH:
+        return run()
+    given: list[Cell] = []
+    try:
+        key = (cls, machine.repeating > 0, machine.no_grad > 0, machine.guarded > 0, *_given(arguments, given))
+    except UncopyableError:
+        return run()
+    known = machine.constructions
+    if key not in known:
+        known[key] = None
+        return run()
+    kept = known[key]
+    if kept is not None and kept.age == machine.age:
+        return _repeated(machine, kept, given, node, frame)
+    code, site = Code(), _site(machine, node, frame)
+    before = _Before(machine)
+    code.swap(machine)
+    machine.watching += 1
+    try:
+        result = run()
+    finally:
+        machine.watching -= 1
+        code.swap(machine)
+        code.add_to(machine)
+    if before.is_alone(site):
+        known[key] = before.kept(result, site, tuple(given), code)
+    return result
+
+
+class _Before:
+    """Where the machine stood before a construction."""
+
+    def __init__(self, machine: Machine) -> None:
+        graph = machine.graph
+        self._machine = machine
+        self._counts = (len(machine.instances), len(machine.params), len(graph.nodes), len(machine.sweeps))
+        self._touched = len(machine.touched)
+        self._state = self._outward()
+        self._writes, self._steps = machine.writes, machine.steps
+        self._lowest_fused, graph.lowest_fused = graph.lowest_fused, graph.end
+
+    def _outward(self) -> tuple[int, ...]:
+        """What a construction that can be repeated leaves alone."""
+        machine = self._machine
+        return (
+            len(machine.occurrences),
+            len(machine.clones),
+            len(machine.module_scopes),
+            len(machine.forwarded),
+            machine.age,
+        )
+
+    def is_alone(self, site: Site) -> bool:
+        """Whether nothing that was there before was changed, and the effort is worth a copy."""
+        machine = self._machine
+        graph = machine.graph
+        fused = graph.lowest_fused < site.op
+        graph.lowest_fused = min(self._lowest_fused, graph.lowest_fused)
+        if fused or self._outward() != self._state or machine.steps - self._steps < _FEWEST_STEPS:
+            return False
+        return not any(is_older(cell, site.serial, site.clock) for cell in machine.touched[self._touched :])
+
+    def kept(self, result: object, site: Site, given: tuple[Cell, ...], code: Code) -> Construction | None:
+        """A copy of all that was made, None where there can be none."""
+        machine = self._machine
+        made = Construction(site, given, code, machine, machine.writes - self._writes)
+        transplant = Transplant(site, site, {id(cell): cell for cell in given})
+        instances, params, nodes, sweeps = self._counts
+        try:
+            made.instances = _copies(transplant, machine.instances[instances:], Instance)
+            made.params = _copies(transplant, machine.params[params:], ParamV)
+            made.nodes = [_node(transplant, each) for each in machine.graph.nodes[nodes:]]
+            made.sweeps = _sweeps(transplant, machine.sweeps[sweeps:])
+            made.result = transplant.value(result)
+        except UncopyableError:
+            return None
+        first = [each for each in made.instances if each.place is not None and each.place.node is site.node]
+        return made if first == [made.result] else None
+
+
+def _site(machine: Machine, node: ast.AST, frame: Frame) -> Site:
+    return Site(machine.place(node, frame), machine.calls, machine.serial, machine.graph.end, next(CLOCK))
+
+
+def _repeated(machine: Machine, kept: Construction, given: list[Cell], node: ast.AST, frame: Frame) -> object:
+    """The objects of a construction once more."""
+    stand_ins: Mapping[int, object] = dict(zip(map(id, kept.given), given, strict=True))
+    transplant = Transplant(kept.site, _site(machine, node, frame), stand_ins)
+    instances = _copies(transplant, kept.instances, Instance)
+    params = _copies(transplant, kept.params, ParamV)
+    machine.instances += instances
+    machine.params += params
+    machine.graph.nodes += [_node(transplant, each) for each in kept.nodes]
+    machine.sweeps += _sweeps(transplant, kept.sweeps)
+    machine.serial += kept.serials
+    machine.writes += kept.writes
+    kept.code.add_to(machine)
+    return transplant.value(kept.result)
+
+
+def _copies(transplant: Transplant, values: list[_Made], kind: type[_Made]) -> list[_Made]:
+    copies = [transplant.value(each) for each in values]
+    return [each for each in copies if isinstance(each, kind)]
+
+
+def _node(transplant: Transplant, node: Node) -> Node:
+    layer = None if node.layer is None else transplant.value(node.layer)
+    assert layer is None or isinstance(layer, (Instance, ParamV))
+    return Node(node.kind, node.name, tuple(map(transplant.op, node.inputs)), layer, node.params, node.place)
+
+
+def _sweeps(transplant: Transplant, sweeps: list[Sweep]) -> list[Sweep]:
+    """The sweeps once more; trying one on a late module goes by the code and the names of the first."""
+    copies: dict[Sweep, Sweep] = {}
+    for sweep in sweeps:
+        root, place = transplant.value(sweep.root), transplant.place(sweep.place)
+        if root is sweep.root or not isinstance(root, Instance) or place is None:
+            raise UncopyableError
+        twin = copies[sweep] = Sweep(sweep.kind, root, place, sweep.repeat, certain=sweep.certain)
+        twin.seen = {each for one in sweep.seen if isinstance(each := transplant.value(one), Instance)}
+        twin.tests, twin.files = dict(sweep.tests), dict(sweep.files)
+        twin.writes = sweep.writes
+        twin.outer = None if sweep.outer is None else copies[sweep.outer]
+    return list(copies.values())
+
+
+def _given(arguments: Arguments, cells: list[Cell]) -> Iterator[Hashable]:
+    """Arguments as something to compare; the cells among them in the order they are met."""
+    yield tuple(_key(each, cells, 0) for each in arguments.positional)
+    yield tuple((name, _key(each, cells, 0)) for name, each in arguments.keywords.items())
+
+
+def _key(value: object, cells: list[Cell], depth: int) -> Hashable:
+    if value is None or value is UNKNOWN or value is ABSENT:
+        return value
+    if isinstance(value, tuple):
+        return tuple(_key(each, cells, depth) for each in value)
+    if isinstance(value, _CONSTANT):
+        return type(value), value
+    if depth > _DEEPEST:
+        raise UncopyableError
+    if isinstance(value, (ListV, DictV, Instance)):
+        for index, cell in enumerate(cells):
+            if cell is value:
+                return "again", index
+        cells.append(value)
+        return _key_of_cell(value, cells, depth + 1)
+    if isinstance(value, Partial):
+        keywords = tuple((name, _key(each, cells, depth)) for name, each in value.keywords.items())
+        return "partial", _key(value.function, cells, depth), _key(value.positional, cells, depth), keywords
+    if isinstance(value, Bound) and isinstance(value.receiver, ClassV):
+        return "bound", value.function, value.receiver
+    raise UncopyableError
+
+
+def _key_of_cell(value: ListV | DictV | Instance, cells: list[Cell], depth: int) -> Hashable:
+    if isinstance(value, ListV):
+        return "list", value.kind, value.repeats, *(_key(each, cells, depth) for each in value.data)
+    if isinstance(value, Instance):
+        if value.torch_class or value.uncertain:
+            raise UncopyableError
+        return value.cls, *((name, _key(each, cells, depth)) for name, each in value.data.items())
+    items = ((_key(name, cells, depth), _key(each, cells, depth)) for name, each in value.data.items())
+    return "dict", value.kind, value.open, *items
