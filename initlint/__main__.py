@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from initlint.cli import main
+from initlint.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -112,7 +112,7 @@ def constructed(
         key = (cls, machine.repeating > 0, machine.no_grad > 0, machine.guarded > 0, *_given(arguments, given))
     except UncopyableError:
         return run()
-    known = machine.constructions
+    known = machine.repeats.constructions
     if key not in known:
         known[key] = None
         return run()

@@ -10,6 +10,7 @@ from initlint.source.escape import escape
 from initlint.source.machine import MOST_DEPTH, Flow, Frame, Machine, Raised
 from initlint.source.message_passing import leave_to_facts
 from initlint.source.records import call_post_init, fill_record, is_record
+from initlint.source.rounds import called_rounds
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
@@ -107,6 +108,16 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     machine.called.add(function.node)
     machine.read.add(function.scope.file.path)
     machine.ran.add(function.node)
+    earlier = called_rounds(machine, function, arguments)
+    if earlier is None:
+        return _run_body(machine, function, arguments, node, frame)
+    rounds, subject = earlier
+    return rounds.run(subject, partial(_run_body, machine, function, arguments, node, frame))
+
+
+def _run_body(machine: Machine, function: FunctionV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """What the body of `function` returns."""
+    running = machine.active.get(function.node, 0)
     scope = Scope(function.scope.file, function.scope)
     scope.data.update(bound_arguments(machine, function, arguments))
     receiver = arguments.positional[0] if arguments.positional else None

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from initlint.source.constructions import Construction
     from initlint.source.project import Project, SourceFile
     from initlint.source.replay import Recording
-    from initlint.source.rounds import Plan
+    from initlint.source.rounds import Plan, Rounds
     from initlint.source.sweeps import Sweep
     from initlint.source.symmetry import Clone
 
@@ -100,6 +100,21 @@ class Occurrence:
         self.related = related
 
 
+class Repeats:
+    """What was run and need not be run again on the same: constructions, and in one context calls and forward passes.
+
+    `plans` say which bodies of loops and functions can be repeated.
+    """
+
+    __slots__ = ("calls", "constructions", "plans", "recordings")
+
+    def __init__(self) -> None:
+        self.constructions: dict[Hashable, Construction | None] = {}
+        self.plans: dict[tuple[ast.AST, str], Plan | None] = {}
+        self.calls: dict[ast.AST, dict[Hashable, Rounds]] = {}
+        self.recordings: dict[ClassV, list[Recording]] = {}
+
+
 MOST_DEPTH = 40
 
 
@@ -151,9 +166,7 @@ class Machine:
         self.entered = 0
         self.asked = 0
         self.age = 0
-        self.constructions: dict[Hashable, Construction | None] = {}
-        self.plans: dict[ast.AST, Plan | None] = {}
-        self.recordings: dict[ClassV, list[Recording]] = {}
+        self.repeats = Repeats()
         self.evidence = Evidence()
         self.calls: list[Place] = []
         self.active: dict[ast.AST, int] = {}
@@ -179,7 +192,8 @@ class Machine:
         self.writes = 0
         self.touched = []
         self.watching = 0
-        self.recordings = {}
+        self.repeats.recordings = {}
+        self.repeats.calls = {}
         self.budget = budget
         self.steps = 0
         self.depth = 0

@@ -26,6 +26,7 @@ from initlint.source.torch_modules import (
     children,
     construct_torch_part,
     container_items,
+    has_children,
     modules_below,
     named_parameters,
     own_parameters,
@@ -76,6 +77,9 @@ _NOTHING = frozenset(
         "unfreeze",
     ]
 )
+_OF_CHILDREN = frozenset({"children", "named_children"})
+"""Methods that tell nothing of a module without any."""
+
 _LOADS = frozenset(
     ["load_state_dict", "load_weights", "load_pretrained", "load_checkpoint", "from_pretrained", "load_from_checkpoint"]
 )
@@ -98,7 +102,7 @@ def call_module_method(
     machine: Machine, instance: Instance, name: str, arguments: Arguments, node: ast.AST, frame: Frame
 ) -> object:
     """``module.name(...)`` where the project's classes define no `name`."""
-    machine.asked += 1
+    machine.asked += name not in _OF_CHILDREN or has_children(instance)
     handler = _METHODS.get(name)
     if handler is not None:
         return handler(machine, instance, arguments, node, frame)

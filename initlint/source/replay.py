@@ -60,7 +60,7 @@ def replayed(machine: Machine, module: Instance, arguments: Arguments, run: Call
     cls = module.cls
     if not isinstance(cls, ClassV) or arguments.open or not _is_plain(arguments):
         return run()
-    recordings = machine.recordings.setdefault(cls, [])
+    recordings = machine.repeats.recordings.setdefault(cls, [])
     quiet = machine.no_grad > 0
     for recording in recordings:
         if recording.quiet is quiet and recording.module is not module:

@@ -1,8 +1,9 @@
-"""Rounds of a loop over modules do the same to equal modules: the first is run, those of the others are repeated from it.
+"""Code does the same to equal modules: it is run for the first, and repeated for the others.
 
 ``for m in self.modules(): if isinstance(m, nn.Conv2d): nn.init.kaiming_normal_(m.weight)`` runs once for each kind of
 module, not once for each module. A round can be repeated when its body looks at nothing of the module but its class and
 attributes that are written there, and when all it did was to write to parameters that it reached by such an attribute.
+The same holds of calls: one that did nothing at all, and returned a constant, is not run twice on the same.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from typing import TYPE_CHECKING
 
 from initlint.source.machine import Flow
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
-from initlint.source.torch_modules import torch_attribute
-from initlint.source.values import Bound, Builtin, ClassV, External, FunctionV, Instance, ParamV
+from initlint.source.torch_modules import has_children, torch_attribute
+from initlint.source.values import Bound, Builtin, ClassV, DictV, External, FunctionV, Instance, ListV, ParamV
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
-    from initlint.source.values import Write
+    from initlint.source.values import Arguments, Write
 
 _Path = tuple[str, ...]
 
 _FEWEST = 3
+_MOST_CALLS = 40
+_PATIENCE = 4
 _ASKING = frozenset({"isinstance", "hasattr", "getattr", "type"})
 _SIZES = frozenset({"shape", "size", "dim", "ndim", "numel", "ndimension"})
+_OF_CLASSES = frozenset({"__class__", "__module__", "__name__", "__qualname__", "__doc__"})
 _OF_PARAMETERS = frozenset({"data", "detach", *_SIZES})
 _OPAQUE = (
     ast.FunctionDef,
@@ -35,7 +39,6 @@ _OPAQUE = (
     ast.YieldFrom,
     ast.Await,
     ast.Global,
-    ast.AugAssign,
     ast.Nonlocal,
     ast.Delete,
     ast.NamedExpr,
@@ -54,40 +57,48 @@ class _UnfitError(Exception):
 class Plan:
     """What a body reads of its subject, by the paths of attributes, and the names that it binds.
 
-    Of some paths it only asks whether they exist or are None: those are not `used`. Of others the sizes matter.
+    Of some paths it only asks whether they exist or are None: those are not `used`. Of others the sizes matter. `luck` is how
+    often more it is worth to look whether a call can be repeated.
     """
 
-    __slots__ = ("bound", "paths", "sized", "used")
+    __slots__ = ("bound", "luck", "paths", "read", "sized", "used")
 
     def __init__(self, reader: _Reader) -> None:
+        self.luck = _PATIENCE
         self.paths = tuple(sorted(reader.paths))
         self.used = frozenset(reader.used)
         self.sized = frozenset(reader.sized)
         self.bound = tuple(sorted(reader.bound))
+        self.read = tuple(sorted(reader.read))
 
 
 def plan_of(
-    machine: Machine, node: ast.AST, body: Sequence[ast.stmt], subject: str, banned: frozenset[str]
+    machine: Machine, node: ast.AST, body: Sequence[ast.stmt], subject: str, banned: frozenset[str] | None
 ) -> Plan | None:
-    """How rounds of `body` may be repeated, None where they may not; `banned` names differ from round to round."""
-    if node not in machine.plans:
+    """How rounds of `body` may be repeated, None where they may not; `banned` names differ from round to round.
+
+    The body of a function, whose names are its own, has none.
+    """
+    key = node, subject
+    if key not in machine.repeats.plans:
         reader = _Reader(subject, banned)
         try:
             for statement in body:
                 reader.visit(statement)
-            machine.plans[node] = Plan(reader)
+            machine.repeats.plans[key] = Plan(reader)
         except _UnfitError:
-            machine.plans[node] = None
-    return machine.plans[node]
+            machine.repeats.plans[key] = None
+    return machine.repeats.plans[key]
 
 
 class _Reader:
     """Walks a body in the order of its evaluation and collects what a `Plan` says."""
 
-    def __init__(self, subject: str, banned: frozenset[str]) -> None:
+    def __init__(self, subject: str, banned: frozenset[str] | None) -> None:
         self._subject = subject
-        self._banned = banned
-        self._read: set[str] = set()
+        self._lasting = banned is not None
+        self._banned = banned or frozenset()
+        self.read: set[str] = set()
         self.paths: set[_Path] = set()
         self.used: set[_Path] = set()
         self.sized: set[_Path] = set()
@@ -108,6 +119,10 @@ class _Reader:
                 self._assign(node)
             case ast.For():
                 self._parts_of(node.iter, node.target, *node.body, *node.orelse)
+            case ast.AugAssign() if not self._lasting:
+                self._parts_of(node.value, node.target)
+            case ast.AugAssign():
+                raise _UnfitError
             case _ if isinstance(node, _OPAQUE):
                 raise _UnfitError
             case _:
@@ -122,8 +137,8 @@ class _Reader:
         if name == self._subject or name in self._banned:
             raise _UnfitError
         if isinstance(node.ctx, ast.Load):
-            self._read.add(name)
-        elif name in self._read and name not in self.bound:
+            self.read.add(name)
+        elif self._lasting and name in self.read and name not in self.bound:
             raise _UnfitError  # what one round leaves there, the next one reads
         else:
             self.bound.add(name)
@@ -231,16 +246,17 @@ class _Round:
 
 
 class Rounds:
-    """The rounds of one loop, or of one `apply`, by what they saw."""
+    """The rounds of one loop, of one `apply`, or the calls of one function, by what they saw."""
 
-    def __init__(self, machine: Machine, plan: Plan, frame: Frame | None) -> None:
-        """`frame` is where a loop binds its names; a function that is applied binds its own."""
+    def __init__(self, machine: Machine, plan: Plan, frame: Frame | None, *, may_write: bool = True) -> None:
+        """`frame` is where a loop binds its names; a function binds its own."""
         self._machine = machine
         self._plan = plan
         self._frame = frame
+        self._may_write = may_write
         self._known: dict[Hashable, _Round] = {}
 
-    def run(self, subject: Instance, body: Callable[[], object]) -> object:
+    def run(self, subject: Instance | None, body: Callable[[], object]) -> object:
         """What `body` returns for `subject`, and does to it."""
         try:
             seen = self._seen(subject)
@@ -252,7 +268,7 @@ class Rounds:
             return self._repeat(known, subject)
         return self._record(seen, sizes, subject, body)
 
-    def _repeat(self, known: _Round, subject: Instance) -> object:
+    def _repeat(self, known: _Round, subject: Instance | None) -> object:
         machine = self._machine
         for path, writes in known.writes:
             param = _parameter_at(subject, path)
@@ -265,10 +281,11 @@ class Rounds:
             self._frame.scope.data.update(known.bound)
         return known.flow
 
-    def _record(self, seen: Hashable, sizes: Hashable, subject: Instance, body: Callable[[], object]) -> object:
+    def _record(self, seen: Hashable, sizes: Hashable, subject: Instance | None, body: Callable[[], object]) -> object:
         machine = self._machine
         params = {path: param for path in self._plan.paths if (param := _parameter_at(subject, path)) is not None}
         before = {param: param.data for param in params.values()}
+        names = {} if self._frame is None else self._frame.scope.data.copy()
         deeds, touched = _deeds(machine), len(machine.touched)
         written, entered, asked = machine.writes, machine.entered, machine.asked
         machine.watching += 1
@@ -289,27 +306,40 @@ class Rounds:
                 return flow
             if len(param.data) > len(old):
                 writes[param] = path, param.data[len(old) :]
-        bound = {} if self._frame is None else self._bound(self._frame)
+        bound = {} if self._frame is None else self._bound(self._frame, names)
         if bound is None or machine.writes - written != sum(len(each) for _, each in writes.values()):
             return flow
-        if isinstance(flow, Flow) and flow not in (Flow.NEXT, Flow.CONTINUE):
+        if not self._is_repeatable(flow, writes):
             return flow
+        self._plan.luck += 2
         self._known[seen] = _Round(tuple(writes.values()), bound, flow, sizes if machine.entered > entered else None)
         return flow
 
-    def _bound(self, frame: Frame) -> dict[str, object] | None:
-        """The constants that a round left under its names; None where it left something else."""
-        held = {name: value for name in self._plan.bound if (value := frame.scope.data.get(name, ABSENT)) is not ABSENT}
-        plain = all(value is None or value is UNKNOWN or isinstance(value, _CONSTANT) for value in held.values())
-        return held if plain and not frame.elsewhere else None
+    def _is_repeatable(self, outcome: object, writes: Mapping[ParamV, object]) -> bool:
+        """Whether the round went on to the next, or returned a constant, and wrote no more than it may."""
+        if isinstance(outcome, Flow):
+            return outcome in (Flow.NEXT, Flow.CONTINUE)
+        return (self._may_write or not writes) and _is_constant(outcome)
 
-    def _seen(self, subject: Instance) -> Hashable:
+    def _bound(self, frame: Frame, before: Mapping[str, object]) -> dict[str, object] | None:
+        """The constants that a round put under its names; None where it put something else there."""
+        held = {name: frame.scope.data.get(name, ABSENT) for name in self._plan.bound}
+        new = {name: value for name, value in held.items() if value is not before.get(name, ABSENT)}
+        return new if all(map(_is_constant, new.values())) and not frame.elsewhere else None
+
+    def _seen(self, subject: Instance | None) -> Hashable:
         """All that a round can tell of its subject."""
+        if subject is None:
+            return ()
         values = (self._value(subject, path, path) for path in self._plan.paths)
         return _kind(self._machine, subject), *values
 
     def _value(self, holder: Instance, rest: _Path, path: _Path) -> Hashable:
         name, *below = rest
+        if name in _OF_CLASSES and name not in holder.data:
+            return None
+        if name == "_modules" and not has_children(holder):
+            return None
         value = _attribute(holder, name)
         if isinstance(value, Instance) and (below or path not in self._plan.used):
             if below and _attribute(value, below[0]) is ABSENT:
@@ -321,7 +351,7 @@ class Rounds:
             return _parameter(self._machine, holder, value), _size(value) if path in self._plan.sized else None
         return _constant(value)
 
-    def _sizes(self, subject: Instance) -> Hashable:
+    def _sizes(self, subject: Instance | None) -> Hashable:
         """The sizes of all parameters that a round may look at."""
         params = (_parameter_at(subject, path) for path in self._plan.paths)
         return tuple(None if param is None else _size(param) for param in params)
@@ -359,8 +389,42 @@ def applied_rounds(machine: Machine, function: object) -> Rounds | None:
     names = [each.arg for each in (*given.posonlyargs, *given.args)]
     if len(names) <= bound or given.vararg or given.kwarg:
         return None
-    plan = plan_of(machine, plain.node, plain.node.body, names[bound], frozenset())
+    plan = plan_of(machine, plain.node, plain.node.body, names[bound], None)
     return None if plan is None else Rounds(machine, plan, None)
+
+
+def called_rounds(machine: Machine, function: FunctionV, arguments: Arguments) -> tuple[Rounds, Instance | None] | None:
+    """The earlier calls of a function on the same constants, and the module that this call is of; None where it must be run."""
+    node = function.node
+    if arguments.open or machine.branching or isinstance(node, ast.Lambda) or not arguments.positional:
+        return None
+    if node.name == "__init__":
+        return None
+    first, rest = arguments.positional[0], arguments.positional
+    subject = first if isinstance(first, Instance) else None
+    names = [*node.args.posonlyargs, *node.args.args]
+    plan = plan_of(machine, node, node.body, names[0].arg if subject is not None and names else "", None)
+    if plan is None or plan.luck <= 0 or function.scope.parent is not None:
+        return None
+    try:
+        given = tuple(map(_constant, rest if subject is None else rest[1:]))
+        named = tuple((name, _constant(value)) for name, value in arguments.keywords.items())
+    except _UnfitError:
+        return None
+    calls = machine.repeats.calls.setdefault(node, {})
+    key = subject is None, machine.no_grad > 0, given, named
+    rounds = calls.get(key)
+    if rounds is None:
+        if len(calls) >= _MOST_CALLS or not _reads_constants(function, plan):
+            return None
+        plan.luck -= 1
+        rounds = calls[key] = Rounds(machine, plan, None, may_write=False)
+    return rounds, subject
+
+
+def _reads_constants(function: FunctionV, plan: Plan) -> bool:
+    """Whether none of the names that a function reads is something that the program may fill or change."""
+    return not any(isinstance(function.scope.data.get(name), (ListV, DictV, Instance)) for name in plan.read)
 
 
 def _deeds(machine: Machine) -> tuple[int, ...]:
@@ -399,6 +463,7 @@ def _kind(machine: Machine, module: Instance) -> Hashable:
         module.uncertain,
         module.parametrization,
         module in machine.forwarded,
+        has_children(module),
     )
 
 
@@ -433,11 +498,19 @@ def _constant(value: object) -> Hashable:
     raise _UnfitError
 
 
+def _is_constant(value: object) -> bool:
+    try:
+        _constant(value)
+    except _UnfitError:
+        return False
+    return True
+
+
 def _is_initializer(machine: Machine, name: str) -> bool:
     return f"Tensor.{name}" in machine.knowledge.initializers
 
 
-def _parameter_at(module: Instance, path: _Path) -> ParamV | None:
+def _parameter_at(module: Instance | None, path: _Path) -> ParamV | None:
     """The parameter that a path of attributes comes to first."""
     value: object = module
     for name in path:

@@ -69,7 +69,8 @@ def swept(machine: Machine, sweep: Sweep) -> Iterator[None]:
     """Run what is inside as part of `sweep`."""
     sweep.outer = machine.sweep
     machine.sweep = sweep
-    machine.sweeps.append(sweep)
+    if sweep.outer is None:
+        machine.sweeps.append(sweep)
     machine.reached.add(sweep.place.node)
     before = machine.writes
     try:

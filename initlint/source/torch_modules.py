@@ -350,6 +350,11 @@ def children(instance: Instance) -> Iterator[tuple[str, Instance]]:
                     yield name, each
 
 
+def has_children(instance: Instance) -> bool:
+    """Whether there is any module below this one."""
+    return next(children(instance), None) is not None
+
+
 def walk(instance: Instance, prefix: str = "", seen: set[Instance] | None = None) -> Iterator[tuple[str, Instance]]:
     """The module and all below it, each once, parents first, with dotted paths: `named_modules`."""
     seen = set() if seen is None else seen
