@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from initlint.source.dataflow import Node
+from initlint.source.repeats import Code
 from initlint.source.sweeps import Sweep
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.transplant import Site, Transplant, UncopyableError
@@ -73,32 +74,6 @@ class Construction:
         self.sweeps: list[Sweep] = []
 
 
-class Code:
-    """The syntax that ran: what was called, what ran, the initializer calls reached, and the files of all that."""
-
-    __slots__ = ("called", "ran", "reached", "read")
-
-    def __init__(self) -> None:
-        self.called: set[ast.AST] = set()
-        self.ran: set[ast.AST] = set()
-        self.reached: set[ast.AST] = set()
-        self.read: set[str] = set()
-
-    def swap(self, machine: Machine) -> None:
-        """Let the machine note in these sets, and hold those that it noted in."""
-        machine.called, self.called = self.called, machine.called
-        machine.ran, self.ran = self.ran, machine.ran
-        machine.reached, self.reached = self.reached, machine.reached
-        machine.read, self.read = self.read, machine.read
-
-    def add_to(self, machine: Machine) -> None:
-        """Let the machine know that all this ran."""
-        machine.called |= self.called
-        machine.ran |= self.ran
-        machine.reached |= self.reached
-        machine.read |= self.read
-
-
 def constructed(
     machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame, run: Callable[[], object]
 ) -> object:
@@ -121,14 +96,12 @@ def constructed(
         return _repeated(machine, kept, given, node, frame)
     code, site = Code(), _site(machine, node, frame)
     before = _Before(machine)
-    code.swap(machine)
     machine.watching += 1
     try:
-        result = run()
+        with code.noted(machine):
+            result = run()
     finally:
         machine.watching -= 1
-        code.swap(machine)
-        code.add_to(machine)
     if before.is_alone(site):
         known[key] = before.kept(result, site, tuple(given), code)
     return result

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from initlint.source.dataflow import Graph
+from initlint.source.repeats import Repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
     Arguments,
@@ -39,10 +40,7 @@ from initlint.source.values import (
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
-    from initlint.source.constructions import Construction
     from initlint.source.project import Project, SourceFile
-    from initlint.source.replay import Recording
-    from initlint.source.rounds import Plan, Rounds
     from initlint.source.sweeps import Sweep
     from initlint.source.symmetry import Clone
 
@@ -98,21 +96,6 @@ class Occurrence:
         self.instance = instance
         self.details = details
         self.related = related
-
-
-class Repeats:
-    """What was run and need not be run again on the same: constructions, and in one context calls and forward passes.
-
-    `plans` say which bodies of loops and functions can be repeated.
-    """
-
-    __slots__ = ("calls", "constructions", "plans", "recordings")
-
-    def __init__(self) -> None:
-        self.constructions: dict[Hashable, Construction | None] = {}
-        self.plans: dict[tuple[ast.AST, str], Plan | None] = {}
-        self.calls: dict[ast.AST, dict[Hashable, Rounds]] = {}
-        self.recordings: dict[ClassV, list[Recording]] = {}
 
 
 MOST_DEPTH = 40
@@ -192,8 +175,7 @@ class Machine:
         self.writes = 0
         self.touched = []
         self.watching = 0
-        self.repeats.recordings = {}
-        self.repeats.calls = {}
+        self.repeats.forget()
         self.budget = budget
         self.steps = 0
         self.depth = 0

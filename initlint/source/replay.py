@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from initlint.source.dataflow import Node
+from initlint.source.repeats import Code
 from initlint.source.symbols import Sym, Unknown
 from initlint.source.values import (
     Arguments,
@@ -41,18 +42,22 @@ _CONSTANT = (bool, int, float, str, bytes, type(None), Sym, Unknown, External, B
 
 
 class Recording:
-    """One forward pass: on what, with which inputs, the ops it added, and what it returned."""
+    """One forward pass: on what, with which inputs, the ops it added to which graph, what it returned, and the code it ran."""
 
-    __slots__ = ("arguments", "first", "last", "module", "quiet", "result")
+    __slots__ = ("arguments", "code", "first", "forwarded", "graph", "module", "nodes", "quiet", "result")
 
     def __init__(
-        self, module: Instance, arguments: Arguments, result: object, ops: tuple[int, int], *, quiet: bool
+        self, machine: Machine, module: Instance, arguments: Arguments, result: object, first: int, code: Code
     ) -> None:
         self.module = module
         self.arguments = arguments
         self.result = result
-        self.first, self.last = ops
-        self.quiet = quiet
+        self.first = first
+        self.graph = machine.graph
+        self.nodes = machine.graph.nodes[first - machine.graph.first :]
+        self.quiet = machine.no_grad > 0
+        self.forwarded = machine.forwarded
+        self.code = code
 
 
 def replayed(machine: Machine, module: Instance, arguments: Arguments, run: Callable[[], object]) -> object:
@@ -70,7 +75,9 @@ def replayed(machine: Machine, module: Instance, arguments: Arguments, run: Call
     graph = machine.graph
     first, touched, before = graph.end, len(machine.touched), _deeds(machine)
     outer, graph.lowest_fused = graph.lowest_fused, first
-    result = run()
+    code = Code()
+    with code.noted(machine):
+        result = run()
     if (
         _deeds(machine) == before
         and graph.lowest_fused >= first
@@ -78,7 +85,7 @@ def replayed(machine: Machine, module: Instance, arguments: Arguments, run: Call
         and not _is_changed(module, machine.touched[touched:])
     ):
         del recordings[_MOST_RECORDINGS - 1 :]
-        recordings.insert(0, Recording(module, arguments, result, (first, graph.end), quiet=quiet))
+        recordings.insert(0, Recording(machine, module, arguments, result, first, code))
     graph.lowest_fused = min(outer, graph.lowest_fused)
     return result
 
@@ -123,31 +130,35 @@ def _matched(
     recorded = recording.arguments
     if len(recorded.positional) != len(given.positional) or recorded.keywords.keys() != given.keywords.keys():
         return None
-    graph = machine.graph
+    graph, old_graph = machine.graph, recording.graph
     ops: dict[int, int] = {}
     pairs = [(recorded.keywords[name], value) for name, value in given.keywords.items()]
     for old, new in (*zip(recorded.positional, given.positional, strict=True), *pairs):
-        if not _is_like(graph, old, new, ops):
+        if not _is_like(old_graph, graph, old, new, ops):
             return None
     if len(set(ops.values())) < len(ops):
         return None
     twins = _twins(recording.module, module, ops)
-    if twins is None or any(graph.node(old).kind != graph.node(new).kind for old, new in ops.items()):
+    if twins is None or any(old_graph.node(old).kind != graph.node(new).kind for old, new in ops.items()):
         return None
-    for node in graph.nodes[recording.first - graph.first : recording.last - graph.first]:
+    for node in recording.nodes:
+        if node.layer is not None and node.layer not in twins and old_graph is not graph:
+            return None
         for op in node.inputs:
-            if op < recording.first and op not in ops and not graph.is_constant(op):
+            if op < recording.first and op not in ops and not old_graph.is_constant(op):
                 return None
     return ops, twins
 
 
-def _is_like(graph: Graph, old: object, new: object, ops: dict[int, int]) -> bool:
+def _is_like(old_graph: Graph, graph: Graph, old: object, new: object, ops: dict[int, int]) -> bool:
     """Whether a pass cannot tell one argument from the other; tensors are remembered as a pair."""
     if isinstance(old, tuple) and isinstance(new, tuple):
-        return len(old) == len(new) and all(_is_like(graph, *pair, ops) for pair in zip(old, new, strict=True))
+        return len(old) == len(new) and all(
+            _is_like(old_graph, graph, *pair, ops) for pair in zip(old, new, strict=True)
+        )
     if not isinstance(old, TensorV) or not isinstance(new, TensorV):
         return same(old, new)
-    if graph.node(old.op).name != graph.node(new.op).name or not same(old.shape, new.shape):
+    if old_graph.node(old.op).name != graph.node(new.op).name or not same(old.shape, new.shape):
         return False
     if old.drawn or new.drawn or old.param or new.param:
         return False
@@ -257,11 +268,13 @@ def _copied(machine: Machine, recording: Recording, ops: dict[int, int], twins: 
             return tuple(map(returned, value))
         return TensorV(moved(value.op), shape=value.shape) if isinstance(value, TensorV) else value
 
-    for node in graph.nodes[recording.first - graph.first : recording.last - graph.first]:
+    for node in recording.nodes:
         layer = None if node.layer is None else twins.get(node.layer, node.layer)
         assert layer is None or isinstance(layer, (Instance, ParamV))
-        graph.nodes.append(Node(node.kind, node.name, tuple(map(moved, node.inputs)), layer, node.params, node.place))
+        inputs = tuple(each for op in node.inputs if (each := moved(op)) >= graph.first)
+        graph.nodes.append(Node(node.kind, node.name, inputs, layer, node.params, node.place))
     machine.forwarded.update(
-        twin for part, twin in twins.items() if isinstance(twin, Instance) and part in machine.forwarded
+        twin for part, twin in twins.items() if isinstance(twin, Instance) and part in recording.forwarded
     )
+    recording.code.add_to(machine)
     return returned(recording.result)
