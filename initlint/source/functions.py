@@ -10,6 +10,7 @@ from initlint.source.escape import escape
 from initlint.source.machine import MOST_DEPTH, Flow, Frame, Machine, Raised
 from initlint.source.message_passing import leave_to_facts
 from initlint.source.records import call_post_init, fill_record, is_record
+from initlint.source.replay import replayed
 from initlint.source.rounds import called_rounds
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
@@ -24,6 +25,7 @@ from initlint.source.values import (
     ListV,
     Scope,
     SuperV,
+    TensorV,
 )
 
 _MOST_RECURSION = 24
@@ -108,11 +110,14 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     machine.called.add(function.node)
     machine.read.add(function.scope.file.path)
     machine.ran.add(function.node)
+    run = partial(_run_body, machine, function, arguments, node, frame)
+    if arguments.positional and type(arguments.positional[0]) is TensorV and function.scope.parent is None:
+        return replayed(machine, function, arguments, run)
     earlier = called_rounds(machine, function, arguments)
     if earlier is None:
-        return _run_body(machine, function, arguments, node, frame)
+        return run()
     rounds, subject = earlier
-    return rounds.run(subject, partial(_run_body, machine, function, arguments, node, frame))
+    return rounds.run(subject, run)
 
 
 def _run_body(machine: Machine, function: FunctionV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
     from initlint.source.replay import Recording
     from initlint.source.rounds import Plan, Rounds
-    from initlint.source.values import ClassV
+    from initlint.source.values import ClassV, FunctionV
 
 _LASTING = 64
 """Contexts after which forward passes are forgotten, and with them the models that they are of."""
@@ -68,7 +68,7 @@ class Repeats:
         self.constructions: dict[Hashable, Construction | None] = {}
         self.plans: dict[tuple[ast.AST, str], Plan | None] = {}
         self.calls: dict[ast.AST, dict[Hashable, Rounds]] = {}
-        self.recordings: dict[ClassV, list[Recording]] = {}
+        self.recordings: dict[ClassV | FunctionV, list[Recording]] = {}
 
     def forget(self) -> None:
         """Begin another context: what passes hold of the earlier ones is kept for a while."""

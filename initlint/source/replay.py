@@ -1,7 +1,8 @@
 """Forward passes of equal modules lay down equal ops: the first is run, those of its twins are copied from it.
 
 A deep model calls the same block dozens of times. A pass is worth keeping when all it did was to add ops: it built
-nothing, wrote nothing, noted nothing, and looked at no tensor of this context but those it was given.
+nothing, wrote nothing, noted nothing, changed nothing that was there before, and looked at no tensor of its context but
+those it was given. The same holds of functions that are called on tensors and constants.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from initlint.source.dataflow import Node
 from initlint.source.repeats import Code
 from initlint.source.symbols import Sym, Unknown
 from initlint.source.values import (
+    CLOCK,
     Arguments,
     Bound,
     Builtin,
@@ -26,8 +28,8 @@ from initlint.source.values import (
     ListV,
     ParamV,
     Partial,
-    Scope,
     TensorV,
+    is_older,
     same,
 )
 
@@ -47,7 +49,13 @@ class Recording:
     __slots__ = ("arguments", "code", "first", "forwarded", "graph", "module", "nodes", "quiet", "result")
 
     def __init__(
-        self, machine: Machine, module: Instance, arguments: Arguments, result: object, first: int, code: Code
+        self,
+        machine: Machine,
+        module: Instance | FunctionV,
+        arguments: Arguments,
+        result: object,
+        first: int,
+        code: Code,
     ) -> None:
         self.module = module
         self.arguments = arguments
@@ -60,29 +68,34 @@ class Recording:
         self.code = code
 
 
-def replayed(machine: Machine, module: Instance, arguments: Arguments, run: Callable[[], object]) -> object:
-    """What the forward pass of `module` returns: copied from that of an equal module, else by running it."""
-    cls = module.cls
-    if not isinstance(cls, ClassV) or arguments.open or not _is_plain(arguments):
+def replayed(machine: Machine, module: Instance | FunctionV, arguments: Arguments, run: Callable[[], object]) -> object:
+    """What `module`, or a function, returns for `arguments`: copied from the pass of its equal, else by running it."""
+    kind = module.cls if isinstance(module, Instance) else module
+    if not isinstance(kind, (ClassV, FunctionV)) or arguments.open or not _is_plain(arguments):
         return run()
-    recordings = machine.repeats.recordings.setdefault(cls, [])
+    recordings = machine.repeats.recordings.setdefault(kind, [])
     quiet = machine.no_grad > 0
     for recording in recordings:
-        if recording.quiet is quiet and recording.module is not module:
+        if recording.quiet is quiet and (recording.module is not module or kind is module):
             standing_for = _matched(machine, recording, module, arguments)
             if standing_for is not None:
                 return _copied(machine, recording, *standing_for)
     graph = machine.graph
     first, touched, before = graph.end, len(machine.touched), _deeds(machine)
+    serial, clock = machine.serial, next(CLOCK)
     outer, graph.lowest_fused = graph.lowest_fused, first
     code = Code()
-    with code.noted(machine):
-        result = run()
+    machine.watching += 1
+    try:
+        with code.noted(machine):
+            result = run()
+    finally:
+        machine.watching -= 1
     if (
         _deeds(machine) == before
         and graph.lowest_fused >= first
         and _is_plain_result(result)
-        and not _is_changed(module, machine.touched[touched:])
+        and not any(is_older(cell, serial, clock) for cell in machine.touched[touched:])
     ):
         del recordings[_MOST_RECORDINGS - 1 :]
         recordings.insert(0, Recording(machine, module, arguments, result, first, code))
@@ -93,14 +106,6 @@ def replayed(machine: Machine, module: Instance, arguments: Arguments, run: Call
 def _deeds(machine: Machine) -> tuple[int, ...]:
     """Counts of what a pass may do besides adding ops and filling lists of its own."""
     return machine.serial, machine.writes, len(machine.occurrences), len(machine.sweeps)
-
-
-def _is_changed(module: Instance, touched: list[Cell]) -> bool:
-    """Whether a pass changed the module that it belongs to, or a scope around it."""
-    if not touched:
-        return False
-    cells = _twins(module, module, {})
-    return cells is None or any(cell in cells or isinstance(cell, Scope) for cell in touched)
 
 
 def _is_plain(arguments: Arguments) -> bool:
@@ -124,7 +129,7 @@ def _is_plain_result(value: object) -> bool:
 
 
 def _matched(
-    machine: Machine, recording: Recording, module: Instance, given: Arguments
+    machine: Machine, recording: Recording, module: Instance | FunctionV, given: Arguments
 ) -> tuple[dict[int, int], dict[Cell, Cell]] | None:
     """Which op and which part stands for which when `module` runs on `given`; None where a pass could tell."""
     recorded = recording.arguments
@@ -165,7 +170,7 @@ def _is_like(old_graph: Graph, graph: Graph, old: object, new: object, ops: dict
     return ops.setdefault(old.op, new.op) == new.op
 
 
-def _twins(module: Instance, other: Instance, ops: dict[int, int]) -> dict[Cell, Cell] | None:
+def _twins(module: Instance | FunctionV, other: Instance | FunctionV, ops: dict[int, int]) -> dict[Cell, Cell] | None:
     """Which part of `other` stands for which part of `module` when both are built alike; None when they are not.
 
     Tensors that they hold are added to `ops`.
@@ -174,7 +179,7 @@ def _twins(module: Instance, other: Instance, ops: dict[int, int]) -> dict[Cell,
     pending: list[tuple[object, object]] = [(module, other)]
     while pending:
         left, right = pending.pop()
-        if left is right and module is not other:
+        if left is right:
             continue
         if isinstance(left, TensorV) and isinstance(right, TensorV):
             if (
