@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 Parameters = tuple[tuple[str, float], ...]
@@ -65,19 +66,31 @@ def _integrate(activation: str, parameters: Parameters, knot: int) -> Moments:
     """
     function = _FORMULAS[activation](dict(parameters))
     deviation = math.exp(0.5 * knot * _STEP)
+    square = slope = 0.0
+    value_left: float | None = None
+    for left, right, dense_left, dense_middle, dense_right, between in _grid(knot):
+        if value_left is None:
+            value_left = function(deviation * left)
+        value_right, middle = function(deviation * right), function(deviation * 0.5 * (left + right))
+        ends = value_left * value_left * dense_left + value_right * value_right * dense_right
+        square += (right - left) / 6.0 * (ends + 4.0 * middle * middle * dense_middle)
+        chord = (value_right - value_left) / (deviation * (right - left))
+        slope += between * chord * chord
+        value_left = value_right
+    return Moments(square, slope)
+
+
+@functools.lru_cache(maxsize=1024)
+def _grid(knot: int) -> tuple[tuple[float, float, float, float, float, float], ...]:
+    """The grid at ln q = knot * _STEP: both edges of each cell, the density there and between them, and the cell's probability."""
+    deviation = math.exp(0.5 * knot * _STEP)
     uniform = {_REACH * (2 * index / _CELLS - 1) for index in range(_CELLS + 1)}
     central = {point / deviation for point in uniform if abs(point) < _REACH * deviation}
     edges = sorted(uniform | central)  # a set: a repeated edge would be a cell without width
-    square = slope = 0.0
-    left, value_left, below = edges[0], function(deviation * edges[0]), _below(edges[0])
-    for right in edges[1:]:
-        value_right, above = function(deviation * right), _below(right)
-        middle = 0.5 * (left + right)
-        ends = value_left**2 * _density(left) + value_right**2 * _density(right)
-        square += (right - left) / 6.0 * (ends + 4.0 * function(deviation * middle) ** 2 * _density(middle))
-        slope += (above - below) * ((value_right - value_left) / (deviation * (right - left))) ** 2
-        left, value_left, below = right, value_right, above
-    return Moments(square, slope)
+    return tuple(
+        (left, right, _density(left), _density(0.5 * (left + right)), _density(right), _below(right) - _below(left))
+        for left, right in pairwise(edges)
+    )
 
 
 def _below(deviations: float) -> float:

@@ -25,7 +25,7 @@ class Weights:
     bias: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Step:
     """One application of a weight layer, at op `position`; `before` is the step before it on its un-normalised path.
 
@@ -45,7 +45,7 @@ class Step:
     beside: tuple[Tensor, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Tensor:
     """A tensor on its way: the path it lies on (`step` is None where that has only begun), and its scale.
 
@@ -202,7 +202,9 @@ class _Pass:
                 self.renewed.update(step.position for step in _since_fork(tensor, _fresh(position)))
         square = _sum([tensor.square for tensor in inputs])
         activated = all(tensor.activated for tensor in inputs)
-        return replace(trunk, square=square, carry=carry, activated=activated, damped=False)
+        return Tensor(
+            trunk.source, square, carry, trunk.step, trunk.pools, activated, damped=False, beside=trunk.beside
+        )
 
     def gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """A product of independent tensors: d(ab) = b da + a db."""
@@ -217,7 +219,10 @@ class _Pass:
         square: float | None = 1.0
         for tensor in inputs:
             square = _product(square, tensor.square)
-        return replace(chosen, square=square, carry=_root_of_sum(terms), activated=False)
+        carry = _root_of_sum(terms)
+        return Tensor(
+            chosen.source, square, carry, chosen.step, chosen.pools, damped=chosen.damped, beside=chosen.beside
+        )
 
     def concat(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """Channels side by side: one fresh operand begins a new path, else the best carried one leads."""
@@ -316,22 +321,33 @@ def _activated(entering: Tensor, op: Op, activation: Activation | None) -> Tenso
         known = moments(
             activation.name, tuple({**dict(activation.parameters), **dict(op.params)}.items()), entering.square
         )
-    if known is None:
-        return replace(entering, square=None, carry=None, activated=True)
-    carry = _product(entering.carry, math.sqrt(known.slope))
-    return replace(entering, square=known.square, carry=carry, activated=True)
+    square = None if known is None else known.square
+    carry = None if known is None else _product(entering.carry, math.sqrt(known.slope))
+    return Tensor(
+        entering.source,
+        square,
+        carry,
+        entering.step,
+        entering.pools,
+        activated=True,
+        damped=entering.damped,
+        beside=entering.beside,
+    )
 
 
 def _scaled(entering: Tensor, factor: float | None, *, pools: int = 0, damping: bool = False) -> Tensor:
     if factor == 1.0 and not pools:
         return entering
     magnitude = None if factor is None else abs(factor)
-    return replace(
-        entering,
-        damped=entering.damped or damping,
-        square=_product(entering.square, _product(magnitude, magnitude)),
-        carry=_product(entering.carry, magnitude),
-        pools=entering.pools + pools,
+    return Tensor(
+        entering.source,
+        _product(entering.square, _product(magnitude, magnitude)),
+        _product(entering.carry, magnitude),
+        entering.step,
+        entering.pools + pools,
+        entering.activated,
+        entering.damped or damping,
+        entering.beside,
     )
 
 

@@ -135,7 +135,9 @@ def _require_target(arguments: Arguments) -> None:
     raise InitlintError("needs a module to build", where=said[0], hint="name it with --trace pkg.mod:Net")
 
 
-def _check_traced(sources: Sources, settings: Settings, arguments: Arguments, *, fixes: Fixes = Fixes.VERIFIED) -> Outcome:
+def _check_traced(
+    sources: Sources, settings: Settings, arguments: Arguments, *, fixes: Fixes = Fixes.VERIFIED
+) -> Outcome:
     """The findings, where the live modules that were asked for are right about their layers."""
     from initlint.live import check_with, trace_target
 

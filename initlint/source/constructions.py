@@ -63,7 +63,7 @@ class Construction:
     def __init__(self, site: Site, given: tuple[Cell, ...], code: Code, machine: Machine, writes: int) -> None:
         self.site = site
         self.given = given
-        self.age = machine.age
+        self.age = machine.repeats.age
         self.code = code
         self.serials = machine.serial - site.serial
         self.writes = writes
@@ -92,7 +92,7 @@ def constructed(
         known[key] = None
         return run()
     kept = known[key]
-    if kept is not None and kept.age == machine.age:
+    if kept is not None and kept.age == machine.repeats.age:
         return _repeated(machine, kept, given, node, frame)
     code, site = Code(), _site(machine, node, frame)
     before = _Before(machine)
@@ -127,7 +127,7 @@ class _Before:
             len(machine.clones),
             len(machine.module_scopes),
             len(machine.forwarded),
-            machine.age,
+            machine.repeats.age,
         )
 
     def is_alone(self, site: Site) -> bool:

@@ -106,7 +106,7 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     running = machine.active.get(function.node, 0)
     if machine.depth >= MOST_DEPTH or running >= (_MOST_UNCERTAIN_RECURSION if machine.branching else _MOST_RECURSION):
         return UNKNOWN
-    machine.entered += 1
+    machine.repeats.entered += 1
     machine.called.add(function.node)
     machine.read.add(function.scope.file.path)
     machine.ran.add(function.node)

@@ -30,7 +30,7 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
         run_top_level(machine, file, Frame(scope))
     finally:
         machine.watching -= 1
-        machine.age += any(is_older(cell, serial, clock) for cell in machine.touched[touched:])
+        machine.repeats.age += any(is_older(cell, serial, clock) for cell in machine.touched[touched:])
         machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = outer
     return scope
 

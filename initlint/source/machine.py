@@ -106,8 +106,7 @@ class Machine:
 
     `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every
     object of a class that was constructed, `params` every parameter, in order; `members` what attributes of names outside
-    the project are; `read` the files whose code ran. `touched` are the cells changed while something is `watching`, `age` is how
-    often loading a module changed what was there before.
+    the project are; `read` the files whose code ran. `touched` are the cells changed while something is `watching`.
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
@@ -146,9 +145,6 @@ class Machine:
         self.writes = 0
         self.touched: list[Cell] = []
         self.watching = 0
-        self.entered = 0
-        self.asked = 0
-        self.age = 0
         self.repeats = Repeats()
         self.evidence = Evidence()
         self.calls: list[Place] = []

@@ -102,7 +102,7 @@ def call_module_method(
     machine: Machine, instance: Instance, name: str, arguments: Arguments, node: ast.AST, frame: Frame
 ) -> object:
     """``module.name(...)`` where the project's classes define no `name`."""
-    machine.asked += name not in _OF_CHILDREN or has_children(instance)
+    machine.repeats.asked += name not in _OF_CHILDREN or has_children(instance)
     handler = _METHODS.get(name)
     if handler is not None:
         return handler(machine, instance, arguments, node, frame)

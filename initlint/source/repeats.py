@@ -58,12 +58,14 @@ class Code:
 class Repeats:
     """What was run and need not be run again on the same: constructions, forward passes, and in one context calls.
 
-    `plans` say which bodies of loops and functions can be repeated, `contexts` counts the contexts so far.
+    `plans` say which bodies of loops and functions can be repeated. `entered` counts the calls of the program's functions,
+    `asked` those of modules' methods, `contexts` the contexts, `age` how often loading a module changed what was there before.
     """
 
-    __slots__ = ("calls", "constructions", "contexts", "plans", "recordings")
+    __slots__ = ("age", "asked", "calls", "constructions", "contexts", "entered", "plans", "recordings")
 
     def __init__(self) -> None:
+        self.age = self.asked = self.entered = 0
         self.contexts = 0
         self.constructions: dict[Hashable, Construction | None] = {}
         self.plans: dict[tuple[ast.AST, str], Plan | None] = {}

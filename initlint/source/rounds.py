@@ -287,14 +287,14 @@ class Rounds:
         before = {param: param.data for param in params.values()}
         names = {} if self._frame is None else self._frame.scope.data.copy()
         deeds, touched = _deeds(machine), len(machine.touched)
-        written, entered, asked = machine.writes, machine.entered, machine.asked
+        written, entered, asked = machine.writes, machine.repeats.entered, machine.repeats.asked
         machine.watching += 1
         try:
             flow = body()
         finally:
             machine.watching -= 1
         if (
-            machine.asked > asked
+            machine.repeats.asked > asked
             or _deeds(machine) != deeds
             or any(cell not in before for cell in machine.touched[touched:])
         ):
@@ -312,7 +312,9 @@ class Rounds:
         if not self._is_repeatable(flow, writes):
             return flow
         self._plan.luck += 2
-        self._known[seen] = _Round(tuple(writes.values()), bound, flow, sizes if machine.entered > entered else None)
+        self._known[seen] = _Round(
+            tuple(writes.values()), bound, flow, sizes if machine.repeats.entered > entered else None
+        )
         return flow
 
     def _is_repeatable(self, outcome: object, writes: Mapping[ParamV, object]) -> bool:
