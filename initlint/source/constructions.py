@@ -47,7 +47,6 @@ class Construction:
     """What one construction made, untouched since: objects, parameters, ops and sweeps, and which code it ran."""
 
     __slots__ = (
-        "age",
         "code",
         "given",
         "instances",
@@ -63,7 +62,6 @@ class Construction:
     def __init__(self, site: Site, given: tuple[Cell, ...], code: Code, machine: Machine, writes: int) -> None:
         self.site = site
         self.given = given
-        self.age = machine.repeats.age
         self.code = code
         self.serials = machine.serial - site.serial
         self.writes = writes
@@ -92,7 +90,7 @@ def constructed(
         known[key] = None
         return run()
     kept = known[key]
-    if kept is not None and kept.age == machine.repeats.age:
+    if kept is not None:
         return _repeated(machine, kept, given, node, frame)
     code, site = Code(), _site(machine, node, frame)
     before = _Before(machine)

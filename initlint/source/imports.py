@@ -30,7 +30,9 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
         run_top_level(machine, file, Frame(scope))
     finally:
         machine.watching -= 1
-        machine.repeats.age += any(is_older(cell, serial, clock) for cell in machine.touched[touched:])
+        if any(is_older(cell, serial, clock) for cell in machine.touched[touched:]):
+            machine.repeats.outdate()
+        machine.lasting = machine.serial, next(CLOCK)
         machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = outer
     return scope
 

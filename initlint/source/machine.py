@@ -13,6 +13,7 @@ from initlint.source.dataflow import Graph
 from initlint.source.repeats import Repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
+    CLOCK,
     Arguments,
     Bound,
     Builtin,
@@ -35,6 +36,7 @@ from initlint.source.values import (
     View,
     Write,
     choice,
+    is_older,
     same,
 )
 
@@ -106,7 +108,8 @@ class Machine:
 
     `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every
     object of a class that was constructed, `params` every parameter, in order; `members` what attributes of names outside
-    the project are; `read` the files whose code ran. `touched` are the cells changed while something is `watching`.
+    the project are; `read` the files whose code ran. `touched` are the cells changed while something is `watching`;
+    what is older than `lasting` (serial number and clock) outlives the context.
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
@@ -146,6 +149,7 @@ class Machine:
         self.touched: list[Cell] = []
         self.watching = 0
         self.repeats = Repeats()
+        self.lasting = 0, next(CLOCK)
         self.evidence = Evidence()
         self.calls: list[Place] = []
         self.active: dict[ast.AST, int] = {}
@@ -172,6 +176,7 @@ class Machine:
         self.touched = []
         self.watching = 0
         self.repeats.forget()
+        self.lasting = self.serial, next(CLOCK)
         self.budget = budget
         self.steps = 0
         self.depth = 0
@@ -213,8 +218,11 @@ class Machine:
 
     def touch(self, cell: Cell) -> None:
         """Call before `cell.data` changes."""
-        if (self.forwarding or self.watching) and type(cell) is not Scope:
-            self.touched.append(cell)
+        if type(cell) is not Scope:
+            if self.forwarding or self.watching:
+                self.touched.append(cell)
+            if is_older(cell, *self.lasting):
+                self.repeats.outdate()
         if self.journal is not None and cell not in self.journal:
             data = cell.data
             self.journal[cell] = data.copy() if isinstance(data, (dict, list)) else data

@@ -59,7 +59,7 @@ class Repeats:
     """What was run and need not be run again on the same: constructions, forward passes, and in one context calls.
 
     `plans` say which bodies of loops and functions can be repeated. `entered` counts the calls of the program's functions,
-    `asked` those of modules' methods, `contexts` the contexts, `age` how often loading a module changed what was there before.
+    `asked` those of modules' methods, `contexts` the contexts, `age` how often something changed that outlives them.
     """
 
     __slots__ = ("age", "asked", "calls", "constructions", "contexts", "entered", "plans", "recordings")
@@ -78,3 +78,10 @@ class Repeats:
         self.contexts += 1
         if self.contexts % _LASTING == 0:
             self.recordings = {}
+
+    def outdate(self) -> None:
+        """What outlives the contexts has changed: nothing that ran before need do the same again."""
+        self.age += 1
+        self.calls.clear()
+        self.constructions.clear()
+        self.recordings.clear()
