@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from initlint.source.constructions import Construction
     from initlint.source.machine import Machine
+    from initlint.source.plans import Plan
     from initlint.source.replay import Recording
-    from initlint.source.rounds import Plan, Rounds
+    from initlint.source.rounds import Rounds
     from initlint.source.values import ClassV, FunctionV
 
 _LASTING = 64

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.source.machine import Flow
+from initlint.source.plans import Path, Plan, UnfitError, plan_of
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import has_children, torch_attribute
 from initlint.source.values import Bound, Builtin, ClassV, DictV, External, FunctionV, Instance, ListV, ParamV
@@ -21,210 +22,13 @@ if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
     from initlint.source.values import Arguments, Write
 
-_Path = tuple[str, ...]
 
 _FEWEST = 3
 _MOST_CALLS = 40
-_PATIENCE = 4
-_ASKING = frozenset({"isinstance", "hasattr", "getattr", "type"})
 _SIZES = frozenset({"shape", "size", "dim", "ndim", "numel", "ndimension"})
 _OF_CLASSES = frozenset({"__class__", "__module__", "__name__", "__qualname__", "__doc__"})
 _OF_PARAMETERS = frozenset({"data", "detach", *_SIZES})
-_OPAQUE = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Lambda,
-    ast.Yield,
-    ast.YieldFrom,
-    ast.Await,
-    ast.Global,
-    ast.Nonlocal,
-    ast.Delete,
-    ast.NamedExpr,
-    ast.While,
-    ast.Try,
-    ast.Break,
-    ast.Match,
-)
 _CONSTANT = (int, float, str, bytes, Sym, External, Builtin, ClassV, FunctionV)
-
-
-class _UnfitError(Exception):
-    """The body may look at, or do, more than can be repeated."""
-
-
-class Plan:
-    """What a body reads of its subject, by the paths of attributes, and the names that it binds.
-
-    Of some paths it only asks whether they exist or are None: those are not `used`. Of others the sizes matter. `luck` is how
-    often more it is worth to look whether a call can be repeated.
-    """
-
-    __slots__ = ("bound", "luck", "paths", "read", "sized", "used")
-
-    def __init__(self, reader: _Reader) -> None:
-        self.luck = _PATIENCE
-        self.paths = tuple(sorted(reader.paths))
-        self.used = frozenset(reader.used)
-        self.sized = frozenset(reader.sized)
-        self.bound = tuple(sorted(reader.bound))
-        self.read = tuple(sorted(reader.read))
-
-
-def plan_of(
-    machine: Machine, node: ast.AST, body: Sequence[ast.stmt], subject: str, banned: frozenset[str] | None
-) -> Plan | None:
-    """How rounds of `body` may be repeated, None where they may not; `banned` names differ from round to round.
-
-    The body of a function, whose names are its own, has none.
-    """
-    key = node, subject
-    if key not in machine.repeats.plans:
-        reader = _Reader(subject, banned)
-        try:
-            for statement in body:
-                reader.visit(statement)
-            machine.repeats.plans[key] = Plan(reader)
-        except _UnfitError:
-            machine.repeats.plans[key] = None
-    return machine.repeats.plans[key]
-
-
-class _Reader:
-    """Walks a body in the order of its evaluation and collects what a `Plan` says."""
-
-    def __init__(self, subject: str, banned: frozenset[str] | None) -> None:
-        self._subject = subject
-        self._lasting = banned is not None
-        self._banned = banned or frozenset()
-        self.read: set[str] = set()
-        self.paths: set[_Path] = set()
-        self.used: set[_Path] = set()
-        self.sized: set[_Path] = set()
-        self.bound: set[str] = set()
-
-    def visit(self, node: ast.AST) -> None:
-        """Take in one statement or expression; raises `_UnfitError` for what cannot be repeated."""
-        match node:
-            case ast.Name():
-                self._name(node)
-            case ast.Attribute():
-                self._attribute(node)
-            case ast.Call():
-                self._call(node)
-            case ast.Compare():
-                self._compare(node)
-            case ast.Assign() | ast.AnnAssign():
-                self._assign(node)
-            case ast.For():
-                self._parts_of(node.iter, node.target, *node.body, *node.orelse)
-            case ast.AugAssign() if not self._lasting:
-                self._parts_of(node.value, node.target)
-            case ast.AugAssign():
-                raise _UnfitError
-            case _ if isinstance(node, _OPAQUE):
-                raise _UnfitError
-            case _:
-                self._parts_of(*ast.iter_child_nodes(node))
-
-    def _parts_of(self, *nodes: ast.AST) -> None:
-        for node in nodes:
-            self.visit(node)
-
-    def _name(self, node: ast.Name) -> None:
-        name = node.id
-        if name == self._subject or name in self._banned:
-            raise _UnfitError
-        if isinstance(node.ctx, ast.Load):
-            self.read.add(name)
-        elif self._lasting and name in self.read and name not in self.bound:
-            raise _UnfitError  # what one round leaves there, the next one reads
-        else:
-            self.bound.add(name)
-
-    def _attribute(self, node: ast.Attribute) -> None:
-        path = self._path(node)
-        if path is None:
-            self.visit(node.value)
-        elif isinstance(node.ctx, ast.Load):
-            self._add(path, sized=True)
-        else:
-            raise _UnfitError
-
-    def _path(self, node: ast.expr) -> _Path | None:
-        """The attributes of the subject that `node` goes along."""
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.append(node.attr)
-            node = node.value
-        return tuple(reversed(names)) if names and isinstance(node, ast.Name) and node.id == self._subject else None
-
-    def _add(self, path: _Path, *, sized: bool) -> None:
-        self.paths.add(path)
-        self.used.add(path)
-        if sized:
-            self.sized.add(path)
-
-    def _call(self, node: ast.Call) -> None:
-        function = node.func
-        given: list[ast.expr] = list(node.args)
-        if isinstance(function, ast.Name) and function.id in _ASKING and given and self._is_subject(given[0]):
-            self._asked(function.id, given)
-            given = given[1:]
-        else:
-            method = self._path(function)
-            if method is None:
-                self.visit(function)
-            else:
-                self._add(method, sized=not method[-1].endswith("_"))
-            target = self._path(given[0]) if given and _fills(function) else None
-            if target is not None:
-                self._add(target, sized=False)
-                given = given[1:]
-        self._parts_of(*given, *(keyword.value for keyword in node.keywords))
-
-    def _is_subject(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Name) and node.id == self._subject
-
-    def _asked(self, function: str, given: list[ast.expr]) -> None:
-        if function in ("hasattr", "getattr"):
-            name = given[1].value if len(given) > 1 and isinstance(given[1], ast.Constant) else None
-            if not isinstance(name, str):
-                raise _UnfitError
-            self.paths.add((name,))
-            if function == "getattr":
-                self._add((name,), sized=True)
-
-    def _compare(self, node: ast.Compare) -> None:
-        path = self._path(node.left)
-        if path is not None and _is_none_test(node):
-            self.paths.add(path)
-        else:
-            self._parts_of(*ast.iter_child_nodes(node))
-
-    def _assign(self, node: ast.Assign | ast.AnnAssign) -> None:
-        targets = node.targets if isinstance(node, ast.Assign) else (node.target,)
-        self._parts_of(*(() if node.value is None else (node.value,)), *targets)
-
-
-def _is_none_test(node: ast.Compare) -> bool:
-    """``x is None``, ``x is not None``."""
-    (operator, *others), right = node.ops, node.comparators[0]
-    return (
-        isinstance(operator, (ast.Is, ast.IsNot))
-        and not others
-        and isinstance(right, ast.Constant)
-        and right.value is None
-    )
-
-
-def _fills(function: ast.expr) -> bool:
-    """Whether by its name it is an initializer: ``init.normal_`` asks no more of its tensor than how many dimensions it has."""
-    name = (
-        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-    )
-    return name.endswith("_")
 
 
 class _Round:
@@ -234,7 +38,7 @@ class _Round:
 
     def __init__(
         self,
-        writes: tuple[tuple[_Path, tuple[Write, ...]], ...],
+        writes: tuple[tuple[Path, tuple[Write, ...]], ...],
         bound: Mapping[str, object],
         flow: object,
         sizes: Hashable | None,
@@ -261,7 +65,7 @@ class Rounds:
         try:
             seen = self._seen(subject)
             sizes = self._sizes(subject)
-        except _UnfitError:
+        except UnfitError:
             return body()
         known = self._known.get(seen)
         if known is not None and known.sizes in (None, sizes):
@@ -299,7 +103,7 @@ class Rounds:
             or any(cell not in before for cell in machine.touched[touched:])
         ):
             return flow
-        writes: dict[ParamV, tuple[_Path, tuple[Write, ...]]] = {}
+        writes: dict[ParamV, tuple[Path, tuple[Write, ...]]] = {}
         for path, param in params.items():
             old = before[param]
             if any(one is not other for one, other in zip(old, param.data, strict=False)) or len(param.data) < len(old):
@@ -336,7 +140,7 @@ class Rounds:
         values = (self._value(subject, path, path) for path in self._plan.paths)
         return _kind(self._machine, subject), *values
 
-    def _value(self, holder: Instance, rest: _Path, path: _Path) -> Hashable:
+    def _value(self, holder: Instance, rest: Path, path: Path) -> Hashable:
         name, *below = rest
         if name in _OF_CLASSES and name not in holder.data:
             return None
@@ -345,11 +149,11 @@ class Rounds:
         value = _attribute(holder, name)
         if isinstance(value, Instance) and (below or path not in self._plan.used):
             if below and _attribute(value, below[0]) is ABSENT:
-                raise _UnfitError
+                raise UnfitError
             return _kind(self._machine, value), self._value(value, tuple(below), path) if below else None
         if isinstance(value, ParamV):
             if not all(each in _OF_PARAMETERS or _is_initializer(self._machine, each) for each in below):
-                raise _UnfitError
+                raise UnfitError
             return _parameter(self._machine, holder, value), _size(value) if path in self._plan.sized else None
         return _constant(value)
 
@@ -411,7 +215,7 @@ def called_rounds(machine: Machine, function: FunctionV, arguments: Arguments) -
     try:
         given = tuple(map(_constant, rest if subject is None else rest[1:]))
         named = tuple((name, _constant(value)) for name, value in arguments.keywords.items())
-    except _UnfitError:
+    except UnfitError:
         return None
     calls = machine.repeats.calls.setdefault(node, {})
     key = subject is None, machine.no_grad > 0, given, named
@@ -447,10 +251,10 @@ def _attribute(holder: Instance, name: str) -> object:
     if value is ABSENT and isinstance(holder.cls, ClassV):
         value = holder.cls.lookup(name)
         if isinstance(value, FunctionV):
-            raise _UnfitError
+            raise UnfitError
     if value is ABSENT and holder.torch_class:
         if name.startswith("_"):
-            raise _UnfitError
+            raise UnfitError
         value = torch_attribute(holder, name)
     return value
 
@@ -497,13 +301,13 @@ def _constant(value: object) -> Hashable:
         return tuple(map(_constant, value))
     if isinstance(value, _CONSTANT):
         return type(value), value
-    raise _UnfitError
+    raise UnfitError
 
 
 def _is_constant(value: object) -> bool:
     try:
         _constant(value)
-    except _UnfitError:
+    except UnfitError:
         return False
     return True
 
@@ -512,7 +316,7 @@ def _is_initializer(machine: Machine, name: str) -> bool:
     return f"Tensor.{name}" in machine.knowledge.initializers
 
 
-def _parameter_at(module: Instance | None, path: _Path) -> ParamV | None:
+def _parameter_at(module: Instance | None, path: Path) -> ParamV | None:
     """The parameter that a path of attributes comes to first."""
     value: object = module
     for name in path:
