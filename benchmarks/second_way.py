@@ -3,7 +3,8 @@
     python benchmarks/second_way.py transformers --only 'g*' --sources DIR
 
 prints for every model what fx leaves opaque, whether `torch.export.export(strict=False)` gives a graph and in how many seconds, and whether
-recording does. It is why the tracer records: export specializes on the input as a run does, refuses more, and takes longer.
+recording does, and of how many layers it knows what follows. It is why the tracer records: export specializes on the input as a
+run does, refuses more, and takes longer. The family `awkward` holds what either may not see through.
 """
 
 from __future__ import annotations
@@ -41,10 +42,18 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     whole = sum(not row["opaque"] for row in rows)
     exported, recorded = (sum(not row[way]["error"] for row in rows) for way in ("export", "record"))
-    alone = [row["name"] for row in rows if not row["export"]["error"] and row["record"]["error"]]
+    known, layers = (sum(row.get(count, 0) for row in rows) for count in ("known", "layers"))
+    seconds = [round(sum(row[way]["seconds"] for row in rows), 1) for way in ("export", "record")]
+    alone = [row["name"] for row in rows if not row["export"]["error"] and not _is_recorded(row)]
     print(
-        f"{len(rows)} models: fx reads {whole} wholly, export {exported}, recording {recorded}; export alone: {alone or 'none'}"
+        f"{len(rows)} models: fx reads {whole} wholly, export {exported} in {seconds[0]} CPU s, recording {recorded}"
+        f" in {seconds[1]} with {known} of {layers} layers judged; export alone reads {alone or 'none'}"
     )
+
+
+def _is_recorded(row: dict[str, Any]) -> bool:
+    """Whether recording came to the end and knows of every layer what follows."""
+    return not row["record"]["error"] and row.get("known") == row.get("layers")
 
 
 def run_apart(family: str, name: str, sources: Sequence[Path]) -> dict[str, Any]:
@@ -64,9 +73,10 @@ def read_three_ways(family: str, name: str, sources: Sequence[Path]) -> dict[str
     import torch
 
     from initlint.graph.inputs import synthesize
+    from initlint.graph.measure import measure
     from initlint.graph.symbolic import trace_symbolically
-    from initlint.graph.tracer import trace
     from initlint.knowledge import load_knowledge
+    from initlint.live import UNREAD, examine
 
     chosen, knowledge = prepare(family, sources), load_knowledge()
     model = chosen.build(name)
@@ -77,7 +87,11 @@ def read_three_ways(family: str, name: str, sources: Sequence[Path]) -> dict[str
     row: dict[str, Any] = {"name": name, "opaque": sorted(symbolic.opaque), "fx_seconds": round(seconds, 2)}
     if inputs is None:
         return {**row, "export": {"error": "no input", "seconds": 0.0}, "record": {"error": "no input", "seconds": 0.0}}
-    row["record"] = attempt(lambda: trace(model, knowledge, inputs=inputs))
+    row["record"] = attempt(lambda: measure(model, inputs, knowledge))
+    if not row["record"]["error"]:
+        coverage = examine(model, knowledge, inputs=inputs).coverage
+        row["known"] = coverage.total - len(coverage.reasons.get(UNREAD, ()))
+        row["layers"] = coverage.total
     row["export"] = attempt(lambda: torch.export.export(model.eval(), inputs.args, dict(inputs.kwargs), strict=False))
     return row
 

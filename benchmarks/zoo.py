@@ -201,9 +201,26 @@ def layer_rows(live: Any) -> list[dict[str, Any]]:
     ]
 
 
+def _awkward_names() -> Iterator[str]:
+    yield from import_module("awkward").names()
+
+
+def _build_awkward(name: str) -> Any:
+    return import_module("awkward").build(name)
+
+
+def _rows(model: Any) -> Any:
+    import torch
+
+    from initlint.graph.inputs import Inputs
+
+    return Inputs((torch.randn(8, import_module("awkward").WIDTH),))
+
+
 FAMILIES: Mapping[str, Family] = {
     "torchvision": Family(_torchvision_names, _build_torchvision, inputs=_scenes),
     "timm": Family(_timm_names, _build_timm),
     "segmentation": Family(_segmentation_names, _build_segmentation),
     "transformers": Family(lambda: iter(LANGUAGE_MODELS), _build_transformers, inputs=_tokens, needs_torchvision=False),
+    "awkward": Family(_awkward_names, _build_awkward, inputs=_rows, needs_torchvision=False),
 }

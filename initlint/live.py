@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from initlint.model import Value
 
 
+UNREAD = "what it runs into was not understood"
+"""Why a layer is not judged although it was seen to be applied."""
+
+
 class InitializationError(AssertionError):
     """A module has findings that a test does not accept; `findings` are all of them."""
 
@@ -90,9 +94,8 @@ class Live:
 def _doubted(judgements: tuple[Judgement, ...], model: Model) -> tuple[Judgement, ...]:
     """Judgements that admit where what a layer runs into was not understood: nobody can say then that nothing follows."""
     lost = _lost(model)
-    reason = "what it runs into was not understood"
     return tuple(
-        replace(found, verdict="unknown", reason=reason) if found.layer.id in lost and not found.followers else found
+        replace(found, verdict="unknown", reason=UNREAD) if found.layer.id in lost and not found.followers else found
         for found in judgements
     )
 

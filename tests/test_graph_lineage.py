@@ -91,7 +91,8 @@ def test_an_activation_is_known_though_no_python_called_it(between: Between) -> 
 
 def test_a_formula_is_known_though_no_python_spelled_it() -> None:
     formula = scripted("x * 0.5 * (1.0 + torch.tanh(0.79788456 * x * (1 + 0.044715 * x * x)))")
-    assert first_of(formula) == ("mismatch", [("gelu", ())])
+    for _ in range(3):  # TorchScript would rewrite what has run before
+        assert first_of(formula) == ("mismatch", [("gelu", ())])
 
 
 def test_a_slope_is_the_one_that_was_used() -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.jit._fuser import optimized_execution  # torch.jit has it too, but does not say so
 
 _SEED = 0
 
@@ -34,12 +35,13 @@ def seeded() -> Iterator[None]:
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """What `torch.compile` was told to compile runs as it is written."""
-    if "torch._dynamo" not in sys.modules:  # nothing is compiled, and its import takes seconds
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
+    """What `torch.compile` was told to compile runs as it is written, and TorchScript fuses nothing."""
+    with optimized_execution(should_optimize=False):
+        if "torch._dynamo" not in sys.modules:  # nothing is compiled, and its import takes seconds
+            yield
+            return
+        with torch.compiler.set_stance("force_eager"):
+            yield
 
 
 @contextmanager
