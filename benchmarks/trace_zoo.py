@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import resource
-import subprocess
-import sys
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -63,12 +64,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["*"], help="names of models, with wildcards")
     parser.add_argument("--output", type=Path, help="write every row as JSON")
     parser.add_argument("--live", type=Path, help="write the traced layers as JSON, for agreement.py")
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        row, layers = measure_model(*options.one, options.sources)
-        print(json.dumps([asdict(row), layers]))
-        return
+    import_module("initlint.live")
     rows: list[Row] = []
     layers = {}
     for family in options.families:
@@ -88,16 +85,30 @@ def main() -> None:
 
 
 def run_apart(family: str, name: str, sources: Sequence[Path]) -> tuple[Row, list[dict[str, Any]]]:
-    """The row of one model and its layers, from a process of its own."""
-    command = [sys.executable, __file__, "--one", family, name, "--sources", *map(str, sources)]
+    """The row of one model and its layers, from a process of its own: a fork of this one, which has imported what they share."""
+    context = multiprocessing.get_context("fork")
+    answer, told = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(told, family, name, sources))
+    process.start()
+    told.close()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
-    except subprocess.TimeoutExpired:
-        return Row(family, name, error=f"no answer in {_LIMIT} s"), []
-    if done.returncode:
-        return Row(family, name, error=(done.stderr.strip().splitlines() or ["died"])[-1]), []
-    fields, layers = json.loads(done.stdout.splitlines()[-1])
-    return Row(**fields), layers
+        if not answer.poll(_LIMIT):
+            return Row(family, name, error=f"no answer in {_LIMIT} s"), []
+        error, row, layers = answer.recv()
+        return (Row(family, name, error=error), []) if error else (row, layers)
+    except EOFError:
+        return Row(family, name, error="died"), []
+    finally:
+        process.kill()
+        process.join()
+
+
+def _tell(told: Any, family: str, name: str, sources: Sequence[Path]) -> None:
+    try:
+        told.send(("", *measure_model(family, name, sources)))
+    except BaseException as error:  # noqa: BLE001 (a crash is a result here)
+        traceback.print_exc()
+        told.send((f"{type(error).__name__}: {error}".splitlines()[0], None, []))
 
 
 def measure_model(family: str, name: str, sources: Sequence[Path]) -> tuple[Row, list[dict[str, Any]]]:
@@ -111,7 +122,7 @@ def measure_model(family: str, name: str, sources: Sequence[Path]) -> tuple[Row,
     chosen = prepare(family, sources)
     knowledge = load_knowledge()
     row = Row(family, name)
-    chosen.build(name)  # imports are not the model's time
+    chosen.build(name)  # what it imports is not the model's time
     row.plain_build_seconds, _ = timed(lambda: chosen.build(name))
     recorder = Recorder(knowledge)
     with seeded(), recorder:
