@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from initlint.analysis import gain_of
 from initlint.errors import InitlintError
@@ -28,7 +28,7 @@ def write_plot(points: Sequence[Point], title: str, file: Path) -> None:
     if not points:
         hint = "give --input with a shape that the model takes, and leave --device meta away"
         raise InitlintError("nothing was measured that could be drawn", where=str(file), hint=hint)
-    figure = draw(points, title)
+    figure = draw(points, "" if file.suffix == ".html" else title)  # a page has its title above the picture
     if file.suffix == ".html":
         file.write_text(_page(points, title, _svg(figure)), encoding="utf-8")
     else:
@@ -48,13 +48,21 @@ def draw(points: Sequence[Point], title: str) -> Figure:
     below.set_xlim(-0.7, len(points) - 0.3)
     if named:
         labels = [_short(point.path) for point in points]
-        below.set_xticks(range(len(points)), labels, rotation=55, ha="right", fontsize=8)
+        below.set_xticks(range(len(points)), labels, rotation=55, ha="right", rotation_mode="anchor", fontsize=8)
     else:
+        numbers = range(step := _step(len(points)), len(points) + 1, step)
+        below.set_xticks([number - 1 for number in numbers], [str(number) for number in numbers])
         below.set_xlabel("layer, in the order of the forward pass", color=QUIET)
-    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    if title:
+        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     handles, texts = above.get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
     return figure
+
+
+def _step(layers: int) -> int:
+    """The distance of the numbers along an axis of so many layers: a round one, for some ten numbers."""
+    return next((step for step in (5, 10, 20, 50) if layers <= 12 * step), 100)
 
 
 def _short(path: str) -> str:
@@ -142,14 +150,15 @@ def _svg(figure: Figure) -> str:
 
 def _page(points: Sequence[Point], title: str, picture: str) -> str:
     rows = "\n".join(_row(place, point) for place, point in enumerate(points, start=1))
-    return _PAGE.format(title=escape(title), picture=picture, rows=rows)
+    header = "".join(f"<th{_kind(column)}>{name}</th>" for column, name in enumerate(_COLUMNS))
+    return _PAGE.format(title=escape(title), picture=picture, header=f"<tr>{header}</tr>", rows=rows)
 
 
 def _row(place: int, point: Point) -> str:
     judgement = point.judgement
     layer, chain = judgement.layer, judgement.chain
-    cells: list[Any] = [
-        place,
+    cells: list[str | None] = [
+        str(place),
         point.path,
         layer.kind,
         f"{Path(layer.site.file).name}:{layer.site.line}",
@@ -162,8 +171,30 @@ def _row(place: int, point: Point) -> str:
         _figure(None if chain is None or chain.length < 2 else chain.signal),
         f"{judgement.verdict}: {judgement.reason}" if judgement.reason else judgement.verdict,
     ]
-    text = "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
+    text = "".join(f"<td{_kind(column)}>{escape(cell or '')}</td>" for column, cell in enumerate(cells))
     return f'<tr class="{judgement.verdict}">{text}</tr>'
+
+
+def _kind(column: int) -> str:
+    return ' class="number"' if column in _NUMBERS else ""
+
+
+_COLUMNS = (
+    "#",
+    "layer",
+    "kind",
+    "built at",
+    "initializer",
+    "gain",
+    "fits",
+    "runs into",
+    "signal",
+    "gradient",
+    "J",
+    "verdict",
+)
+_NUMBERS = frozenset({0, 5, 6, 8, 9, 10})
+"""The columns of the table that hold numbers."""
 
 
 def _figure(value: float | None) -> str:
@@ -180,22 +211,30 @@ _PAGE = """<!doctype html>
 body {{ font: 14px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #111827; }}
 svg {{ width: 100%; height: auto; }}
 table {{ border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; }}
-th, td {{ border-bottom: 1px solid #e5e7eb; padding: .25rem .5rem; text-align: left; }}
+th, td {{ border-bottom: 1px solid #e5e7eb; padding: .25rem .5rem; text-align: left; white-space: nowrap; }}
 th {{ position: sticky; top: 0; background: #fff; }}
 tr.mismatch {{ background: #fef3c7; }}
 tr.exempt, tr.unknown {{ color: #6b7280; }}
+.number {{ text-align: right; }}
+td:last-child {{ white-space: normal; }}
+div {{ overflow-x: auto; }}
+p {{ color: #4b5563; max-width: 60rem; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
 {picture}
+<p>The layers as built. Gain: std(W) &middot; &radic;fan_in, beside the one that fits what the layer runs into. Signal: what depends on
+the input, as std over the batch. Gradient: its norm per sample, of a random projection of the output. J: the predicted factor on both
+over the layers between two normalizations.</p>
+<div>
 <table>
-<thead><tr><th>#</th><th>layer</th><th>kind</th><th>built at</th><th>initializer</th><th>gain</th><th>fits</th>
-<th>runs into</th><th>signal</th><th>gradient</th><th>J of the chain</th><th>verdict</th></tr></thead>
+<thead>{header}</thead>
 <tbody>
 {rows}
 </tbody>
 </table>
+</div>
 </body>
 </html>
 """
