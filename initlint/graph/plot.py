@@ -209,21 +209,21 @@ _PAGE = """<!doctype html>
 <style>
 :root {{ color-scheme: light; }}
 body {{ font: 14px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #111827; }}
-svg {{ width: 100%; height: auto; }}
+svg {{ width: 100%; min-width: 46rem; height: auto; }}
 table {{ border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; }}
 th, td {{ border-bottom: 1px solid #e5e7eb; padding: .25rem .5rem; text-align: left; white-space: nowrap; }}
 th {{ position: sticky; top: 0; background: #fff; }}
 tr.mismatch {{ background: #fef3c7; }}
 tr.exempt, tr.unknown {{ color: #6b7280; }}
 .number {{ text-align: right; }}
-td:last-child {{ white-space: normal; }}
+td:last-child {{ white-space: normal; min-width: 16rem; }}
 div {{ overflow-x: auto; }}
 p {{ color: #4b5563; max-width: 60rem; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
-{picture}
+<div>{picture}</div>
 <p>The layers as built. Gain: std(W) &middot; &radic;fan_in, beside the one that fits what the layer runs into. Signal: what depends on
 the input, as std over the batch. Gradient: its norm per sample, of a random projection of the output. J: the predicted factor on both
 over the layers between two normalizations.</p>
