@@ -12,7 +12,7 @@ from initlint.engine import Fixes, Outcome, Reading, Sources, conclude, fix_opti
 from initlint.errors import InitlintError
 from initlint.knowledge import Knowledge, load_knowledge, load_rules
 from initlint.model import Finding, Judgement, Measure, Model, Severity
-from initlint.selection import UNUSED_SUPPRESSION
+from initlint.selection import MEASURED, UNUSED_SUPPRESSION
 
 if TYPE_CHECKING:
     from torch import nn
@@ -266,6 +266,17 @@ def repair_live(outcome: Outcome, settings: Settings) -> FixedTexts:
     )
 
 
+def left_after(outcome: Outcome, repaired: FixedTexts) -> Outcome:
+    """What a repair leaves: neither what it fixed nor what was measured of layers in a file that it rewrote, as it was before."""
+    findings = tuple(
+        finding
+        for finding in outcome.findings
+        if finding not in repaired.fixed
+        and not (finding.code.startswith(MEASURED) and finding.site.file in repaired.texts)
+    )
+    return replace(outcome, findings=findings)
+
+
 def check_module(
     model: nn.Module | Callable[[], nn.Module], example_inputs: Any = None, raise_on: str | None = "warning"
 ) -> tuple[Finding, ...]:
@@ -279,6 +290,7 @@ def check_module(
     _require_torch()
     from torch import nn
 
+    worst = None if raise_on is None else _severity(raise_on)
     from initlint.graph.inputs import as_inputs
     from initlint.graph.modes import seeded
     from initlint.graph.provenance import Recorder
@@ -289,14 +301,25 @@ def check_module(
         recorder = Recorder(knowledge)
         with seeded(), recorder:
             model = model()
+    if not isinstance(model, nn.Module):
+        hint = "give a module, or a class or function that returns one"
+        raise InitlintError(f"is a {type(model).__name__}, not a torch.nn.Module", where="check_module", hint=hint)
     inputs = None if example_inputs is None else as_inputs(example_inputs)
     live = examine(model, knowledge, recorder=recorder, inputs=inputs)
     findings = tuple(
         f for f in reported(live.findings, _sources(live).texts, Settings()) if f.code != UNUSED_SUPPRESSION
     )
-    if raise_on is not None and any(f.severity >= Severity[raise_on.upper()] for f in findings):
+    if worst is not None and any(f.severity >= worst for f in findings):
         raise InitializationError(findings)
     return findings
+
+
+def _severity(word: str) -> Severity:
+    try:
+        return Severity[word.upper()]
+    except KeyError:
+        known = ", ".join(severity.label for severity in Severity)
+        raise InitlintError(f"there is no severity {word!r}", where="raise_on", hint=f"choose from {known}") from None
 
 
 def _measured(judgements: tuple[Judgement, ...], model: Model, knowledge: Knowledge) -> tuple[Finding, ...]:

@@ -12,6 +12,8 @@ from initlint.knowledge import Rule
 
 SYNTAX_ERROR = "INI900"
 UNUSED_SUPPRESSION = "INI901"
+MEASURED = "INI5"
+"""What the codes of rules about measured signals begin with."""
 ALL = "ALL"
 
 

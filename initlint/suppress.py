@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from initlint.fingerprint import split_lines
 from initlint.knowledge import Rule
 from initlint.model import Edit, Finding, Fix, Severity, Site
-from initlint.selection import SYNTAX_ERROR, UNUSED_SUPPRESSION, covers
+from initlint.selection import MEASURED, SYNTAX_ERROR, UNUSED_SUPPRESSION, covers
 
 _OWN = re.compile(
     r"#\s*initlint:\s*(?P<verb>[\w-]*)(?P<list>\s*\[(?P<selectors>[^\]#]*)\])?",
@@ -24,7 +24,6 @@ _NOQA = re.compile(
 )
 _SELECTOR = re.compile(r"[A-Z]+\d+|[a-z]+(?:-[a-z]+)+", re.IGNORECASE)
 _LAYOUT = frozenset({tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING})
-_TRACED_ONLY = "INI5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +209,7 @@ def _unused(
 def _checkable(selector: str, rules: Mapping[str, Rule]) -> bool:
     """Whether reading code could have found what `selector` silences; measured findings come from a live module."""
     meant = [rule for rule in rules.values() if covers(selector, rule)]
-    return not meant or any(not rule.code.startswith(_TRACED_ONLY) for rule in meant)
+    return not meant or any(not rule.code.startswith(MEASURED) for rule in meant)
 
 
 def _idle_message(idle: Sequence[str], rules: Mapping[str, Rule]) -> str:

@@ -17,6 +17,7 @@ from torch import nn
 
 import initlint
 from initlint.cli import main
+from initlint.errors import InitlintError
 from initlint.graph.layers import find_layers
 from initlint.graph.provenance import Recorder
 from initlint.knowledge import load_knowledge
@@ -266,7 +267,9 @@ def test_a_fix_is_written_and_what_it_leaves_is_sound(folder: Path, run: Run) ->
     assert shown.returncode == 1
     assert "+            nn.init.kaiming_" in shown.stdout
     assert (folder / "net.py").read_text(encoding="utf-8") == NET
-    run("net.py:Net", "--fix")
+    fixed = run("net.py:Net", "--fix")
+    assert (fixed.returncode, "INI501" in fixed.stdout) == (0, False)
+    assert "Fixed 1 finding. 1 measured one may be gone with it: trace again." in fixed.stderr
     assert (folder / "net.py").read_text(encoding="utf-8") != NET
     again = run("net.py:Net", "-q")
     assert (again.returncode, again.stdout) == (0, "")
@@ -354,6 +357,13 @@ def test_check_module_raises_in_a_test_suite() -> None:
     with pytest.raises(InitializationError):
         initlint.check_module(lambda: Plain(2), raise_on="info")
     assert len(initlint.check_module(Plain, raise_on=None)) == 2
+
+
+def test_check_module_says_what_it_was_not_given() -> None:
+    with pytest.raises(InitlintError, match="there is no severity 'warn'"):
+        initlint.check_module(Plain, raise_on="warn")
+    with pytest.raises(InitlintError, match="is a int, not a torch"):
+        initlint.check_module(lambda: 3)
 
 
 def test_check_module_knows_the_default_of_a_module_that_it_did_not_see_built() -> None:

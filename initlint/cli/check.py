@@ -159,12 +159,11 @@ def _repair(outcome: Outcome, settings: Settings, arguments: Arguments) -> Repai
         from initlint.repair import repair
 
         return repair(outcome, settings)
-    from initlint.live import repair_live
+    from initlint.live import left_after, repair_live
     from initlint.repair import Repair
 
     fixed = repair_live(outcome, settings)
-    left = tuple(finding for finding in outcome.findings if finding not in fixed.fixed)
-    return Repair(fixed.fixed, fixed.texts, replace(outcome, findings=left))
+    return Repair(fixed.fixed, fixed.texts, left_after(outcome, fixed))
 
 
 def _settings(arguments: Arguments) -> Settings:

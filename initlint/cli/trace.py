@@ -160,7 +160,7 @@ def _report(outcome: Outcome, settings: Settings, arguments: Arguments) -> None:
 
 
 def _repair(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
-    from initlint.live import repair_live
+    from initlint.live import left_after, repair_live
     from initlint.report.view import count
 
     repaired = repair_live(outcome, settings)
@@ -176,10 +176,12 @@ def _repair(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
     from initlint.sourcefile import write_all
 
     write_all((originals[path], text) for path, text in repaired.texts.items())
-    left = replace(outcome, findings=tuple(f for f in outcome.findings if f not in repaired.fixed))
+    left = left_after(outcome, repaired)
     _report(left, settings, arguments)
     if not arguments.quiet:
-        write(f"Fixed {count(len(repaired.fixed), 'finding')}.\n", err=True)
+        stale = len(outcome.findings) - len(repaired.fixed) - len(left.findings)
+        again = f" {count(stale, 'measured one')} may be gone with it: trace again." if stale else ""
+        write(f"Fixed {count(len(repaired.fixed), 'finding')}.{again}\n", err=True)
     return _status(left, settings, arguments)
 
 
