@@ -195,8 +195,8 @@ def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> tuple[
     if direct and not keyed and len(others) == 1 and _is_behind(others[0], siblings) and is_last(place, others[0][1]):
         return tested, f"{root}[:-1]"
     steps = dict.fromkeys(one.place.access.trail[1:] for one in group)
-    if any(len(inner) > 1 for inner in steps) and all(one.builder is not None for one in group):
-        return None  # ``block[1][0].weight`` is harder to read than a call in the function that builds it
+    if any(len(inner) > 1 for inner in steps):
+        return None  # nobody can tell what ``block[1][0].weight`` is: at best it is initialized where it is built
     if all(is_uniform(place, inner) and not any(access.trail[1:] == inner for access, _ in others) for inner in steps):
         return _Loop(same, steps=tuple(_path(inner) for inner in steps)), root
     return None
