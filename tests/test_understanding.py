@@ -255,3 +255,22 @@ def test_a_finding_that_holds_in_one_context_only_names_it(understand: Understan
     findings = check_paths([understand.file], settings=Settings())
     assert [found.code for found in findings] == ["INI101"]
     assert findings[0].message.startswith("`Block.fc`, when built by Plain in net.py, keeps torch's default init")
+
+
+def test_a_sweep_leaves_out_no_module_however_many_there_are(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.ModuleList([nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(200)])
+                self.last = nn.Linear(8, 8)
+                for module in self.modules():
+                    if isinstance(module, nn.Linear):
+                        nn.init.kaiming_normal_(module.weight)
+
+            def forward(self, x):
+                for block in self.body:
+                    x = block(x)
+                return torch.relu(self.last(x))
+        """)
+    assert layers["Net.last"].layer.weight.function == "kaiming_normal_"

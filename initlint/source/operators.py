@@ -358,7 +358,10 @@ def equals(left: object, right: object, *, identity: bool = False) -> bool | Non
             return None
         return False if identity or left.torch_class else None
     if isinstance(left, _CERTAIN) and isinstance(right, _CERTAIN):
-        return False
+        return None if isinstance(left, DictV) and isinstance(right, DictV) and not identity else False
+    sequences = (tuple, ListV)
+    if any(isinstance(one, tuple) and isinstance(other, _CERTAIN) for one, other in ((left, right), (right, left))):
+        return None if isinstance(left, sequences) and isinstance(right, sequences) else False
     return None
 
 

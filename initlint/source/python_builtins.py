@@ -394,8 +394,10 @@ def _callable(machine: Machine, arguments: Arguments, node: ast.AST, frame: Fram
     value = arguments.get(0, "obj")
     if isinstance(value, (FunctionV, Bound, Partial, ClassV, Builtin, External, Method)):
         return True
-    if isinstance(value, _CONSTANT):
+    if isinstance(value, (*_CONSTANT, tuple, ListV, DictV)):
         return False
+    if isinstance(value, Instance) and isinstance(value.cls, ClassV) and value.cls.lookup("__call__") is not ABSENT:
+        return True
     return True if isinstance(value, Instance) and value.torch_class else UNKNOWN
 
 

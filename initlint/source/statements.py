@@ -165,7 +165,7 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     items = elements(machine, iterable, node, frame)
     unknown = items is None
     many = unknown or repeats(iterable)
-    turns = ([UNKNOWN] if items is None else list(items))[:_MOST_ROUNDS]
+    turns = [UNKNOWN] if items is None else items[: None if _is_part(items[-1:]) else _MOST_ROUNDS]
     rounds = loop_rounds(machine, node, turns, frame)
     machine.repeating += many
     try:
@@ -186,6 +186,12 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     finally:
         machine.repeating -= many
     return machine.execute(node.orelse, frame)
+
+
+def _is_part(last: list[object]) -> bool:
+    """Whether a loop goes over modules or parameters, none of which may be left out however many there are."""
+    item = last[0] if last else None
+    return isinstance(item[-1] if isinstance(item, tuple) and item else item, (Instance, ParamV))
 
 
 def _maybe_absent_round(machine: Machine, node: ast.For | ast.AsyncFor, item: object, frame: Frame) -> Flow:

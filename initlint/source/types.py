@@ -59,8 +59,7 @@ def type_of(value: object) -> object:
     if isinstance(value, TensorV):
         return External("torch.Tensor")
     if isinstance(value, Choice):
-        kinds = {type_of(each) for each in value.alternatives}
-        return kinds.pop() if len(kinds) == 1 else UNKNOWN
+        return choice([type_of(each) for each in value.alternatives])
     return UNKNOWN
 
 
