@@ -206,3 +206,39 @@ def test_a_notebook_beside_a_file_is_part_of_its_project(tmp_path: Path) -> None
     cells = "from net import Net\nfrom torch import nn\n", "net = Net()\nnn.init.kaiming_normal_(net.fc.weight)"
     (tmp_path / "train.ipynb").write_text(notebook(*cells))
     assert verdicts() == ["match"]
+
+
+NET = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+    def forward(self, x):
+        return self.fc(x).relu()
+"""
+
+
+def test_every_root_that_files_were_named_in_is_searched_for_users(tmp_path: Path) -> None:
+    """Two packages beside each other, one file of each named: what uses the second one's net is found there."""
+    files = {
+        "first/__init__.py": "",
+        "first/net.py": NET,
+        "second/__init__.py": "",
+        "second/net.py": NET,
+        "second/train.py": "from torch import nn\nfrom .net import Net\nnet = Net()\nnn.init.kaiming_normal_(net.fc.weight)\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    named = [tmp_path / "first" / "net.py", tmp_path / "second" / "net.py"]
+    found = understand({str(path): path.read_text() for path in named})
+    verdicts = {Path(judgement.layer.site.file).parent.name: judgement.verdict for judgement in found.judgements}
+    assert verdicts == {"first": "mismatch", "second": "match"}
+
+
+def test_a_class_method_may_build_another_class(tmp_path: Path) -> None:
+    """What it builds is judged as it leaves it, and not passed over."""
+    text = NET + "class Task:\n    @classmethod\n    def build(cls):\n        return Net()\n"
+    found = understand({str(tmp_path / "net.py"): text})
+    assert [judgement.verdict for judgement in found.judgements] == ["mismatch"]

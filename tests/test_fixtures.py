@@ -263,6 +263,8 @@ def test_what_the_scanner_says_of_a_gain_is_what_is_measured(monkeypatch: pytest
             for layer in model.layers if model is not None else ():
                 if (measured := measured_gain(net, layer)) is None or layer.weight.effective_gain is None:
                     continue
+                if layer.weight.conditional:
+                    continue  # the scanner says what it would be, and that it may be another
                 compared += 1
                 gain, tolerance = measured
                 if abs(gain - layer.weight.effective_gain) > tolerance * layer.weight.effective_gain:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from zlib import crc32
 
@@ -13,7 +13,7 @@ from initlint.analysis.ideals import contains, ideal_gain, matching_bands
 from initlint.analysis.signal import Weights, nominal_weights, propagate
 from initlint.analysis.wiring import wire
 from initlint.knowledge import Knowledge
-from initlint.model import Chain, Follower, Judgement, Layer, Model
+from initlint.model import UNKNOWN_INITIALIZER, Chain, Follower, Initializer, Judgement, Layer, Model
 
 _STARVED = 0.03
 """Below this J a gain that is taught but carries no signal no longer matches (Xavier before hidden sigmoids)."""
@@ -107,6 +107,9 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
     if gain is None:
         return Judgement(layer, "unknown", followers, reason="the gain of its initializer is not known")
     suited = next((found for found in relevant if contains(_bands(found, scene), gain)), None)
+    if suited is None and any(_may_suit(other, relevant, scene) for other in _other_writers(layer)):
+        layer = replace(layer, weight=UNKNOWN_INITIALIZER)
+        return Judgement(layer, "unknown", followers, reason="which initializer fills the weight hangs on a condition")
     decisive = suited or relevant[0]
     bands = _bands(decisive, scene)
     pardon = _pardon(layer, gain, relevant, scene) if suited is None else ""
@@ -119,6 +122,21 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
         bands=bands,
         reason=pardon,
     )
+
+
+def _other_writers(layer: Layer) -> Iterator[Initializer]:
+    """What else may have written the weight last: whatever came before a write that may not happen."""
+    writer = layer.weight
+    for before in reversed(layer.history):
+        if not writer.conditional:
+            return
+        writer = before
+        yield writer
+
+
+def _may_suit(writer: Initializer, followers: tuple[Follower, ...], scene: _Scene) -> bool:
+    gain = writer.gain if writer.gain is not None else writer.effective_gain
+    return gain is None or any(contains(_bands(found, scene), gain) for found in followers)
 
 
 def _unjudged(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> Judgement | None:

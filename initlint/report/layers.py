@@ -86,6 +86,8 @@ def _cells(judgement: Judgement, measure: Measure | None) -> tuple[str, ...]:
 
 def _init_words(init: Initializer) -> str:
     name = init.function if init.source == "explicit" and init.function else init.source
+    if init.conditional:
+        return f"{name} on a condition"
     return f"{name} gain {number(init.gain)}" if init.gain is not None else name
 
 
@@ -152,7 +154,7 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
         "path": layer.path,
         "kind": layer.kind,
         "init": {
-            "source": layer.weight.source,
+            "source": "unknown" if layer.weight.conditional else layer.weight.source,
             "function": layer.weight.function,
             "gain": _promised_gain(layer.weight),
             **_cell(layer.weight.site),
@@ -187,7 +189,9 @@ def _is_writable(value: object) -> bool:
 
 
 def _promised_gain(init: Initializer) -> float | None:
-    """The gain an initializer names; where it names none, what its standard deviation makes of the layer's fan."""
+    """The gain that an initializer certainly gives: what it names, else what its standard deviation makes of the layer's fan."""
+    if init.conditional:
+        return None
     named = init.source == "default" or (init.function or "").startswith(("kaiming", "xavier", "orthogonal"))
     return init.gain if named or init.effective_gain is None else init.effective_gain
 

@@ -269,7 +269,7 @@ class Contexts:
         machine.reached, machine.occurrences = set(), []
 
     def _run_constructors(self, definition: Definition, cls: ClassV) -> Iterator[Model]:
-        """Class methods that build the class are contexts, also when nobody calls them."""
+        """Class methods that build their class, or another, are contexts, also when nobody calls them."""
         machine = self.machine
         for name, method in list(cls.data.items()):
             if not isinstance(method, FunctionV) or method.role != "class" or name.startswith("__"):
@@ -283,7 +283,7 @@ class Contexts:
                     machine, method, given, definition.node, at
                 )
             ):
-                if definition.node in machine.called:
+                if any(each.torch_class for each in machine.instances):
                     yield from self._finish(f"{cls.name}.{name}", definition.file)
             else:
                 machine.called = before

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from initlint.source.misuse import inspect_call, inspect_copy
+from initlint.source.rebuilding import is_rebuilt
 from initlint.source.sequences import elements
 from initlint.source.symbols import UNKNOWN, Sym, Unknown
 from initlint.source.torch_modules import all_parameters, bind, own_parameters, walk
@@ -215,7 +216,11 @@ def _write_choice(machine: Machine, call: _Call, target: Choice, write: Write) -
 
 
 def _write_parameter(machine: Machine, call: _Call, target: ParamV | View, write: Write) -> ParamV | View:
-    machine.write(target, write)
+    whole = target if isinstance(target, ParamV) else target.param if target.whole else None
+    if whole is not None and is_rebuilt(whole):
+        machine.writes += 1  # it is done, and undone by the next forward pass
+    else:
+        machine.write(target, write)
     return target
 
 

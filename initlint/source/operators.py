@@ -316,6 +316,7 @@ def compare(
     return UNKNOWN
 
 
+_CONSTANTS = (int, float, str, bytes)
 _CERTAIN = (
     int,
     float,
@@ -357,12 +358,21 @@ def equals(left: object, right: object, *, identity: bool = False) -> bool | Non
         if not isinstance(left, Instance) or not isinstance(right, Instance):
             return None
         return False if identity or left.torch_class else None
+    if any(isinstance(one, External) and _may_equal(one, other) for one, other in ((left, right), (right, left))):
+        return None
     if isinstance(left, _CERTAIN) and isinstance(right, _CERTAIN):
         return None if isinstance(left, DictV) and isinstance(right, DictV) and not identity else False
     sequences = (tuple, ListV)
     if any(isinstance(one, tuple) and isinstance(other, _CERTAIN) for one, other in ((left, right), (right, left))):
         return None if isinstance(left, sequences) and isinstance(right, sequences) else False
     return None
+
+
+def _may_equal(outside: External, other: object) -> bool:
+    """Whether something outside the project may be that constant, or another name for the same thing."""
+    if isinstance(other, External):
+        return not (outside.name.startswith("torch.") and other.name.startswith("torch."))
+    return isinstance(other, _CONSTANTS)
 
 
 def _equal_items(left: Sequence[object], right: Sequence[object]) -> bool | None:

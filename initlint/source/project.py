@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import tokenize
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -211,7 +211,7 @@ class Project:
         wanted = re.compile(rb"\b(?:" + "|".join(sorted(map(re.escape, names))).encode() + rb")\b")
         paths = {file.path for file in known}
         found = []
-        for path in _project_files(self.targets[0].path):
+        for path in _project_files(file.path for file in self.targets):
             if path not in paths and (path in self._sources or _matches(path, wanted)):
                 file = self._add(path)
                 if file.words & set(names):
@@ -272,18 +272,25 @@ def _package_folder(folder: str) -> str:
     return folder
 
 
-def _project_files(path: str) -> Iterator[str]:
-    """The files of the project around `path`: below its marked root, else in its package or its own folder."""
-    marked = _marked_root(path)
-    folder = os.path.dirname(path)
+def _project_files(paths: Iterable[str]) -> Iterator[str]:
+    """The files of the projects around `paths`: below a marked root, else of a package, else in the folder itself."""
+    folders = dict.fromkeys(map(os.path.dirname, paths))
+    for folder, whole in dict.fromkeys(map(_project_folder, folders)):
+        if whole:
+            yield from itertools.islice(_python_files(folder), _MOST_FILES)
+        elif os.path.isdir(folder):
+            yield from (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(_READ))
+
+
+def _project_folder(folder: str) -> tuple[str, bool]:
+    """Where the project of the files in `folder` begins, and whether all that is below belongs to it."""
+    marked = _marked_root(os.path.join(folder, "x.py"))
     if marked is not None:
-        yield from itertools.islice(_python_files(marked), _MOST_FILES)
-    elif os.path.isfile(os.path.join(folder, "__init__.py")):
-        while os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
-            folder = os.path.dirname(folder)
-        yield from itertools.islice(_python_files(folder), _MOST_FILES)
-    elif os.path.isdir(folder):
-        yield from (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(_READ))
+        return marked, True
+    whole = os.path.isfile(os.path.join(folder, "__init__.py"))
+    while whole and os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
+        folder = os.path.dirname(folder)
+    return folder, whole
 
 
 def _dotted(path: str, root: str) -> str:
