@@ -122,13 +122,17 @@ def test_residual_branches_of_rectifier_gain_grow() -> None:
 
 @pytest.mark.parametrize("begins", ["norm", "matmul", "concat", "opaque"])
 @pytest.mark.parametrize("summed", [False, True])
-def test_a_branch_whose_path_begins_later_than_what_it_is_added_to_is_renewed(begins: str, *, summed: bool) -> None:
-    """``x + ff(norm(x))``; also where x is itself a sum, written twice."""
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_branch_whose_path_begins_later_than_what_it_is_added_to_is_renewed(
+    begins: str, *, summed: bool, scaled: bool
+) -> None:
+    """``x + ff(norm(x))``; also where x is itself a sum, written twice, and where it is scaled first."""
     net = ModelBuilder()
     entering = net.layer(net.input())
     beside = net.layer(net.input())
     trunk, again = (net.op("add", entering, beside) for _ in range(2)) if summed else (entering, entering)
     source = net.op(begins, again, net.op("norm", net.input()))
+    trunk = net.op("scale", trunk, factor=2.0) if scaled else trunk
     net.output(net.op("add", trunk, net.layer(net.block(source))))
     chains = [found.chain for found in judged(net)]
     assert [chain.renewed for chain in chains if chain] == [False, False, True, True]

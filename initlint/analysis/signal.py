@@ -244,12 +244,12 @@ class _Pass:
         return inputs[self._choose(position, inputs, _mildest)]
 
     def _roots(self, position: int) -> Iterator[int]:
-        """The ops whose tensors arrive at `position` reshaped or summed, `position` itself among them."""
+        """The ops whose tensors arrive at `position` reshaped, scaled or summed, `position` itself among them."""
         waiting = [position]
         while waiting:
             found = waiting.pop()
             yield found
-            if self.model.ops[found].kind in ("transparent", "add"):
+            if self.model.ops[found].kind in ("transparent", "scale", "add"):
                 waiting += self.model.ops[found].inputs
 
     def _is_made_of(self, source: int, others: frozenset[int]) -> bool:
