@@ -167,6 +167,12 @@ def test_a_fix_is_unsafe_where_the_signal_after_it_would_not_be_calm() -> None:
         ("activation=None", "self.act = torch.relu", False),
         ("action=3", "self.act = act_layer()", False),
         ("config=None", "self.act = ACTIVATIONS[config.hidden_act]", True),
+        (
+            "act='relu'",
+            "self.act = nn.ReLU() if act == 'relu' else nn.GELU() if act == 'gelu' else nn.LeakyReLU()",
+            False,
+        ),
+        ("act='relu'", "self.act = {'relu': nn.ReLU, 'tanh': nn.Tanh}[act]()", True),
         ("config=None", "self.act = ACTIVATIONS[config.action]", False),
         ("config=None", "self.act = nn.ReLU() if config.act == 'relu' else nn.Tanh()", False),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from initlint.fix.access import Access, read_access
@@ -55,8 +55,11 @@ class Place:
     nested: bool = False
     naming: str | None = None
 
-    def takes(self, activation: str) -> bool:
-        """Whether who builds the model chooses the activation: only a default, or a caller, has named this one."""
+    def takes(self, activation: str, rivals: Iterable[str]) -> bool:
+        """Whether who builds the model chooses the activation: only a default, or a caller, has named this one.
+
+        Or it is chosen among some by their names, and one of those is a rival: it asks for another initializer.
+        """
         builder = self.function if self.definition is None else _method(self.definition, "__init__")
         if builder is None:
             return False
@@ -65,7 +68,8 @@ class Place:
         scope = builder if self.definition is None else self.definition
         defaults = {id(one) for default in _defaults(scope) for one in ast.walk(default)}
         names = {_name(node) for node in ast.walk(scope) if id(node) not in defaults}
-        return activation.replace("_", "") not in names
+        words = {_name(word) for word in _choices(scope)}
+        return activation.replace("_", "") not in names or any(rival.replace("_", "") in words for rival in rivals)
 
     @property
     def key(self) -> tuple[str, int, int, bool]:
@@ -81,6 +85,21 @@ def _given(builder: Function) -> Iterator[str]:
         match node:
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in arguments and name != "self":
                 yield attribute
+            case _:
+                pass
+
+
+def _choices(scope: ast.AST) -> Iterator[ast.AST]:
+    """What values are compared with or looked up by: the words that choose among several ways."""
+    for node in ast.walk(scope):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                for operand in (left, *others):
+                    yield from ast.walk(operand)
+            case ast.Dict(keys=keys):
+                yield from (key for key in keys if key is not None)
+            case ast.MatchValue(value=value):
+                yield value
             case _:
                 pass
 

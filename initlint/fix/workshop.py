@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -143,14 +143,25 @@ class Workshop:
             return call
         if isinstance(place, Place) and may_be_other(layer, place, self.source):
             place = Refusal("what builds it may build something else")
-        if isinstance(place, Place) and judgement.decisive is not None and place.takes(judgement.decisive.activation):
-            return Refusal("who builds the model chooses the activation")
+        if isinstance(place, Place) and judgement.decisive is not None:
+            activation = judgement.decisive.activation
+            if place.takes(activation, self._rivals(activation)):
+                return Refusal("who builds the model chooses the activation")
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
         whole = layer.kind != BARE and self._is_whole(finding, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _rivals(self, activation: str) -> Iterator[str]:
+        """The activations that ask for another function or gain than one does; by slopes alone none differs."""
+        wanted = dict(self._activations[activation].recommended)
+        for name, other in self._activations.items():
+            asked = dict(other.recommended)
+            family = {asked.get("nonlinearity"), wanted.get("nonlinearity")}
+            if asked and asked != wanted and not family <= {"relu", "leaky_relu"}:
+                yield name
 
     def _place(self, layer: Layer) -> Place | Refusal:
         """Where a call for `layer` may be written; many models have one layer of the text."""
