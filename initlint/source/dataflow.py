@@ -65,11 +65,14 @@ class Graph:
         place: Place | None = None,
     ) -> int:
         """Append an op and return its number; what is computed from constants alone is a constant."""
-        if inputs and kind != "layer" and all(self.is_constant(each) for each in inputs):
-            kind = "constant"
-        inputs = tuple(each for each in inputs if each >= self.first)
-        self.nodes.append(Node(kind, name, inputs, layer, params, place))
-        return self.end - 1
+        nodes, first = self.nodes, self.first
+        if inputs:
+            if kind != "layer" and all(map(self.is_constant, inputs)):
+                kind = "constant"
+            if min(inputs) < first:
+                inputs = tuple(each for each in inputs if each >= first)
+        nodes.append(Node(kind, name, inputs, layer, params, place))
+        return first + len(nodes) - 1
 
     def hand_over(self) -> None:
         """What a forward pass kept in an attribute and used for nothing is for the next pass, which may do anything."""
@@ -167,7 +170,7 @@ class Graph:
 
     def is_constant(self, op: int) -> bool:
         """Whether neither an input nor a parameter of the model is in it: masks, grids, anchors."""
-        return self.node(op).kind == "constant"
+        return op < self.first or self.nodes[op - self.first].kind == "constant"
 
     def _fuse(self, ops: list[int]) -> None:
         """What has become part of a later op consumes nothing any more."""

@@ -6,7 +6,7 @@ What was there before they were made is shared, unless something else is to stan
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from initlint.source.symbols import Sym
 from initlint.source.values import (
@@ -49,12 +49,13 @@ class UncopyableError(Exception):
 class Site:
     """Where objects were made: the call, what it was called from, the numbers of the next object and op, and the clock of cells."""
 
-    __slots__ = ("calls", "clock", "node", "op", "place", "serial")
+    __slots__ = ("around", "calls", "clock", "node", "op", "place", "serial")
 
     def __init__(self, place: Place, calls: Sequence[Place], serial: int, op: int, clock: int) -> None:
         self.place = place
         self.node: ast.AST = place.node
         self.calls = tuple(calls)
+        self.around = frozenset(map(id, calls))
         self.serial = serial
         self.op = op
         self.clock = clock
@@ -66,33 +67,16 @@ class Transplant:
     def __init__(self, old: Site, new: Site, stand_ins: Mapping[int, object]) -> None:
         self._old = old
         self._new = new
-        self._outer = {id(each) for each in old.calls}
         self._copies: dict[int, object] = dict(stand_ins)
         self._trails: dict[tuple[int, ...], tuple[Place, ...]] = {}
-        self._copiers: dict[type, Callable[..., object]] = {
-            Instance: self._instance,
-            ParamV: self._parameter,
-            ListV: self._list,
-            DictV: self._dict,
-            Filling: self._filling,
-            TensorV: self._tensor,
-            View: self._view,
-            tuple: self._tuple,
-            Choice: self._choice,
-            Bound: self._bound,
-            Method: self._method,
-            Partial: self._partial,
-            FunctionV: self._function,
-            Sym: self._symbol,
-        }
 
     def value(self, value: object) -> object:
         """The copy of `value`; the same for the same. UncopyableError for what has no copy."""
-        copy = self._copiers.get(type(value))
+        copy = self._COPIERS.get(type(value))
         if copy is None:
             return value
         known = self._copies.get(id(value))
-        return copy(value) if known is None else known
+        return copy(self, value) if known is None else known
 
     def op(self, op: int) -> int:
         """The number of the copy of an op."""
@@ -126,7 +110,7 @@ class Transplant:
 
     def _trail(self, trail: tuple[Place, ...], most: int) -> tuple[Place, ...]:
         """The last calls that lead to something: those around the old site are replaced by those around the new one."""
-        inner = [each for each in trail if id(each) not in self._outer]
+        inner = [each for each in trail if id(each) not in self._old.around]
         if len(inner) == len(trail) == most and all(each.node is not self._old.node for each in inner):
             return trail
         key = tuple(map(id, trail))
@@ -237,3 +221,20 @@ class Transplant:
         if any(name.startswith("%") for name, _ in value.powers):
             raise UncopyableError
         return value
+
+    _COPIERS: ClassVar[Mapping[type, Callable[..., object]]] = {
+        Instance: _instance,
+        ParamV: _parameter,
+        ListV: _list,
+        DictV: _dict,
+        Filling: _filling,
+        TensorV: _tensor,
+        View: _view,
+        tuple: _tuple,
+        Choice: _choice,
+        Bound: _bound,
+        Method: _method,
+        Partial: _partial,
+        FunctionV: _function,
+        Sym: _symbol,
+    }
