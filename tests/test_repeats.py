@@ -266,6 +266,71 @@ PROGRAMS = {
                 x = squash(self.c(x), "tanh")
                 return squash(self.d(x), "relu")
         """,
+    "kinds_that_depend_on_each_other": """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.Sequential(
+                    nn.Linear(16, 16), nn.Conv1d(1, 1, 3), nn.Linear(16, 16), nn.Conv1d(1, 1, 3), nn.Linear(16, 16), nn.Conv1d(1, 1, 3)
+                )
+                self.met, self.names = 1, []
+                self.apply(self.init)
+                for m in self.layers:
+                    if isinstance(m, nn.Linear):
+                        self.names.append("linear")
+                    else:
+                        nn.init.constant_(m.bias, len(self.names))
+
+            def init(self, m):
+                if isinstance(m, nn.Linear):
+                    self.met += 1
+                elif isinstance(m, nn.Conv1d):
+                    nn.init.normal_(m.weight, std=1 / self.met)
+
+            def forward(self, x):
+                for layer in self.layers:
+                    x = torch.relu(layer(x))
+                return x
+        """,
+    "names_that_change": """
+        WIDTH = 16
+
+        class Block(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(WIDTH, WIDTH)
+
+            def forward(self, x):
+                return F.relu(self.fc(x))
+
+        def widen(by):
+            global WIDTH
+            WIDTH = by
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b, self.c = Block(), Block(), Block()
+                widen(32)
+                self.d, self.e, self.f = Block(), Block(), Block()
+                width = 8
+
+                class Local(nn.Module):
+                    def __init__(self):
+                        super().__init__()
+                        self.fc = nn.Linear(width, width)
+
+                    def forward(self, x):
+                        return F.relu(self.fc(x))
+
+                self.g, self.h, self.i = Local(), Local(), Local()
+                width = 4
+                self.j, self.k = Local(), Local()
+
+            def forward(self, x):
+                x = self.f(self.e(self.d(self.c(self.b(self.a(x))))))
+                return self.k(self.j(self.i(self.h(self.g(x)))))
+        """,
     "walks_before_the_layers": """
         class Part(nn.Module):
             def __init__(self):

@@ -78,8 +78,8 @@ def constructed(
     """What ``cls(...)`` makes: copied from an equal construction, else by running it."""
     if machine.branching or machine.forwarding or machine.sweep is not None or arguments.open:
         return run()
-    if machine.depth > _MOST_DEPTH:
-        return run()
+    if machine.depth > _MOST_DEPTH or any(each.scope.enclosing.parent is not None for each in cls.mro):
+        return run()  # a class that is defined in a function sees names that change between two constructions
     given: list[Cell] = []
     try:
         key = (cls, machine.repeating > 0, machine.no_grad > 0, machine.guarded > 0, *_given(arguments, given))

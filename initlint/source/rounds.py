@@ -16,7 +16,19 @@ from initlint.source.machine import Flow
 from initlint.source.plans import Path, Plan, UnfitError, plan_of
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import has_children, torch_attribute
-from initlint.source.values import Bound, Builtin, ClassV, DictV, External, FunctionV, Instance, ListV, ParamV
+from initlint.source.values import (
+    CLOCK,
+    Bound,
+    Builtin,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    ListV,
+    ParamV,
+    is_older,
+)
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
@@ -58,10 +70,13 @@ class Rounds:
         self._plan = plan
         self._frame = frame
         self._may_write = may_write
+        self._alike = True
         self._known: dict[Hashable, _Round] = {}
 
     def run(self, subject: Instance | None, body: Callable[[], object]) -> object:
         """What `body` returns for `subject`, and does to it."""
+        if not self._alike:
+            return body()
         try:
             seen = self._seen(subject)
             sizes = self._sizes(subject)
@@ -90,18 +105,16 @@ class Rounds:
         params = {path: param for path in self._plan.paths if (param := _parameter_at(subject, path)) is not None}
         before = {param: param.data for param in params.values()}
         names = {} if self._frame is None else self._frame.scope.data.copy()
-        deeds, touched = _deeds(machine), len(machine.touched)
+        deeds, touched, age = _deeds(machine), len(machine.touched), (machine.serial, next(CLOCK))
         written, entered, asked = machine.writes, machine.repeats.entered, machine.repeats.asked
         machine.watching += 1
         try:
             flow = body()
         finally:
             machine.watching -= 1
-        if (
-            machine.repeats.asked > asked
-            or _deeds(machine) != deeds
-            or any(cell not in before for cell in machine.touched[touched:])
-        ):
+        if any(cell not in before and is_older(cell, *age) for cell in machine.touched[touched:]):
+            self._alike = False  # the rounds to come may look at what this one changed
+        if not self._alike or machine.repeats.asked > asked or _deeds(machine) != deeds:
             return flow
         writes: dict[ParamV, tuple[Path, tuple[Write, ...]]] = {}
         for path, param in params.items():

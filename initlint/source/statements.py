@@ -33,6 +33,8 @@ def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> N
         scope = frame.elsewhere.get(target.id, frame.scope)
         if scope is not frame.scope:
             machine.touched.append(scope)
+        if scope.parent is None and scope.data.get(target.id, value) is not value:
+            machine.repeats.outdate()
         machine.touch(scope)
         scope.data[target.id] = value
     elif isinstance(target, ast.Attribute):
