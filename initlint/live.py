@@ -11,7 +11,7 @@ from initlint.config import Settings
 from initlint.engine import Fixes, Outcome, Reading, Sources, conclude, fix_options, read_sources, reported, understand
 from initlint.errors import InitlintError
 from initlint.knowledge import Knowledge, load_knowledge, load_rules
-from initlint.model import Finding, Judgement, Measure, Model, Severity
+from initlint.model import Finding, Judgement, Measure, Model, Severity, Site
 from initlint.selection import MEASURED, UNUSED_SUPPRESSION
 
 if TYPE_CHECKING:
@@ -327,7 +327,20 @@ def _measured(judgements: tuple[Judgement, ...], model: Model, knowledge: Knowle
     from initlint.checks import dead_units, exploding_signal, saturated_units, vanishing_gradient, vanishing_signal
 
     modules = (vanishing_signal, exploding_signal, dead_units, saturated_units, vanishing_gradient)
-    return tuple(finding for module in modules for finding in module.CHECK.run(judgements, (model,), knowledge))
+    found = [finding for module in modules for finding in module.CHECK.run(judgements, (model,), knowledge)]
+    places: dict[tuple[str, Site], list[Finding]] = {}
+    for finding in found:
+        places.setdefault((finding.code, finding.site), []).append(finding)
+    return tuple(map(_as_one, places.values()))
+
+
+def _as_one(findings: list[Finding]) -> Finding:
+    """One finding for all that one line built: the most severe, over the longest chain, which counts the others."""
+    worst = max(findings, key=lambda finding: (finding.severity, finding.chain_length or 0))
+    if len(findings) == 1:
+        return worst
+    events = tuple(event for finding in findings for event in finding.events)
+    return replace(worst, message=f"{worst.message}, and {len(findings) - 1} more like it at this line", events=events)
 
 
 def _require_torch() -> None:

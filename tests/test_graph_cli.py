@@ -262,6 +262,35 @@ def test_what_overflows_is_no_number_in_json(folder: Path, run: Run) -> None:
     assert layers[-1]["measured"]["rms"] is None
 
 
+TWICE = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(9))
+        self.head = nn.Linear(64, 10)
+        self.early = nn.Linear(64, 10)
+
+    def forward(self, x):
+        seen = []
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+            seen.append(x)
+        return self.head(x), self.early(seen[6])
+"""
+
+
+def test_what_one_line_built_is_one_finding(folder: Path, run: Run) -> None:
+    (folder / "twicenet.py").write_text(TWICE, encoding="utf-8")
+    found = json.loads(run("twicenet.py:Net", "--select", "INI5", "--output-format", "json").stdout)
+    assert [each["code"] for each in found] == ["INI501"]
+    assert "after 9 layers" in found[0]["message"]
+    assert found[0]["message"].endswith(", and 1 more like it at this line")
+
+
 def test_a_fix_is_written_and_what_it_leaves_is_sound(folder: Path, run: Run) -> None:
     shown = run("net.py:Net", "--diff")
     assert shown.returncode == 1
