@@ -123,6 +123,11 @@ def test_a_child_that_torchscript_runs_is_said_to_be_and_read_as_far_as_autograd
     assert [place.partition(":")[0] for place in live.opaque] == ["inner"]
 
 
+def test_a_compiled_model_is_called_what_it_is() -> None:
+    live = examined(lambda: torch.compile(Net(torch.relu)))  # type: ignore[arg-type, return-value]
+    assert (live.model.name, live.coverage.judged) == ("Net", 4)
+
+
 def test_an_output_that_nobody_uses_is_not_judged_as_one_that_leaves() -> None:
     class Idle(Net):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

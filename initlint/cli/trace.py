@@ -191,7 +191,7 @@ def _tell(live: Live, arguments: Arguments) -> None:
         return
     coverage: Coverage = live.coverage
     run = "run on made-up inputs" if live.synthetic else "run on the given inputs"
-    how = run if live.measurement is not None else "read by torch.fx, not run: give --input to measure it"
+    how = run if live.measurement is not None else "read by torch.fx, not run: give --input or --inputs to measure it"
     if live.measurement is None and live.inputs is not None:
         how = f"{run}, not measured: a backward pass would not fit into memory; give a smaller --input"
     if live.measurement is not None and not live.measurement.signals:

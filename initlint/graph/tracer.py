@@ -87,7 +87,7 @@ def lower(
     found = find_layers(model, recorder, knowledge)
     lowered = Lowering(knowledge, found.keys).lower(calls)
     layers = _known_by_use(found, lowered, recorder, knowledge)
-    name = type(model).__name__
+    name = type(getattr(model, "_orig_mod", model)).__name__  # what torch.compile wraps
     described = tuple(f"{path or name}: {reason}" for path, reason in opaque.items())
     traced = Model(name, layers, tuple(lowered.ops), (), described, ClassSites(type(model)).header, traced=True)
     if recorder is not None:
