@@ -272,10 +272,26 @@ def _write_modules(machine: Machine, call: _Call, target: Instance, write: Write
     return target
 
 
+def _is_made_of_receiver(call: _Call) -> bool:
+    """Whether the target is written as something that is asked of the object whose method this is."""
+    function = call.frame.function
+    parameters = function.node.args.args if function is not None else []
+    given = call.node.args[:1] if isinstance(call.node, ast.Call) else []
+    return any(
+        isinstance(each, ast.Call)
+        and any(isinstance(one, ast.Name) and one.id == parameters[0].arg for one in each.args)
+        for expression in given
+        for each in ast.walk(expression)
+        if parameters
+    )
+
+
 def _write_unseen(machine: Machine, call: _Call, target: Unknown, write: Write) -> Unknown:
-    """A target of which nothing is known may be any layer below the module that the call is made for."""
+    """What a call makes of the module, ``getattr(self, name)`` of an unknown name, may be any layer below it."""
     receiver = call.frame.receiver
-    if call.fact.formula != "constant" and isinstance(receiver, Instance) and receiver.torch_class:
+    if call.fact.formula == "constant" or not isinstance(receiver, Instance) or not _is_made_of_receiver(call):
+        return target
+    if receiver.torch_class:
         for param in all_parameters(receiver):
             if param.data and param.data[-1].source == "default":
                 machine.write(param, Write("", (), write.place, source="unknown", trail=write.trail))
