@@ -150,6 +150,18 @@ def test_small_is_harmless_where_the_trunk_is_added_before_the_activation() -> N
     assert judged(net)[1].verdict == "mismatch"
 
 
+def test_a_trunk_that_is_summed_many_times_over_takes_no_longer_for_it() -> None:
+    """``0.2 * (x + ...) + x`` in blocks in blocks: the ways through such sums double with every one."""
+    net = ModelBuilder()
+    tensor = net.layer(net.input())
+    for _ in range(60):
+        tensor = net.op("add", net.op("scale", tensor, factor=0.2), tensor)
+    net.output(net.op("add", tensor, net.layer(net.op("norm", tensor))))
+    start = time.process_time()
+    assert judged(net)
+    assert time.process_time() - start < 2.0
+
+
 def test_towers_that_are_added_up_are_not_renewed() -> None:
     net = ModelBuilder()
     entering = net.layer(net.input())

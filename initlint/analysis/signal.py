@@ -245,9 +245,13 @@ class _Pass:
 
     def _roots(self, position: int) -> Iterator[int]:
         """The ops whose tensors arrive at `position` reshaped, scaled or summed, `position` itself among them."""
+        seen: set[int] = set()
         waiting = [position]
-        while waiting:
+        while waiting and len(seen) < _LONGEST_WAY:
             found = waiting.pop()
+            if found in seen:
+                continue
+            seen.add(found)
             yield found
             if self.model.ops[found].kind in ("transparent", "scale", "add"):
                 waiting += self.model.ops[found].inputs
