@@ -242,3 +242,31 @@ def test_a_class_method_may_build_another_class(tmp_path: Path) -> None:
     text = NET + "class Task:\n    @classmethod\n    def build(cls):\n        return Net()\n"
     found = understand({str(tmp_path / "net.py"): text})
     assert [judgement.verdict for judgement in found.judgements] == ["mismatch"]
+
+
+def test_a_context_that_builds_nothing_is_given_up_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Command lines that set up options for thousands of steps are not worth what a model is."""
+    (tmp_path / "net.py").write_text(
+        dedent(
+            """
+            from torch import nn
+
+            def early():
+                model = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+                for index in range(300):
+                    name = str(index)
+                return model
+
+            def late():
+                for index in range(300):
+                    name = str(index)
+                return make()
+
+            def make():
+                return nn.Sequential(nn.Linear(16, 16), nn.Tanh())
+            """
+        )
+    )
+    assert {model.name for model in scan([tmp_path / "net.py"], knowledge=load_knowledge()).models} == {"early", "late"}
+    monkeypatch.setattr("initlint.source.contexts.BARREN_BUDGET", 200)
+    assert {model.name for model in scan([tmp_path / "net.py"], knowledge=load_knowledge()).models} == {"early", "make"}

@@ -168,6 +168,8 @@ def _repeated(machine: Machine, kept: Construction, given: list[Cell], node: ast
     params = _copies(transplant, kept.params, ParamV)
     machine.instances += instances
     machine.params += params
+    if params:
+        machine.spend_reserve()
     machine.graph.nodes += [_node(transplant, each) for each in kept.nodes]
     machine.sweeps += _sweeps(transplant, kept.sweeps)
     machine.serial += kept.serials

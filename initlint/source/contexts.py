@@ -34,7 +34,9 @@ Visits = Mapping[tuple[str, str], frozenset[str]]
 
 _LOG = logging.getLogger(__name__)
 BUDGET = 150_000
+BARREN_BUDGET = 50_000
 FORWARD_BUDGET = 150_000
+BARREN_BUDGET = 50_000
 OPEN_BUDGET = 50_000
 _FEW_SIBLINGS = 6
 _MOST_SIBLINGS = 24
@@ -164,13 +166,13 @@ class Contexts:
     def _run_file(self, file: SourceFile) -> Iterator[Model]:
         """The top level of a file, and what it does as a script."""
         machine = self.machine
-        machine.restart(BUDGET)
+        machine.restart(BUDGET, barren=BARREN_BUDGET)
         scope = module_scope(machine, file)
         if any(each.torch_class for each in machine.instances):
             yield from self._finish(file.name, file)
         for statement in file.body:
             if isinstance(statement, ast.If) and is_main_guard(statement.test):
-                machine.restart(BUDGET)
+                machine.restart(BUDGET, barren=BARREN_BUDGET)
                 if self._survives(lambda body=statement.body, names=scope: machine.execute(body, Frame(names))):
                     yield from self._finish(file.name, file)
 
@@ -180,7 +182,7 @@ class Contexts:
         function = self._value(definition)
         if not isinstance(function, FunctionV):
             return
-        machine.restart(BUDGET)
+        machine.restart(BUDGET, barren=BARREN_BUDGET)
         frame = Frame(Scope(definition.file))
         returned: list[object] = []
         before = set(machine.called)
@@ -201,7 +203,7 @@ class Contexts:
             return
         if definition.name in self.used:
             self.unseen.add(definition.node)
-        machine.restart(BUDGET)
+        machine.restart(BUDGET, barren=BARREN_BUDGET)
         frame = Frame(Scope(definition.file))
         made: list[object] = []
         survives = self._survives(lambda: made.append(instantiate(machine, cls, Arguments([]), definition.node, frame)))
@@ -274,7 +276,7 @@ class Contexts:
         for name, method in list(cls.data.items()):
             if not isinstance(method, FunctionV) or method.role != "class" or name.startswith("__"):
                 continue
-            machine.restart(BUDGET)
+            machine.restart(BUDGET, barren=BARREN_BUDGET)
             before = set(machine.called)
             arguments = Arguments([cls])
             frame = Frame(Scope(definition.file))
@@ -321,7 +323,7 @@ class Contexts:
         Of layers that other contexts have `spoken` for, and of what happened to them, nothing is said.
         """
         machine = self.machine
-        machine.steps, machine.budget = 0, FORWARD_BUDGET
+        machine.steps, machine.budget, machine.reserve = 0, FORWARD_BUDGET, 0
         for top in top_modules(machine):
             if top.discarded and top not in machine.forwarded:
                 machine.instances = [each for each in machine.instances if each is not top]

@@ -62,9 +62,9 @@ def register(
 
 def _keeps(machine: Machine, decorator: ast.expr, keeper: object, value: FunctionV | ClassV, frame: Frame) -> bool:
     """Run one decorator; whether it changed anything besides what it decorates. Registries stay open to others."""
-    outer, budget, serial = machine.journal, machine.budget, machine.serial
+    outer, budget, reserve, serial = machine.journal, machine.budget, machine.reserve, machine.serial
     machine.journal = {}
-    machine.budget = min(budget, machine.steps + _BUDGET)
+    machine.budget, machine.reserve = min(budget, machine.steps + _BUDGET), 0
     try:
         if isinstance(decorator, ast.Call):
             keeper = machine.evaluate(decorator, frame)
@@ -73,7 +73,8 @@ def _keeps(machine: Machine, decorator: ast.expr, keeper: object, value: Functio
     except (Raised, OutOfBudget):
         return False
     finally:
-        touched, machine.journal, machine.budget = machine.journal, outer, budget
+        touched, machine.journal = machine.journal, outer
+        machine.budget, machine.reserve = budget, reserve
     kept = [cell for cell in touched if cell is not value and _lasts(cell, serial)]
     for cell in kept:
         if isinstance(cell, DictV):

@@ -128,6 +128,7 @@ class Machine:
         self.project = project
         self.knowledge = knowledge
         self.budget = budget
+        self.reserve = 0
         self.steps = 0
         self.depth = 0
         self.repeating = 0
@@ -164,8 +165,11 @@ class Machine:
         self.forwarded: set[Instance] = set()
         self.forwarding = 0
 
-    def restart(self, budget: int) -> None:
-        """Forget what the last context built; modules of the program stay loaded."""
+    def restart(self, budget: int, *, barren: int | None = None) -> None:
+        """Forget what the last context built; modules of the program stay loaded.
+
+        Before it builds its first module a context may spend no more than `barren`.
+        """
         self.evidence.close(self.reached, self.occurrences)
         self.reached = set()
         self.ran = set()
@@ -177,7 +181,8 @@ class Machine:
         self.watching = 0
         self.repeats.forget()
         self.lasting = self.serial, next(CLOCK)
-        self.budget = budget
+        self.budget = budget if barren is None else min(budget, barren)
+        self.reserve = budget - self.budget
         self.steps = 0
         self.depth = 0
         self.repeating = self.branching = self.no_grad = self.guarded = self.forwarding = 0
@@ -203,6 +208,11 @@ class Machine:
         self.steps += 1
         if self.steps > self.budget:
             raise OutOfBudget
+
+    def spend_reserve(self) -> None:
+        """The context has a parameter: it is worth its whole budget."""
+        self.budget += self.reserve
+        self.reserve = 0
 
     def occur(
         self,
@@ -346,6 +356,7 @@ class Machine:
     ) -> ParamV:
         """A fresh parameter."""
         self.serial += 1
+        self.spend_reserve()
         param = ParamV(name, shape, writes, self.serial)
         param.place = place
         self.params.append(param)
