@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from initlint.config import Settings
@@ -123,7 +123,30 @@ def _built(form: str, layers: list[Written], silenced: list[bool]) -> tuple[list
             return [f"self.fc{i}" for i in every], [f"self.fc{i} = {call}{quiet[i]}" for i in every]
 
 
+OVERSHOT = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=128):
+        super().__init__()
+        self.fc0 = nn.Linear(width, width)
+        self.fc1 = nn.Linear(width, width)
+        self.fc2 = nn.Linear(width, width)
+        self.fc3 = nn.Linear(width, width)
+        self.head = nn.Linear(width, 3)
+        self.fc2.weight.data.uniform_(-0.5, 0.5)
+        self.fc3.weight.data.uniform_(-0.5, 0.5)
+
+    def forward(self, x):
+        x = torch.relu(self.fc1(torch.relu(self.fc0(x))))
+        return self.head(torch.relu(self.fc3(torch.relu(self.fc2(x)))))
+"""
+"""Two layers are too small by about as much as two are too large: mended, the first would let the others explode."""
+
+
 @given(text=networks())
+@example(text=OVERSHOT)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
     outcome = check(text_source(text, nowhere), UNSAFE)
@@ -135,8 +158,10 @@ def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
     if "= Block(width)" in text:  # one layer of the text, which may be wanted in two ways
         assert all("not repaired automatically: " in str(finding.help) for finding in left), fixed
     else:
-        assert not left, fixed
-        assert bool(repairable) == (fixed != text)
+        assert all(
+            "not repaired automatically: the repair would bring INI107" in str(finding.help) for finding in left
+        ), fixed
+        assert bool(repairable) == (fixed != text) or left
     assert repair(check(text_source(fixed, nowhere), UNSAFE), UNSAFE).texts == {}
     calls = ("init.", ".data.")
     kept = [line for line in text.splitlines() if not any(call in line for call in calls)]

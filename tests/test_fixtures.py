@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from initlint import check_paths
 from initlint.config import Settings
+from initlint.engine import Fixes, check, read_sources
+from initlint.files import find_files
 from initlint.knowledge import load_knowledge, load_rules
 from initlint.source import scan
 from tests.fixture_marks import Mark, Report, disagreements, read_examples, read_marks, read_requirements
@@ -56,7 +57,7 @@ def label(path: Path) -> str:
 
 def lint(paths: Iterable[Path]) -> tuple[Finding, ...]:
     """What is reported in `paths`, with the default settings whatever the surroundings say."""
-    return check_paths(paths, settings=SETTINGS)
+    return check(read_sources(find_files(list(paths), SETTINGS.excludes)), SETTINGS, fixes=Fixes.NONE).findings
 
 
 def agree(problems: list[str]) -> None:
