@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.library import Library
 from torch.nn import functional as F  # noqa: N812 (as everybody calls it)
 
 _SCHEMAS = {
@@ -19,7 +20,7 @@ _UNUSED = """qnms qroi_align _roi_align_backward ps_roi_align _ps_roi_align_back
 ps_roi_pool _ps_roi_pool_backward deform_conv2d _deform_conv2d_backward"""
 """What torchvision mentions when it is imported; a model that calls one of these cannot run."""
 
-_LIBRARIES: list[torch.library.Library] = []
+_LIBRARIES: list[Library] = []
 """A library forgets its operators when it is collected."""
 
 
@@ -87,7 +88,7 @@ def _places(start: Tensor, side: Tensor, count: int, size: int) -> Tensor:
 
 
 def _register() -> None:
-    library = torch.library.Library("torchvision", "DEF")
+    library = Library("torchvision", "DEF")
     for schema in _SCHEMAS.values():
         library.define(schema)
     for name in _UNUSED.split():
