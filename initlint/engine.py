@@ -150,8 +150,9 @@ def conclude(
         known = read_baseline(settings.baseline)
         findings, stale = subtract(findings, known, texts, settings.baseline.parent)
     if fixes is not Fixes.NONE and findings:
-        verified = (rescan or partial(_rescan, known=reading.visits)) if fixes is Fixes.VERIFIED else None
-        findings = _attach(findings, texts, settings, reading.judgements, verified)
+        verify = fixes is Fixes.VERIFIED
+        rescan = (rescan or partial(_rescan, known=reading.visits)) if verify else None
+        findings = _attach(findings, texts, settings, reading.judgements, rescan)
     return Outcome(findings, sources, reading, stale)
 
 

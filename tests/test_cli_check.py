@@ -377,3 +377,53 @@ def test_nets_of_one_name_in_several_files_are_repaired_each_by_itself(shell: Sh
     shell.write("wild.py", NET.replace(hidden, f"        self.hidden = nn.Sequential({layers}nn.Linear(128, 128))"))
     result = shell("check", "--isolated", "--diff")
     assert result.out == alone
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verifies"),
+    [
+        ((), False),
+        (("--output-format", "concise"), False),
+        (("--output-format", "github"), False),
+        (("--statistics",), False),
+        (("--output-format", "json"), True),
+        (("--output-format", "json-lines"), True),
+        (("--output-format", "rdjson"), True),
+        (("--output-format", "sarif"), True),
+        (("--diff",), True),
+        (("--fix",), True),
+    ],
+)
+def test_a_fix_is_verified_where_its_edits_are_written_or_shown(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], *, verifies: bool
+) -> None:
+    from initlint.fix.verify import Verifier
+
+    scans: list[bool] = []
+    objection = Verifier.objection
+
+    def noted(self: Verifier, *given: object) -> str | None:
+        scans.append(self._rescan is not None)
+        return objection(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Verifier, "objection", noted)
+    shell.write("net.py", NET)
+    shell("check", "--no-cache", *arguments)
+    assert scans
+    assert any(scans) is verifies
+
+
+def test_a_draft_that_its_verification_refuses_is_not_written(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from initlint.fix.verify import Verifier
+
+    objection = Verifier.objection
+    refusal = "the repair would bring INI107"
+    monkeypatch.setattr(
+        Verifier, "objection", lambda self, *given: refusal if self._rescan else objection(self, *given)
+    )
+    shell.write("net.py", NET)
+    assert "[*]" in shell("check", "--no-cache").out
+    result = shell("check", "--no-cache", "--fix")
+    assert f"not repaired automatically: {refusal}" in result.out
+    assert "[*]" not in result.out
+    assert shell.read("net.py") == NET

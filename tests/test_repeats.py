@@ -400,3 +400,5 @@ def test_a_deep_model_costs_little_more_than_a_flat_one(tmp_path: Path, monkeypa
         (folder / "net.py").write_text(dedent(program).replace("DEPTH", str(depth)))
         cost[depth] = evaluations(monkeypatch, lambda folder=folder: models_in(folder))
     assert cost[40] < 3 * cost[4]
+    with run_in_full(monkeypatch):
+        assert evaluations(monkeypatch, lambda: models_in(tmp_path / "40")) > 3 * cost[40]
