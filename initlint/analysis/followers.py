@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 from types import MappingProxyType
 
 from initlint.analysis.gates import Gates
@@ -13,10 +12,6 @@ from initlint.model import Follower, Op, OpKind
 
 MOST_ADDS = 1
 """Sums that may lie between a layer and an activation that still judges it: beyond, the other summands decide."""
-
-
-_wherever = attrgetter(*(field.name for field in fields(Follower) if field.name != "site"))
-"""All that two followers have to have in common to be one."""
 
 
 def find_followers(wiring: Wiring, gates: Gates, parts: Container[str]) -> Mapping[int, tuple[Follower, ...]]:
