@@ -414,16 +414,17 @@ def test_a_fix_is_verified_where_its_edits_are_written_or_shown(
 
 
 def test_a_draft_that_its_verification_refuses_is_not_written(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from initlint.fix.recommend import Refusal
     from initlint.fix.verify import Verifier
 
     objection = Verifier.objection
-    refusal = "the repair would bring INI107"
+    refusal = Refusal("the repair would bring INI107")
     monkeypatch.setattr(
         Verifier, "objection", lambda self, *given: refusal if self._rescan else objection(self, *given)
     )
     shell.write("net.py", NET)
     assert "[*]" in shell("check", "--no-cache").out
     result = shell("check", "--no-cache", "--fix")
-    assert f"not repaired automatically: {refusal}" in result.out
+    assert f"not repaired automatically: {refusal.reason}" in result.out
     assert "[*]" not in result.out
     assert shell.read("net.py") == NET

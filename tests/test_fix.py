@@ -9,6 +9,7 @@ import pytest
 from fix_builder import DEFAULT, FILE, RELU, Net, added, explicit_and_default, network, one_layer, refusal
 
 from initlint.fix import FixOptions, attach, plan
+from initlint.fix.recommend import Refusal
 from initlint.fix.verify import Verifier
 from initlint.model import Finding, Follower, Initializer
 
@@ -294,6 +295,6 @@ def test_a_fix_that_names_what_nothing_binds_is_dropped() -> None:
     call = "        kaiming_normal_(self.fc.weight)\n"
     built = "        self.fc = nn.Linear(8, 8)\n"
     text = net.text.replace(built, built + call)
-    assert verifier.objection({FILE: text}, net.findings()) == "nothing binds the name kaiming_normal_"
+    assert verifier.objection({FILE: text}, net.findings()) == Refusal("nothing binds the name kaiming_normal_")
     imported = "from torch.nn.init import kaiming_normal_\n" + text
     assert verifier.objection({FILE: imported}, net.findings()) is None

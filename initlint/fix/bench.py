@@ -114,13 +114,15 @@ class Bench:
         proposals = self._proposals.get(index)
         if proposals is None or isinstance(proposals, Refusal):
             return proposals
-        refusals = []
+        refusals: dict[Proposal, Refusal] = {}
         for proposal in proposals:
+            if any(refusal.entire and proposal.is_part_of(whole) for whole, refusal in refusals.items()):
+                continue
             outcome = self._verify([proposal])
             if not isinstance(outcome, Refusal):
                 return proposal
-            refusals.append(outcome)
-        return refusals[0]
+            refusals[proposal] = outcome
+        return next(iter(refusals.values()))
 
     def _verify_at_once(self) -> None:
         """Verify first choices in batches of which no two write in one place; what a batch fails is verified alone."""
@@ -148,7 +150,7 @@ class Bench:
         if findings not in self._verified:
             edits = self._draft(proposals)
             objection = None if isinstance(edits, Refusal) else self._objection(edits, findings)
-            self._verified[findings] = edits if objection is None else Refusal(objection)
+            self._verified[findings] = edits if objection is None else objection
         return self._verified[findings]
 
     def _draft(self, proposals: Sequence[Proposal]) -> _Edits | Refusal:
@@ -160,7 +162,7 @@ class Bench:
             self._drafts[findings] = drafted if isinstance(drafted, Refusal) else _joined(drafted, written)
         return self._drafts[findings]
 
-    def _objection(self, edits: _Edits, findings: Iterable[int]) -> str | None:
+    def _objection(self, edits: _Edits, findings: Iterable[int]) -> Refusal | None:
         return self._verifier.objection(_applied(self._texts, edits), [self._findings[index] for index in findings])
 
 

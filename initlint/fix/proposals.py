@@ -29,6 +29,10 @@ class Proposal:
     title: str
     edits: tuple[Edit, ...] = ()
 
+    def is_part_of(self, other: Proposal) -> bool:
+        """Whether another proposal answers all that this one does, and more."""
+        return set(self.findings) < set(other.findings)
+
 
 def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tuple[Proposal, ...] | Refusal]:
     """For each finding (by position) the fixes to try, best first; all mismatched layers of a chain go together."""

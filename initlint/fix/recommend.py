@@ -44,9 +44,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a layer is not repaired, as a clause that can follow "not repaired:"."""
+    """Why a layer is not repaired, as a clause that can follow "not repaired:".
+
+    `entire`: the rest of its chain suffers from the repair, so that no part of it is to be made either.
+    """
 
     reason: str
+    entire: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from initlint.fix.edits import BYTE_ORDER_MARK
+from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import bound_names
 from initlint.model import Finding, Severity
 
@@ -35,7 +36,7 @@ class Verifier:
         self._at_hand = _census(findings)
         self._before: dict[tuple[str, ...], tuple[Finding, ...]] = {}
 
-    def objection(self, rewritten: Mapping[str, str], repaired: Iterable[Finding]) -> str | None:
+    def objection(self, rewritten: Mapping[str, str], repaired: Iterable[Finding]) -> Refusal | None:
         """Why the rewritten texts may not be written, None if they may.
 
         Where what is repaired is no layer's gain, more of the author's own initializers may run, or fewer: of a layer
@@ -45,11 +46,11 @@ class Verifier:
             try:
                 tree = ast.parse(text.removeprefix(BYTE_ORDER_MARK))
             except SyntaxError:
-                return "the repaired text would not parse"
+                return Refusal("the repaired text would not parse")
             if unbound := _unbound(tree, self._texts[file]):
-                return f"nothing binds the name {min(unbound)}"
+                return Refusal(f"nothing binds the name {min(unbound)}")
             if _comments(text) != _comments(self._texts[file]):
-                return "a comment would be lost"
+                return Refusal("a comment would be lost")
         rescan = self._rescan
         if rescan is None:
             return None
@@ -67,9 +68,12 @@ class Verifier:
             return None
         if any(key in gone for key in surplus):
             later = "would not last: something initializes the layer later"
-            return f"the repair {later if is_about_layers else 'would not be enough'}"
+            return Refusal(f"the repair {later if is_about_layers else 'would not be enough'}")
         code, _, layer = min(surplus, key=str)
-        return f"the repair would bring {code}" + (f" at {layer}" if layer is not None else "")
+        where = "" if layer is None else f" at {layer}"
+        return Refusal(
+            f"the repair would bring {code}{where}", entire=is_about_layers and _throws_others(surplus, gone)
+        )
 
     def _known(self, files: tuple[str, ...], rescan: Rescan) -> tuple[Finding, ...]:
         if files not in self._before:
@@ -95,6 +99,12 @@ def _followed(found: Sequence[Finding], known: Sequence[Finding], severity: Seve
         is_hint = finding.severity == Severity.INFO < severity
         if is_hint or (finding.code.startswith(_GAIN) and _layers(finding) <= misfits):
             yield finding
+
+
+def _throws_others(surplus: Iterable[_Key], gone: Iterable[_Key]) -> bool:
+    """Whether new misfits are those of layers that are not repaired: the signal that now reaches them is too large or too small."""
+    repaired = {layer for _, _, layer in gone}
+    return all(code.startswith(_GAIN) and layer not in repaired for code, _, layer in surplus)
 
 
 def _layers(finding: Finding) -> frozenset[tuple[str, str]]:
