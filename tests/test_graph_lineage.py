@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
+from benchmarks.awkward import WIDTH, Clipped, Function, Loud, Net
 from initlint.graph.inputs import Inputs
 from initlint.graph.modes import seeded
 from initlint.graph.provenance import Recorder
@@ -18,43 +18,9 @@ from initlint.knowledge import load_knowledge
 from initlint.live import Live, examine
 
 KNOWLEDGE = load_knowledge()
-Between = Callable[[Any], Any]
 
 
-class Net(nn.Module):
-    """Three layers, and a function and a module between them."""
-
-    def __init__(self, between: Between, wrap: Between = lambda module: module) -> None:
-        super().__init__()
-        self.first = nn.Linear(16, 16)
-        self.inner = wrap(nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16)))
-        self.last = nn.Linear(16, 4)
-        self.between = between
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.last(torch.tanh(self.inner(self.between(self.first(x)))))
-
-
-class Loud(torch.Tensor):
-    """A subclass that handles every function itself."""
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return super().__torch_function__(func, types, args, kwargs or {})
-
-
-class Clipped(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        return x.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return gradient * (ctx.saved_tensors[0] > 0)
-
-
-def scripted(code: str) -> Between:
+def scripted(code: str) -> Function:
     unit = torch.jit.CompilationUnit(f"def f(x: Tensor) -> Tensor:\n    return {code}\n")
     return unit.f
 
@@ -63,10 +29,10 @@ def examined(build: Callable[[], nn.Module]) -> Live:
     with seeded(), Recorder(KNOWLEDGE) as recorder:
         model = build()
     with seeded():
-        return examine(model, KNOWLEDGE, recorder=recorder, inputs=Inputs((torch.randn(8, 16),)))
+        return examine(model, KNOWLEDGE, recorder=recorder, inputs=Inputs((torch.randn(8, WIDTH),)))
 
 
-def first_of(between: Between) -> tuple[str, list[tuple[str, tuple[tuple[str, float], ...]]]]:
+def first_of(between: Function) -> tuple[str, list[tuple[str, tuple[tuple[str, float], ...]]]]:
     live = examined(lambda: Net(between))
     judgement = next(each for each in live.judgements if each.layer.path == "first")
     assert live.coverage.judged == live.coverage.total - (judgement.verdict == "unknown")
@@ -85,7 +51,7 @@ def first_of(between: Between) -> tuple[str, list[tuple[str, tuple[tuple[str, fl
     ],
     ids=["script", "autograd-function", "vmap", "subclass", "subclass-and-back", "compile"],
 )
-def test_an_activation_is_known_though_no_python_called_it(between: Between) -> None:
+def test_an_activation_is_known_though_no_python_called_it(between: Function) -> None:
     assert first_of(between) == ("mismatch", [("relu", ())])
 
 
@@ -110,12 +76,12 @@ def test_a_slope_is_the_one_that_was_used() -> None:
     ],
     ids=["unknown operator", "numpy"],
 )
-def test_what_leads_into_the_unknown_is_not_judged(between: Between) -> None:
+def test_what_leads_into_the_unknown_is_not_judged(between: Function) -> None:
     assert first_of(between) == ("unknown", [])
 
 
 def test_a_child_that_torchscript_runs_is_said_to_be_and_read_as_far_as_autograd_tells() -> None:
-    live = examined(lambda: Net(torch.relu, lambda module: torch.jit.trace(module, torch.randn(2, 16))))
+    live = examined(lambda: Net(torch.relu, lambda module: torch.jit.trace(module, torch.randn(2, WIDTH))))
     followers = [
         [each.activation for each in found.followers] for found in live.judgements if found.layer.kind == "Linear"
     ]
