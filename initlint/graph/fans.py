@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from initlint.analysis.wiring import Wiring
-from initlint.graph.weights import initializer_fact, torch_fans
+from initlint.graph.weights import goes_by_fan_out, initializer_fact, torch_fans
 from initlint.knowledge import Knowledge
 from initlint.model import Initializer, Layer
 
@@ -72,7 +72,7 @@ def _ratio(layer: Layer, tensor: torch.Tensor, reason: str, knowledge: Knowledge
         return math.sqrt(true_in / fan_in)
     if fact.formula != "kaiming":
         return None
-    backward = _is_backward(layer.weight, fact.fixed.get("mode"))
+    backward = goes_by_fan_out({**dict(layer.weight.arguments), **fact.fixed})
     used = fan_out if backward else fan_in
     if reason == "stack":  # which of the two is meant is not said: the one that is nearer
         return min((math.sqrt(true / used) for true in (true_in, true_out)), key=lambda ratio: abs(math.log(ratio)))
@@ -95,10 +95,6 @@ def _is_formula(spread: float, fan: int, formula: str) -> bool:
 
 _CONSTANTS = {"uniform": (1.0, 3.0, 6.0), "normal": (1.0, 2.0)}
 """Fan times the square of the spread: LeCun's and Kaiming's, and the 1 / sqrt(fan) that many take for a bound."""
-
-
-def _is_backward(weight: Initializer, fixed: object) -> bool:
-    return str(fixed or dict(weight.arguments).get("mode", "fan_in")).lower() == "fan_out"
 
 
 def _is_normalized(wiring: Wiring, position: int) -> bool:

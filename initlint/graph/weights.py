@@ -121,10 +121,7 @@ def _effective(writes: Sequence[Write]) -> list[Write]:
 
 def _initializer(write: Write, tensor: torch.Tensor, fan_in: float | None, knowledge: Knowledge) -> Initializer:
     fact = initializer_fact(write.function, knowledge)
-    arguments: dict[str, Value] = dict(write.arguments)
-    if fact is not None:
-        defaults = {key: value for key, value in (*fact.signature, *fact.fixed.items()) if _is_value(value)}
-        arguments = cast("dict[str, Value]", {**defaults, **arguments, **fact.fixed})
+    arguments = {} if fact is None else _in_full(write, fact)
     std = None if fact is None else _analytic_std(fact, arguments, tensor, knowledge)
     effective = None if std is None or fan_in is None else std * math.sqrt(fan_in)
     gain = None if fact is None else _nominal_gain(fact, arguments, knowledge)
@@ -158,13 +155,13 @@ def constant_of(write: Write, fact: InitializerFact) -> float | None:
     """The number that a write puts everywhere, None for one that draws."""
     if fact.formula != "constant":
         return None
-    given = {**dict(fact.signature), **dict(write.arguments), **fact.fixed}
-    value = given.get("val", given.get("value"))
+    value = _in_full(write, fact).get("val")
     return float(value) if isinstance(value, int | float) else None
 
 
-def _is_value(value: object) -> bool:
-    return isinstance(value, str | int | float | bool)
+def _in_full(write: Write, fact: InitializerFact) -> dict[str, object]:
+    """The arguments of a call by name, with those that it leaves to their defaults and those that its function fixes."""
+    return {**dict(fact.signature), **dict(write.arguments), **fact.fixed}
 
 
 def _number(arguments: Mapping[str, object], name: str, default: float) -> float:
@@ -197,7 +194,7 @@ def _analytic_std(
         case "kaiming":
             fan_in, fan_out = torch_fans(tensor)
             assert gain is not None
-            return gain / math.sqrt(fan_out if str(arguments.get("mode")).lower() == "fan_out" else fan_in)
+            return gain / math.sqrt(fan_out if goes_by_fan_out(arguments) else fan_in)
         case "xavier":
             assert gain is not None
             return gain * math.sqrt(2 / sum(torch_fans(tensor)))
@@ -235,6 +232,11 @@ def torch_fans(tensor: torch.Tensor) -> tuple[int, int]:
     """The fans that torch.nn.init computes, right or wrong."""
     receptive = math.prod(tensor.shape[2:])
     return int(tensor.shape[1]) * receptive, int(tensor.shape[0]) * receptive
+
+
+def goes_by_fan_out(arguments: Mapping[str, object]) -> bool:
+    """Whether a call of a Kaiming initializer keeps the size of the gradient, not that of the signal."""
+    return str(arguments.get("mode", "fan_in")).lower() == "fan_out"
 
 
 def _truncated_std(arguments: Mapping[str, object], *, in_units: bool) -> float:
