@@ -356,16 +356,14 @@ def _covers(later: Write, write: Write, knowledge: Knowledge) -> bool:
     """Whether a walk makes a call pointless that was for this parameter alone, and not by giving it the same values."""
     if not later.swept or write.swept or later.site == write.site or not write.site or not later.site:
         return False
-    facts = [initializer_fact(each.function, knowledge) for each in (write, later)]
     if not all(each.whole and not each.modified for each in (write, later)):
         return False
-    if not all(fact is not None and fact.fills for fact in facts):
+    before, after = (initializer_fact(each.function, knowledge) for each in (write, later))
+    if before is None or after is None or not before.fills or not after.fills:
         return False
-    constants = [
-        None if fact is None else constant_of(each, fact) for each, fact in zip((write, later), facts, strict=True)
-    ]
+    constant = constant_of(write, before)
     same = (write.function, write.arguments) == (later.function, later.arguments)
-    return not same and (constants[0] is None or constants[0] != constants[1])
+    return not same and (constant is None or constant != constant_of(later, after))
 
 
 def _misread(scene: Scene) -> Iterator[Event]:
