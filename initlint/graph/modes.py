@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -36,12 +36,10 @@ def seeded() -> Iterator[None]:
 @contextmanager
 def uncompiled() -> Iterator[None]:
     """What `torch.compile` was told to compile runs as it is written, and TorchScript fuses nothing."""
-    with optimized_execution(should_optimize=False):
-        if "torch._dynamo" not in sys.modules:  # nothing is compiled, and its import takes seconds
-            yield
-            return
-        with torch.compiler.set_stance("force_eager"):
-            yield
+    is_compiling = "torch._dynamo" in sys.modules  # else nothing is compiled, and its import takes seconds
+    eager = torch.compiler.set_stance("force_eager") if is_compiling else nullcontext()
+    with optimized_execution(should_optimize=False), eager:
+        yield
 
 
 @contextmanager
