@@ -102,7 +102,7 @@ def _doubted(judgements: tuple[Judgement, ...], model: Model) -> tuple[Judgement
 
 def _lost(model: Model) -> frozenset[int]:
     """The layers whose output runs straight into something that was not understood, or was seen nowhere again."""
-    from initlint.analysis.wiring import wire
+    from initlint.analysis.wiring import CARRYING, wire
 
     wiring = wire(model)
     lost = [False] * len(model.ops)
@@ -110,16 +110,13 @@ def _lost(model: Model) -> frozenset[int]:
     for position in range(len(model.ops) - 1, -1, -1):
         after = wiring.consumers[position]
         kinds = {consumer: model.ops[consumer].kind for consumer in after}
-        ends[position] = all(kinds[consumer] in _PASSED and ends[consumer] for consumer in after)
+        ends[position] = all(kinds[consumer] in CARRYING and ends[consumer] for consumer in after)
         lost[position] = any(
-            kinds[consumer] == "opaque" or (kinds[consumer] in _PASSED and lost[consumer]) for consumer in after
+            kinds[consumer] == "opaque" or (kinds[consumer] in CARRYING and lost[consumer]) for consumer in after
         )
     return frozenset(
         op.layer for op in model.ops if op.kind == "layer" and op.layer is not None and (lost[op.id] or ends[op.id])
     )
-
-
-_PASSED = frozenset({"transparent", "scale", "join"})
 
 
 def make_request(

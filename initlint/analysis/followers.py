@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from initlint.analysis.gates import Gates
-from initlint.analysis.wiring import Wiring
+from initlint.analysis.wiring import CARRYING, Wiring
 from initlint.model import Follower, Op, OpKind
 
 MOST_ADDS = 1
@@ -50,12 +50,9 @@ def _summands(wiring: Wiring) -> list[int]:
     for position, op in enumerate(wiring.ops):
         if op.kind == "add":
             counts[position] = sum(counts[each] for each in op.inputs)
-        elif op.kind in _CARRYING and op.inputs:
+        elif op.kind in CARRYING and op.inputs:
             counts[position] = max(counts[each] for each in op.inputs)
     return counts
-
-
-_CARRYING = frozenset({"transparent", "scale", "join"})
 
 
 def _leaving(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from initlint.analysis.wiring import Wiring
+from initlint.analysis.wiring import CARRYING, Wiring
 from initlint.knowledge import Activation
 from initlint.model import Op
 
 _BOUNDED = frozenset({"saturating", "gate"})
-_HARMLESS = frozenset({"transparent", "scale", "join"})
-_PROJECTED = frozenset({"transparent", "scale", "join", "concat", "activation", "norm"})
+_PROJECTED = CARRYING | {"concat", "activation", "norm"}
 _LARGEST_BRANCH = 64
 """Ops in the branch that computes a gate; a longer way back is a model of its own."""
 
@@ -40,13 +39,13 @@ class Gates:
             return True
         if op.kind == "add" and not all(self._is_bounded(_behind(self._wiring, each)) for each in op.inputs):
             return False
-        return (op.kind in _HARMLESS or op.kind == "add") and self._some[consumer]
+        return (op.kind in CARRYING or op.kind == "add") and self._some[consumer]
 
     def _multiplies(self, consumer: int) -> bool:
         op = self._wiring.ops[consumer]
         if op.kind == "matmul":
             return self._is_attention(op)
-        return op.kind == "gate" or (op.kind in _HARMLESS and self._all[consumer])
+        return op.kind == "gate" or (op.kind in CARRYING and self._all[consumer])
 
     def _is_attention(self, op: Op) -> bool:
         """Whether a product is one of queries, keys and values: each operand comes out of a layer."""

@@ -8,6 +8,9 @@ from types import MappingProxyType
 
 from initlint.model import Model, Op
 
+CARRYING = frozenset({"transparent", "scale", "join"})
+"""Ops out of which comes what went into one of them, in another place or size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:

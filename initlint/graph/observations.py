@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from initlint.analysis.wiring import Wiring, wire
+from initlint.analysis.wiring import CARRYING, Wiring, wire
 from initlint.graph.measure import Activity, Measurement, Signal
 from initlint.knowledge import Knowledge
 from initlint.model import Chain, Event, Judgement, Layer, Model, Site
@@ -123,7 +123,7 @@ def _next_kinds(wiring: Wiring, position: int) -> set[str]:
         position, activated = pending.pop()
         for consumer in wiring.consumers[position]:
             kind = wiring.ops[consumer].kind
-            if kind in {"transparent", "scale", "join"}:
+            if kind in CARRYING:
                 pending.append((consumer, activated))
             elif kind == "activation" and not activated:
                 kinds.add(kind)
