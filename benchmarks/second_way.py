@@ -72,11 +72,12 @@ def read_three_ways(family: str, name: str, sources: Sequence[Path]) -> dict[str
     """What each way makes of one model, on the same input."""
     import torch
 
+    from initlint.analysis.doubts import UNREAD
     from initlint.graph.inputs import synthesize
     from initlint.graph.measure import measure
     from initlint.graph.symbolic import trace_symbolically
     from initlint.knowledge import load_knowledge
-    from initlint.live import UNREAD, examine
+    from initlint.live import examine
 
     chosen, knowledge = prepare(family, sources), load_knowledge()
     model = chosen.build(name)

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from initlint.model import Value
 
 
-UNREAD = "what it runs into was not understood"
-"""Why a layer is not judged although it was seen to be applied."""
-
-
 class InitializationError(AssertionError):
     """A module has findings that a test does not accept; `findings` are all of them."""
 
@@ -91,34 +87,6 @@ class Live:
         return Coverage(judged, total, {reason: tuple(names) for reason, names in reasons.items()})
 
 
-def _doubted(judgements: tuple[Judgement, ...], model: Model) -> tuple[Judgement, ...]:
-    """Judgements that admit where what a layer runs into was not understood: nobody can say then that nothing follows."""
-    lost = _lost(model)
-    return tuple(
-        replace(found, verdict="unknown", reason=UNREAD) if found.layer.id in lost and not found.followers else found
-        for found in judgements
-    )
-
-
-def _lost(model: Model) -> frozenset[int]:
-    """The layers whose output runs straight into something that was not understood, or was seen nowhere again."""
-    from initlint.analysis.wiring import CARRYING, wire
-
-    wiring = wire(model)
-    lost = [False] * len(model.ops)
-    ends = [False] * len(model.ops)
-    for position in range(len(model.ops) - 1, -1, -1):
-        after = wiring.consumers[position]
-        kinds = {consumer: model.ops[consumer].kind for consumer in after}
-        ends[position] = all(kinds[consumer] in CARRYING and ends[consumer] for consumer in after)
-        lost[position] = any(
-            kinds[consumer] == "opaque" or (kinds[consumer] in CARRYING and lost[consumer]) for consumer in after
-        )
-    return frozenset(
-        op.layer for op in model.ops if op.kind == "layer" and op.layer is not None and (lost[op.id] or ends[op.id])
-    )
-
-
 def make_request(
     target: str,
     *,
@@ -161,7 +129,7 @@ def examine(
 ) -> Live:
     """All that a module tells, run on `inputs`, on made-up ones where they can be guessed, or not at all."""
     from initlint import checks
-    from initlint.analysis import judge, merge
+    from initlint.analysis import doubt, judge, merge
     from initlint.graph.inputs import synthesize
     from initlint.graph.measure import measure
     from initlint.graph.measures import measure_layers
@@ -180,7 +148,7 @@ def examine(
     else:
         measurement = measure(model, chosen, knowledge, recorder=recorder)
         traced = measurement.trace
-    judgements = _doubted(judge(traced.model, knowledge), traced.model)
+    judgements = doubt(judge(traced.model, knowledge), traced.model)
     described = traced.model if measurement is None else observed(measurement, judgements, knowledge)
     merged = merge(judgements)
     findings = (*checks.run(merged, (described,), knowledge), *_measured(merged, described, knowledge))
