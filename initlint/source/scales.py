@@ -225,12 +225,17 @@ def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) 
 
 
 def _telling(variance: Sym | None, fans: Fans) -> float | None:
-    """A variance that is a round number over a fan was computed from that fan."""
-    for fan in (fans.fan_in, fans.fan_out):
+    """A variance that is a round number over a fan was computed from that fan, one over the mean of both as Xavier does."""
+    for fan, telling in ((fans.fan_in, _TELLING), (_mean_of(fans), (1.0,)), (fans.fan_out, _TELLING)):
         scale = value_of(times(variance, fan))
-        if scale is not None and any(math.isclose(scale, each, rel_tol=1e-6) for each in _TELLING):
+        if scale is not None and any(math.isclose(scale, each, rel_tol=1e-6) for each in telling):
             return math.sqrt(scale)
     return None
+
+
+def _mean_of(fans: Fans) -> Sym | None:
+    fan_in, fan_out = _width_of(fans.fan_in), _width_of(fans.fan_out)
+    return None if fan_in is None or fan_out is None else Sym((fan_in + fan_out) / 2, ())
 
 
 def _constant(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
