@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,15 @@ import click
 
 from initlint import __version__
 from initlint.cache import FOLDER, Cache
-from initlint.cli.options import FileArguments, LiveArguments, file_options, live_options, output_options, selecting
+from initlint.cli.options import (
+    FileArguments,
+    LiveArguments,
+    file_options,
+    live_options,
+    output_options,
+    selecting,
+    taken,
+)
 from initlint.cli.output import display_root, wants_color, write
 from initlint.config import FORMATS, SEVERITIES, Settings
 from initlint.engine import Fixes, Outcome, Sources, check, check_cached
@@ -104,9 +112,8 @@ def command(**options: Any) -> int:
 
     PATHS are files and folders; without any, the current folder. `-` is standard input.
     """
-    files = FileArguments(**{field.name: options.pop(field.name) for field in fields(FileArguments)})
-    live = LiveArguments(**{field.name: options.pop(field.name) for field in fields(LiveArguments)})
-    arguments = Arguments(files, live, **options)
+    files = taken(FileArguments, options)
+    arguments = Arguments(files, taken(LiveArguments, options), **options)
     _require_target(arguments)
     settings = _settings(arguments)
     sources = files.sources(settings)

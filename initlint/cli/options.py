@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initlint.live import Request
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
+Arguments = TypeVar("Arguments", bound="FileArguments | LiveArguments")
 STDIN = "-"
 
 
@@ -72,6 +73,11 @@ def output_options(formats: Sequence[str]) -> Callable[[Decorated], Decorated]:
         return command
 
     return decorate
+
+
+def taken(kind: type[Arguments], options: dict[str, Any]) -> Arguments:
+    """The arguments of one kind, taken out of those that click hands over."""
+    return kind(**{field.name: options.pop(field.name) for field in fields(kind)})
 
 
 def live_options(command: Decorated) -> Decorated:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from initlint import __version__
-from initlint.cli.options import LiveArguments, live_options, output_options, selecting
+from initlint.cli.options import LiveArguments, live_options, output_options, selecting, taken
 from initlint.cli.output import display_root, wants_color, write
 from initlint.config import FORMATS, SEVERITIES, Settings, load_settings
 from initlint.model import Severity
@@ -79,8 +79,7 @@ def command(**options: Any) -> int:
     Without --input, inputs are made up from the first layers where that works; where it does not, torch.fx reads
     the forward pass and nothing is measured.
     """
-    live_arguments = LiveArguments(**{field.name: options.pop(field.name) for field in fields(LiveArguments)})
-    arguments = Arguments(live=live_arguments, **options)
+    arguments = Arguments(live=taken(LiveArguments, options), **options)
     settings = _settings(arguments)
     from initlint.live import report_live, trace_target
 
