@@ -57,7 +57,7 @@ class Execution(TorchFunctionMode):
         with _intercepted_modules(self._call_module), self:
             output = pass_on(model, args, kwargs)
         for tensor in tensors_in(output):
-            source = self._stand_in(tensor)
+            source = self._stand_in(tensor)  # may add calls, before which this one has no number
             self.calls.append(Call(len(self.calls), "output", "output", (source,)))
         return output
 

@@ -85,7 +85,8 @@ class Lineage:
         return Call(number, "opaque", name, sources)
 
 
-_VIEWS = frozenset({"alias", "as_strided", "unsafe_view", "reshape_alias", "to_copy", "clone"})
+_VIEWS = frozenset({"alias", "unsafe_view", "reshape_alias", "to_copy"})
+"""Nodes that do what a view does, and have the name of no function that a user can call."""
 
 
 def _is_leaf(node: Any) -> bool:

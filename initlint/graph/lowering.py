@@ -389,10 +389,8 @@ _FORMULAS = {
 }
 """What x times f(x), or f of a polynomial in x, is."""
 
-_IDENTITIES = frozenset(
-    {"builtins.getattr", "Tensor.grad", "Tensor.T", "Tensor.mT", "Tensor.data", "Tensor.contiguous"}
-)
-"""Access to a part or another view of a tensor."""
+_IDENTITIES = frozenset({"builtins.getattr", "Tensor.grad"})
+"""Access to a part of a tensor, beside what the facts call a view of it."""
 
 
 def _takes_dimension(call: Call) -> bool:
