@@ -224,6 +224,14 @@ def test_a_noqa_is_added_for_what_a_live_module_adds(folder: Path, run: Run) -> 
     assert run(words=words).returncode == 0
 
 
+def test_a_fix_of_what_was_read_says_that_what_was_measured_is_no_longer_known(folder: Path, run: Run) -> None:
+    words = ["initlint", "check", "net.py", "--no-cache", "--fix", "--trace", "net.py:Net"]
+    done = run(words=words)
+    assert (done.returncode, "INI501" in done.stdout) == (0, False)
+    assert done.stderr == "1 measured finding may be gone with what was fixed: trace again.\n"
+    assert run(words=words).stderr == ""
+
+
 def test_a_sound_model_has_no_findings(folder: Path, run: Run) -> None:
     done = run("fine:Net", "--input", "8x64", "-q")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

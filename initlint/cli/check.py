@@ -242,9 +242,19 @@ def _fix(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
         write_all((originals[path], text) for path, text in repaired.texts.items())
     if not arguments.fix_only:
         _report(repaired.outcome, settings, arguments, fixed=repaired.fixed)
+        _tell_stale(outcome, repaired, arguments)
     if arguments.exit_non_zero_on_fix and repaired.texts:
         return 1
     return 0 if arguments.fix_only else _status(repaired.outcome, settings, arguments)
+
+
+def _tell_stale(outcome: Outcome, repaired: Repair, arguments: Arguments) -> None:
+    """Say on standard error that what a live module measured no longer holds: it was built from the text before the fix."""
+    from initlint.report.view import count
+
+    stale = len(outcome.findings) - len(repaired.fixed) - len(repaired.outcome.findings)
+    if arguments.trace and stale and not arguments.quiet:
+        write(f"{count(stale, 'measured finding')} may be gone with what was fixed: trace again.\n", err=True)
 
 
 def _diff(outcome: Outcome, settings: Settings, arguments: Arguments) -> int:
