@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from initlint.fix.containers import find_element, values_of
+from initlint.fix.containers import choices_of, find_element
 from initlint.fix.naming import Function, function_around, returns_of
 from initlint.fix.place import Place
 from initlint.fix.spelling import Source
@@ -22,7 +22,7 @@ def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | N
     function = function_around(layer, source)
     if built is None or function is None:
         return False
-    outcomes = list(_choices(element, place.function)) if isinstance(element, ast.Name) else list(_returned(function))
+    outcomes = list(choices_of(element, place.function)) if isinstance(element, ast.Name) else list(_returned(function))
     return not outcomes or not all(
         _is_given(one, built) or (isinstance(one, ast.Call) and _callee(one) == _callee(built)) for one in outcomes
     )
@@ -47,22 +47,7 @@ def _is_given(value: ast.expr, built: ast.Call) -> bool:
 def _returned(function: Function) -> Iterator[ast.expr]:
     """Every expression that a function may return the value of."""
     for statement in returns_of(function):
-        yield from _choices(statement.value or ast.Constant(None), function)
-
-
-def _choices(value: ast.expr, function: Function | None) -> Iterator[ast.expr]:
-    match value:
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from _choices(body, function)
-            yield from _choices(orelse, function)
-        case ast.BoolOp(values=values):
-            for one in values:
-                yield from _choices(one, function)
-        case ast.Name(id=name) if function is not None:
-            for one in values_of(name, function) or [value]:
-                yield from _choices(one, None)
-        case _:
-            yield value
+        yield from choices_of(statement.value or ast.Constant(None), function)
 
 
 def _callee(call: ast.Call) -> str:

@@ -99,7 +99,7 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
             more = None if added is None else _written(added)
             elements += [added or value] if more is None else more
     elements += [element for _, element in _growths(place.access.root_text, ast.walk(scope)) if element is not None]
-    choices = [one for element in elements for one in _choices(element, place.function)]
+    choices = [one for element in elements for one in choices_of(element, place.function)]
     return bool(choices) and all(isinstance(one, ast.Call) and _callee(one) in kinds for one in choices)
 
 
@@ -328,18 +328,22 @@ def _written(value: ast.expr) -> list[ast.expr] | None:
     return [one for part in known for one in part] if len(known) == len(parts) else None
 
 
-def _choices(element: ast.expr, function: ast.AST | None) -> Iterator[ast.expr]:
-    """The layers that an expression may stand for, moved to no device."""
-    while isinstance(element, ast.Call) and isinstance(element.func, ast.Attribute) and element.func.attr in _MOVES:
-        element = element.func.value
-    if isinstance(element, ast.IfExp):
-        yield from _choices(element.body, function)
-        yield from _choices(element.orelse, function)
-    elif isinstance(element, ast.Name) and function is not None:
-        for value in values_of(element.id, function) or [element]:
-            yield from _choices(value, None)
-    else:
-        yield element
+def choices_of(element: ast.expr, function: ast.AST | None) -> Iterator[ast.expr]:
+    """The modules that an expression may stand for, moved to no device; of a local name all that it may hold."""
+    match element:
+        case ast.Call(func=ast.Attribute(value=moved, attr=method)) if method in _MOVES:
+            yield from choices_of(moved, function)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from choices_of(body, function)
+            yield from choices_of(orelse, function)
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield from choices_of(value, function)
+        case ast.Name(id=name) if function is not None:
+            for value in values_of(name, function) or [element]:
+                yield from choices_of(value, None)
+        case _:
+            yield element
 
 
 def _growths(name: str, nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.AST, ast.expr | None]]:
