@@ -12,31 +12,26 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from initlint.source.dataflow import Node
-from initlint.source.repeats import Code
+from initlint.source.repeats import UnrepeatableError, Watch, constant_key
 from initlint.source.sweeps import Sweep
-from initlint.source.symbols import ABSENT, UNKNOWN, Sym
-from initlint.source.transplant import Site, Transplant, UncopyableError
+from initlint.source.symbols import UNKNOWN
+from initlint.source.transplant import Site, Transplant
 from initlint.source.values import (
     CLOCK,
     Arguments,
     Bound,
-    Builtin,
     Cell,
     ClassV,
     DictV,
-    External,
-    FunctionV,
     Instance,
     ListV,
     ParamV,
     Partial,
-    is_older,
 )
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
 
-_CONSTANT = (int, float, str, bytes, Sym, External, Builtin, ClassV, FunctionV)
 _Made = TypeVar("_Made", Instance, ParamV)
 _DEEPEST = 3
 _MOST_DEPTH = 24
@@ -59,12 +54,12 @@ class Construction:
         "writes",
     )
 
-    def __init__(self, site: Site, given: tuple[Cell, ...], code: Code, machine: Machine, writes: int) -> None:
+    def __init__(self, site: Site, given: tuple[Cell, ...], watch: Watch) -> None:
         self.site = site
         self.given = given
-        self.code = code
-        self.serials = machine.serial - site.serial
-        self.writes = writes
+        self.code = watch.code
+        self.serials = watch.done.serial
+        self.writes = watch.done.writes
         self.result: object = UNKNOWN
         self.instances: list[Instance] = []
         self.params: list[ParamV] = []
@@ -83,7 +78,7 @@ def constructed(
     given: list[Cell] = []
     try:
         key = (cls, machine.repeating > 0, machine.no_grad > 0, machine.guarded > 0, *_given(arguments, given))
-    except UncopyableError:
+    except UnrepeatableError:
         return run()
     known = machine.repeats.constructions
     if key not in known:
@@ -92,68 +87,35 @@ def constructed(
     kept = known[key]
     if kept is not None:
         return _repeated(machine, kept, given, node, frame)
-    code, site = Code(), _site(machine, node, frame)
-    before = _Before(machine)
-    machine.watching += 1
-    try:
-        with code.noted(machine):
-            result = run()
-    finally:
-        machine.watching -= 1
-    if before.is_alone(site):
-        known[key] = before.kept(result, site, tuple(given), code)
+    site, watch = _site(machine, node, frame), Watch(machine)
+    with watch.watching():
+        result = run()
+    if _is_alone(watch):
+        known[key] = _kept(machine, result, site, tuple(given), watch)
     return result
 
 
-class _Before:
-    """Where the machine stood before a construction."""
+def _is_alone(watch: Watch) -> bool:
+    """Whether nothing that was there before was changed or noted, and the effort is worth a copy."""
+    done = watch.done
+    outward = done.occurrences or done.clones or done.modules or done.forwarded or done.age
+    return not (outward or watch.fused or watch.changed) and done.steps >= _FEWEST_STEPS
 
-    def __init__(self, machine: Machine) -> None:
-        graph = machine.graph
-        self._machine = machine
-        self._counts = (len(machine.instances), len(machine.params), len(graph.nodes), len(machine.sweeps))
-        self._touched = len(machine.touched)
-        self._state = self._outward()
-        self._writes, self._steps = machine.writes, machine.steps
-        self._lowest_fused, graph.lowest_fused = graph.lowest_fused, graph.end
 
-    def _outward(self) -> tuple[int, ...]:
-        """What a construction that can be repeated leaves alone."""
-        machine = self._machine
-        return (
-            len(machine.occurrences),
-            len(machine.clones),
-            len(machine.module_scopes),
-            len(machine.forwarded),
-            machine.repeats.age,
-        )
-
-    def is_alone(self, site: Site) -> bool:
-        """Whether nothing that was there before was changed, and the effort is worth a copy."""
-        machine = self._machine
-        graph = machine.graph
-        fused = graph.lowest_fused < site.op
-        graph.lowest_fused = min(self._lowest_fused, graph.lowest_fused)
-        if fused or self._outward() != self._state or machine.steps - self._steps < _FEWEST_STEPS:
-            return False
-        return not any(is_older(cell, site.serial, site.clock) for cell in machine.touched[self._touched :])
-
-    def kept(self, result: object, site: Site, given: tuple[Cell, ...], code: Code) -> Construction | None:
-        """A copy of all that was made, None where there can be none."""
-        machine = self._machine
-        made = Construction(site, given, code, machine, machine.writes - self._writes)
-        transplant = Transplant(site, site, {id(cell): cell for cell in given})
-        instances, params, nodes, sweeps = self._counts
-        try:
-            made.instances = _copies(transplant, machine.instances[instances:], Instance)
-            made.params = _copies(transplant, machine.params[params:], ParamV)
-            made.nodes = [_node(transplant, each) for each in machine.graph.nodes[nodes:]]
-            made.sweeps = _sweeps(transplant, machine.sweeps[sweeps:])
-            made.result = transplant.value(result)
-        except UncopyableError:
-            return None
-        first = [each for each in made.instances if each.place is not None and each.place.node is site.node]
-        return made if first == [made.result] else None
+def _kept(machine: Machine, result: object, site: Site, given: tuple[Cell, ...], watch: Watch) -> Construction | None:
+    """A copy of all that was made, None where there can be none."""
+    made, before = Construction(site, given, watch), watch.before
+    transplant = Transplant(site, site, {id(cell): cell for cell in given})
+    try:
+        made.instances = _copies(transplant, machine.instances[before.instances :], Instance)
+        made.params = _copies(transplant, machine.params[before.params :], ParamV)
+        made.nodes = [_node(transplant, each) for each in machine.graph.nodes[before.ops - machine.graph.first :]]
+        made.sweeps = _sweeps(transplant, machine.sweeps[before.sweeps :])
+        made.result = transplant.value(result)
+    except UnrepeatableError:
+        return None
+    first = [each for each in made.instances if each.place is not None and each.place.node is site.node]
+    return made if first == [made.result] else None
 
 
 def _site(machine: Machine, node: ast.AST, frame: Frame) -> Site:
@@ -195,7 +157,7 @@ def _sweeps(transplant: Transplant, sweeps: list[Sweep]) -> list[Sweep]:
     for sweep in sweeps:
         root, place = transplant.value(sweep.root), transplant.place(sweep.place)
         if root is sweep.root or not isinstance(root, Instance) or place is None:
-            raise UncopyableError
+            raise UnrepeatableError
         twin = copies[sweep] = Sweep(sweep.kind, root, place, sweep.repeat, certain=sweep.certain)
         twin.seen = {each for one in sweep.seen if isinstance(each := transplant.value(one), Instance)}
         twin.tests, twin.files = dict(sweep.tests), dict(sweep.files)
@@ -211,15 +173,11 @@ def _given(arguments: Arguments, cells: list[Cell]) -> Iterator[Hashable]:
 
 
 def _key(value: object, cells: list[Cell], depth: int) -> Hashable:
-    if value is None or value is UNKNOWN or value is ABSENT:
-        return value
     if isinstance(value, tuple):
         return tuple(_key(each, cells, depth) for each in value)
-    if isinstance(value, _CONSTANT):
-        return type(value), value
-    if depth > _DEEPEST:
-        raise UncopyableError
     if isinstance(value, (ListV, DictV, Instance)):
+        if depth > _DEEPEST:
+            raise UnrepeatableError
         for index, cell in enumerate(cells):
             if cell is value:
                 return "again", index
@@ -230,7 +188,7 @@ def _key(value: object, cells: list[Cell], depth: int) -> Hashable:
         return "partial", _key(value.function, cells, depth), _key(value.positional, cells, depth), keywords
     if isinstance(value, Bound) and isinstance(value.receiver, ClassV):
         return "bound", value.function, value.receiver
-    raise UncopyableError
+    return constant_key(value)
 
 
 def _key_of_cell(value: ListV | DictV | Instance, cells: list[Cell], depth: int) -> Hashable:
@@ -238,7 +196,7 @@ def _key_of_cell(value: ListV | DictV | Instance, cells: list[Cell], depth: int)
         return "list", value.kind, value.repeats, *(_key(each, cells, depth) for each in value.data)
     if isinstance(value, Instance):
         if value.torch_class or value.uncertain:
-            raise UncopyableError
+            raise UnrepeatableError
         return value.cls, *((name, _key(each, cells, depth)) for name, each in value.data.items())
     items = ((_key(name, cells, depth), _key(each, cells, depth)) for name, each in value.data.items())
     return "dict", value.kind, value.open, *items

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from initlint.source.repeats import UnrepeatableError
+
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
@@ -31,10 +33,6 @@ _OPAQUE = (
     ast.Break,
     ast.Match,
 )
-
-
-class UnfitError(Exception):
-    """The body may look at, or do, more than can be repeated."""
 
 
 class Plan:
@@ -69,7 +67,7 @@ def plan_of(
             for statement in body:
                 reader.visit(statement)
             machine.repeats.plans[key] = Plan(reader)
-        except UnfitError:
+        except UnrepeatableError:
             machine.repeats.plans[key] = None
     return machine.repeats.plans[key]
 
@@ -88,7 +86,7 @@ class _Reader:
         self.bound: set[str] = set()
 
     def visit(self, node: ast.AST) -> None:
-        """Take in one statement or expression; raises `UnfitError` for what cannot be repeated."""
+        """Take in one statement or expression; raises `UnrepeatableError` for what cannot be repeated."""
         match node:
             case ast.Name():
                 self._name(node)
@@ -105,9 +103,9 @@ class _Reader:
             case ast.AugAssign() if not self._lasting:
                 self._parts_of(node.value, node.target)
             case ast.AugAssign():
-                raise UnfitError
+                raise UnrepeatableError
             case _ if isinstance(node, _OPAQUE):
-                raise UnfitError
+                raise UnrepeatableError
             case _:
                 self._parts_of(*ast.iter_child_nodes(node))
 
@@ -118,11 +116,11 @@ class _Reader:
     def _name(self, node: ast.Name) -> None:
         name = node.id
         if name == self._subject or name in self._banned:
-            raise UnfitError
+            raise UnrepeatableError
         if isinstance(node.ctx, ast.Load):
             self.read.add(name)
         elif self._lasting and name in self.read and name not in self.bound:
-            raise UnfitError  # what one round leaves there, the next one reads
+            raise UnrepeatableError  # what one round leaves there, the next one reads
         else:
             self.bound.add(name)
 
@@ -133,7 +131,7 @@ class _Reader:
         elif isinstance(node.ctx, ast.Load):
             self._add(path, sized=True)
         else:
-            raise UnfitError
+            raise UnrepeatableError
 
     def _path(self, node: ast.expr) -> Path | None:
         """The attributes of the subject that `node` goes along."""
@@ -174,7 +172,7 @@ class _Reader:
         if function in ("hasattr", "getattr"):
             name = given[1].value if len(given) > 1 and isinstance(given[1], ast.Constant) else None
             if not isinstance(name, str):
-                raise UnfitError
+                raise UnrepeatableError
             self.paths.add((name,))
             if function == "getattr":
                 self._add((name,), sized=True)

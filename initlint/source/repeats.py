@@ -3,22 +3,117 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
+from initlint.source.values import CLOCK, Builtin, Cell, ClassV, External, FunctionV, is_older
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from initlint.source.constructions import Construction
     from initlint.source.machine import Machine
     from initlint.source.plans import Plan
     from initlint.source.replay import Recording
     from initlint.source.rounds import Rounds
-    from initlint.source.values import ClassV, FunctionV
 
 _LASTING = 64
 """Contexts after which forward passes are forgotten, and with them the models that they are of."""
+
+
+CONSTANT = (int, float, str, bytes, Sym, External, Builtin, ClassV, FunctionV)
+"""Types of values that never change, besides None and UNKNOWN: two that are equal are the same to all code."""
+
+
+class UnrepeatableError(Exception):
+    """What was run may look at, or do, or make, more than can be repeated."""
+
+
+def constant_key(value: object) -> Hashable:
+    """A constant as something to compare; UnrepeatableError for any other value, of which nothing is known."""
+    if value is None or value is ABSENT or value is UNKNOWN:
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(constant_key, value))
+    if isinstance(value, CONSTANT):
+        return type(value), value
+    raise UnrepeatableError
+
+
+class Deeds(NamedTuple):
+    """Counts of what a machine has done; `serial` numbers its objects and parameters."""
+
+    serial: int
+    instances: int
+    params: int
+    ops: int
+    writes: int
+    occurrences: int
+    sweeps: int
+    clones: int
+    modules: int
+    forwarded: int
+    age: int
+    asked: int
+    entered: int
+    steps: int
+
+    @staticmethod
+    def of(machine: Machine) -> Deeds:
+        """Those of a machine so far."""
+        return Deeds(
+            serial=machine.serial,
+            instances=len(machine.instances),
+            params=len(machine.params),
+            ops=machine.graph.end,
+            writes=machine.writes,
+            occurrences=len(machine.occurrences),
+            sweeps=len(machine.sweeps),
+            clones=len(machine.clones),
+            modules=len(machine.module_scopes),
+            forwarded=len(machine.forwarded),
+            age=machine.repeats.age,
+            asked=machine.repeats.asked,
+            entered=machine.repeats.entered,
+            steps=machine.steps,
+        )
+
+
+class Watch:
+    """What a machine does while something runs: its deeds, the cells it changed that were there before, the code.
+
+    `fused` says that an op from before has become part of another.
+    """
+
+    __slots__ = ("_lowest_fused", "_machine", "_touched", "before", "changed", "clock", "code", "done", "fused")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._touched = len(machine.touched)
+        self._lowest_fused = machine.graph.lowest_fused
+        self.before = Deeds.of(machine)
+        self.clock = next(CLOCK)
+        self.code = Code()
+        self.done = self.before
+        self.changed: list[Cell] = []
+        self.fused = False
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch what runs inside."""
+        machine, graph, before = self._machine, self._machine.graph, self.before
+        graph.lowest_fused = before.ops
+        machine.watching += 1
+        try:
+            with self.code.noted(machine):
+                yield
+        finally:
+            machine.watching -= 1
+            self.fused = graph.lowest_fused < before.ops
+            graph.lowest_fused = min(self._lowest_fused, graph.lowest_fused)
+            self.done = Deeds(*(now - then for now, then in zip(Deeds.of(machine), before, strict=True)))
+            touched = machine.touched[self._touched :]
+            self.changed = [cell for cell in touched if is_older(cell, before.serial, self.clock)]
 
 
 class Code:

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from initlint.source.dataflow import Node
-from initlint.source.repeats import Code
-from initlint.source.symbols import Sym, Unknown
+from initlint.source.repeats import CONSTANT, Watch
+from initlint.source.symbols import Unknown
 from initlint.source.values import (
-    CLOCK,
     Arguments,
     Bound,
-    Builtin,
     Cell,
     ClassV,
     DictV,
@@ -29,7 +27,6 @@ from initlint.source.values import (
     ParamV,
     Partial,
     TensorV,
-    is_older,
     same,
 )
 
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
 _MOST_RECORDINGS = 4
 _SIZED = frozenset({"weight", "norm"})
 _RATE = re.compile(r"drop|prob|rate|^p$")
-_CONSTANT = (bool, int, float, str, bytes, type(None), Sym, Unknown, External, Builtin, ClassV, FunctionV)
+_CONSTANT = (*CONSTANT, type(None), Unknown)
 
 
 class Recording:
@@ -54,18 +51,17 @@ class Recording:
         module: Instance | FunctionV,
         arguments: Arguments,
         result: object,
-        first: int,
-        code: Code,
+        watch: Watch,
     ) -> None:
         self.module = module
         self.arguments = arguments
         self.result = result
-        self.first = first
+        self.first = watch.before.ops
         self.graph = machine.graph
-        self.nodes = machine.graph.nodes[first - machine.graph.first :]
+        self.nodes = machine.graph.nodes[self.first - machine.graph.first :]
         self.quiet = machine.no_grad > 0
         self.forwarded = machine.forwarded
-        self.code = code
+        self.code = watch.code
 
 
 def replayed(machine: Machine, module: Instance | FunctionV, arguments: Arguments, run: Callable[[], object]) -> object:
@@ -80,32 +76,16 @@ def replayed(machine: Machine, module: Instance | FunctionV, arguments: Argument
             standing_for = _matched(machine, recording, module, arguments)
             if standing_for is not None:
                 return _copied(machine, recording, *standing_for)
-    graph = machine.graph
-    first, touched, before = graph.end, len(machine.touched), _deeds(machine)
-    serial, clock = machine.serial, next(CLOCK)
-    outer, graph.lowest_fused = graph.lowest_fused, first
-    code = Code()
-    machine.watching += 1
-    try:
-        with code.noted(machine):
-            result = run()
-    finally:
-        machine.watching -= 1
-    if (
-        _deeds(machine) == before
-        and graph.lowest_fused >= first
-        and _is_plain_result(result)
-        and not any(is_older(cell, serial, clock) for cell in machine.touched[touched:])
-    ):
+    watch = Watch(machine)
+    with watch.watching():
+        result = run()
+    done = watch.done
+    if not (
+        done.serial or done.writes or done.occurrences or done.sweeps or watch.fused or watch.changed
+    ) and _is_plain_result(result):
         del recordings[_MOST_RECORDINGS - 1 :]
-        recordings.insert(0, Recording(machine, module, arguments, result, first, code))
-    graph.lowest_fused = min(outer, graph.lowest_fused)
+        recordings.insert(0, Recording(machine, module, arguments, result, watch))
     return result
-
-
-def _deeds(machine: Machine) -> tuple[int, ...]:
-    """Counts of what a pass may do besides adding ops and filling lists of its own."""
-    return machine.serial, machine.writes, len(machine.occurrences), len(machine.sweeps)
 
 
 def _is_plain(arguments: Arguments) -> bool:

@@ -13,21 +13,18 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.source.machine import Flow
-from initlint.source.plans import Path, Plan, UnfitError, plan_of
-from initlint.source.symbols import ABSENT, UNKNOWN, Sym
+from initlint.source.plans import Path, Plan, plan_of
+from initlint.source.repeats import UnrepeatableError, Watch, constant_key
+from initlint.source.symbols import ABSENT
 from initlint.source.torch_modules import has_children, torch_attribute
 from initlint.source.values import (
-    CLOCK,
     Bound,
-    Builtin,
     ClassV,
     DictV,
-    External,
     FunctionV,
     Instance,
     ListV,
     ParamV,
-    is_older,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +37,6 @@ _MOST_CALLS = 40
 _SIZES = frozenset({"shape", "size", "dim", "ndim", "numel", "ndimension"})
 _OF_CLASSES = frozenset({"__class__", "__module__", "__name__", "__qualname__", "__doc__"})
 _OF_PARAMETERS = frozenset({"data", "detach", *_SIZES})
-_CONSTANT = (int, float, str, bytes, Sym, External, Builtin, ClassV, FunctionV)
 
 
 class _Round:
@@ -80,7 +76,7 @@ class Rounds:
         try:
             seen = self._seen(subject)
             sizes = self._sizes(subject)
-        except UnfitError:
+        except UnrepeatableError:
             return body()
         known = self._known.get(seen)
         if known is not None and known.sizes in (None, sizes):
@@ -105,16 +101,14 @@ class Rounds:
         params = {path: param for path in self._plan.paths if (param := _parameter_at(subject, path)) is not None}
         before = {param: param.data for param in params.values()}
         names = {} if self._frame is None else self._frame.scope.data.copy()
-        deeds, touched, age = _deeds(machine), len(machine.touched), (machine.serial, next(CLOCK))
-        written, entered, asked = machine.writes, machine.repeats.entered, machine.repeats.asked
-        machine.watching += 1
-        try:
+        watch = Watch(machine)
+        with watch.watching():
             flow = body()
-        finally:
-            machine.watching -= 1
-        if any(cell not in before and is_older(cell, *age) for cell in machine.touched[touched:]):
+        done = watch.done
+        if any(cell not in before for cell in watch.changed):
             self._alike = False  # the rounds to come may look at what this one changed
-        if not self._alike or machine.repeats.asked > asked or _deeds(machine) != deeds:
+        made = done.serial or done.instances or done.ops or done.occurrences or done.sweeps or done.clones
+        if not self._alike or done.asked or made:
             return flow
         writes: dict[ParamV, tuple[Path, tuple[Write, ...]]] = {}
         for path, param in params.items():
@@ -124,14 +118,12 @@ class Rounds:
             if len(param.data) > len(old):
                 writes[param] = path, param.data[len(old) :]
         bound = {} if self._frame is None else self._bound(self._frame, names)
-        if bound is None or machine.writes - written != sum(len(each) for _, each in writes.values()):
+        if bound is None or done.writes != sum(len(each) for _, each in writes.values()):
             return flow
         if not self._is_repeatable(flow, writes):
             return flow
         self._plan.luck += 2
-        self._known[seen] = _Round(
-            tuple(writes.values()), bound, flow, sizes if machine.repeats.entered > entered else None
-        )
+        self._known[seen] = _Round(tuple(writes.values()), bound, flow, sizes if done.entered else None)
         return flow
 
     def _is_repeatable(self, outcome: object, writes: Mapping[ParamV, object]) -> bool:
@@ -162,13 +154,13 @@ class Rounds:
         value = _attribute(holder, name)
         if isinstance(value, Instance) and (below or path not in self._plan.used):
             if below and _attribute(value, below[0]) is ABSENT:
-                raise UnfitError
+                raise UnrepeatableError
             return _kind(self._machine, value), self._value(value, tuple(below), path) if below else None
         if isinstance(value, ParamV):
             if not all(each in _OF_PARAMETERS or _is_initializer(self._machine, each) for each in below):
-                raise UnfitError
+                raise UnrepeatableError
             return _parameter(self._machine, holder, value), _size(value) if path in self._plan.sized else None
-        return _constant(value)
+        return constant_key(value)
 
     def _sizes(self, subject: Instance | None) -> Hashable:
         """The sizes of all parameters that a round may look at."""
@@ -226,9 +218,9 @@ def called_rounds(machine: Machine, function: FunctionV, arguments: Arguments) -
     if plan is None or plan.luck <= 0 or function.scope.parent is not None:
         return None
     try:
-        given = tuple(map(_constant, rest if subject is None else rest[1:]))
-        named = tuple((name, _constant(value)) for name, value in arguments.keywords.items())
-    except UnfitError:
+        given = tuple(map(constant_key, rest if subject is None else rest[1:]))
+        named = tuple((name, constant_key(value)) for name, value in arguments.keywords.items())
+    except UnrepeatableError:
         return None
     calls = machine.repeats.calls.setdefault(node, {})
     key = subject is None, machine.no_grad > 0, given, named
@@ -246,28 +238,16 @@ def _reads_constants(function: FunctionV, plan: Plan) -> bool:
     return not any(isinstance(function.scope.data.get(name), (ListV, DictV, Instance)) for name in plan.read)
 
 
-def _deeds(machine: Machine) -> tuple[int, ...]:
-    """Counts of what a round may do besides writing to parameters."""
-    return (
-        machine.serial,
-        machine.graph.end,
-        len(machine.occurrences),
-        len(machine.sweeps),
-        len(machine.clones),
-        len(machine.instances),
-    )
-
-
 def _attribute(holder: Instance, name: str) -> object:
     """An attribute as `get_attribute` finds it, where that runs nothing; ABSENT if there is none."""
     value = holder.data.get(name, ABSENT)
     if value is ABSENT and isinstance(holder.cls, ClassV):
         value = holder.cls.lookup(name)
         if isinstance(value, FunctionV):
-            raise UnfitError
+            raise UnrepeatableError
     if value is ABSENT and holder.torch_class:
         if name.startswith("_"):
-            raise UnfitError
+            raise UnrepeatableError
         value = torch_attribute(holder, name)
     return value
 
@@ -303,24 +283,13 @@ def _parameter(machine: Machine, holder: Instance, param: ParamV) -> Hashable:
 
 
 def _size(param: ParamV) -> Hashable:
-    return None if param.shape is None else tuple(map(_constant, param.shape))
-
-
-def _constant(value: object) -> Hashable:
-    """A value that stands for itself; nothing is known of what others may do."""
-    if value is None or value is ABSENT or value is UNKNOWN:
-        return value
-    if isinstance(value, tuple):
-        return tuple(map(_constant, value))
-    if isinstance(value, _CONSTANT):
-        return type(value), value
-    raise UnfitError
+    return None if param.shape is None else tuple(map(constant_key, param.shape))
 
 
 def _is_constant(value: object) -> bool:
     try:
-        _constant(value)
-    except UnfitError:
+        constant_key(value)
+    except UnrepeatableError:
         return False
     return True
 

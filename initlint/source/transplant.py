@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from initlint.source.repeats import UnrepeatableError
 from initlint.source.symbols import Sym
 from initlint.source.values import (
     Bound,
@@ -42,10 +43,6 @@ _SLOTS_OF_INSTANCES = (
 _SLOTS_OF_PARAMETERS = ("buffer", "fans", "frozen", "tied")
 
 
-class UncopyableError(Exception):
-    """Something hangs on the objects of which a copy would not be the same."""
-
-
 class Site:
     """Where objects were made: the call, what it was called from, the numbers of the next object and op, and the clock of cells."""
 
@@ -71,7 +68,7 @@ class Transplant:
         self._trails: dict[tuple[int, ...], tuple[Place, ...]] = {}
 
     def value(self, value: object) -> object:
-        """The copy of `value`; the same for the same. UncopyableError for what has no copy."""
+        """The copy of `value`; the same for the same. UnrepeatableError for what has no copy."""
         copy = self._COPIERS.get(type(value))
         if copy is None:
             return value
@@ -213,13 +210,13 @@ class Transplant:
         while scope.is_class and scope.parent is not None:
             scope = scope.parent
         if scope.parent is not None:
-            raise UncopyableError
+            raise UnrepeatableError
         return value
 
     def _symbol(self, value: Sym) -> Sym:
         """A number; one that is called after an op is of that op alone."""
         if any(name.startswith("%") for name, _ in value.powers):
-            raise UncopyableError
+            raise UnrepeatableError
         return value
 
     _COPIERS: ClassVar[Mapping[type, Callable[..., object]]] = {
