@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.sweeps import FALSE, Sweep, trial
 from initlint.source.symbols import UNKNOWN, Sym, names_of
+from initlint.source.syntax import last_name
 from initlint.source.torch_modules import CONTAINERS, children, named_parameters, walk
 from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place
 
@@ -141,16 +142,10 @@ def _initializes(node: ast.If, initializers: frozenset[str]) -> bool:
 
 def is_initializer(function: ast.expr, initializers: frozenset[str]) -> bool:
     """Whether what is called is an initializer, by the end of its name; ``numpy.ones`` ends as one of a library, and is none."""
-    name = _last_name(function)
+    name = last_name(function)
     if isinstance(function, ast.Attribute) and not name.endswith("_"):
-        return f"{_last_name(function.value)}.{name}" in initializers
+        return f"{last_name(function.value)}.{name}" in initializers
     return name in initializers
-
-
-def _last_name(function: ast.expr) -> str:
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _bare_strings(test: ast.expr) -> list[str]:

@@ -6,6 +6,7 @@ import ast
 
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.symbols import UNKNOWN
+from initlint.source.syntax import decorator_name
 from initlint.source.values import Arguments, Bound, Cell, ClassV, DictV, FunctionV, Instance, Scope
 
 _ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
@@ -20,8 +21,7 @@ def decorated(
 ) -> object:
     """The function as its decorators leave it: roles are kept, wrappers are taken to wrap without changing."""
     for decorator in node.decorator_list:
-        name = decorator.func if isinstance(decorator, ast.Call) else decorator
-        word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
+        word = decorator_name(decorator)
         if word in _ROLES:
             function.role = _ROLES[word]
         elif word in _WITHOUT_GRADIENTS:
@@ -47,17 +47,11 @@ def register(
         if not isinstance(named, (ast.Name, ast.Attribute)):
             continue
         keeper = machine.evaluate(named, frame)
-        code = (
-            keeper.function.node
-            if isinstance(keeper, Bound)
-            else keeper.node
-            if isinstance(keeper, FunctionV)
-            else None
-        )
-        if code is None or code in machine.wrappers:
+        function = keeper.function if isinstance(keeper, Bound) else keeper
+        if not isinstance(function, FunctionV) or function.node in machine.wrappers:
             continue
         if not _keeps(machine, decorator, keeper, value, frame):
-            machine.wrappers.add(code)
+            machine.wrappers.add(function.node)
 
 
 def _keeps(machine: Machine, decorator: ast.expr, keeper: object, value: FunctionV | ClassV, frame: Frame) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from initlint.source.syntax import last_name
 from initlint.source.torch_modules import walk
 from initlint.source.values import ClassV
 
@@ -39,7 +40,7 @@ class Leftovers:
     def holds_unbuilt(self, definition: Definition) -> bool:
         """Whether a call in `definition` that reads like a layer's constructor has built nothing yet."""
         return bool(definition.words & self._layer_names) and any(
-            isinstance(node, ast.Call) and _called_name(node) in self._layer_names and node not in self.built
+            isinstance(node, ast.Call) and last_name(node.func) in self._layer_names and node not in self.built
             for node in ast.walk(definition.node)
         )
 
@@ -54,8 +55,3 @@ class Leftovers:
             pending += found
             seen.update(found)
         return False
-
-
-def _called_name(node: ast.Call) -> str:
-    function = node.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

@@ -41,8 +41,7 @@ def pass_messages(
     result: object = ABSENT
     for hook in fact.hooks:
         method = instance.cls.lookup(hook) if isinstance(instance.cls, ClassV) else ABSENT
-        own = isinstance(method, FunctionV) and not (method.owner and _is_known(machine, method.owner))
-        if own and isinstance(method, FunctionV):
+        if isinstance(method, FunctionV) and not (method.owner and _is_known(machine, method.owner)):
             given = _received(machine, method, result, arguments, node, frame)
             result = machine.call(Bound(method, instance), given, node, frame)
         elif result is ABSENT:

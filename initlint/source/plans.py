@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from initlint.source.repeats import UnrepeatableError
+from initlint.source.syntax import last_name
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
@@ -202,7 +203,4 @@ def _is_none_test(node: ast.Compare) -> bool:
 
 def _fills(function: ast.expr) -> bool:
     """Whether by its name it is an initializer: ``init.normal_`` asks no more of its tensor than how many dimensions it has."""
-    name = (
-        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-    )
-    return name.endswith("_")
+    return last_name(function).endswith("_")

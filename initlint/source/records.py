@@ -6,6 +6,7 @@ import ast
 
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.syntax import decorator_name
 from initlint.source.values import Arguments, ClassV, External, FunctionV, Instance, ListV, Scope
 
 _DECORATORS = frozenset({"dataclass", "define", "frozen", "attrs", "s"})
@@ -16,11 +17,9 @@ _NAMED_TUPLE = External("typing.NamedTuple")
 def is_record(cls: ClassV) -> bool:
     """Whether the annotations are the constructor: a dataclass, a named tuple, an attrs or a pydantic class."""
     for each in cls.mro:
-        for decorator in each.node.decorator_list if each.node else ():
-            name = decorator.func if isinstance(decorator, ast.Call) else decorator
-            word = name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
-            if word in _DECORATORS:
-                return True
+        decorators = each.node.decorator_list if each.node else ()
+        if any(decorator_name(decorator) in _DECORATORS for decorator in decorators):
+            return True
     return any(isinstance(base, External) and base.name.rpartition(".")[2] in _BASES for base in cls.external_bases)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from initlint.model import Event, Site
 from initlint.source.coverage import is_initializer
 from initlint.source.imports import module_scope
+from initlint.source.syntax import decorator_name, last_name
 from initlint.source.values import ClassV, External
 
 if TYPE_CHECKING:
@@ -90,19 +91,9 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
     name = node.name
     if name.startswith("__") or not _INITIALIZING.search(name) or not node.args.args:
         return False
-    if any(_decorator(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
+    if any(decorator_name(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
         return False
     return any(isinstance(each, ast.Call) and is_initializer(each.func, initializers) for each in ast.walk(node))
-
-
-def _decorator(node: ast.expr) -> str:
-    return _last(node.func if isinstance(node, ast.Call) else node)
-
-
-def _last(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _mentions(file: SourceFile, candidate: Candidate) -> bool:
@@ -146,8 +137,8 @@ def _is_stranger(node: ast.ClassDef, candidate: Candidate) -> bool:
     """Whether the class has nothing to do with the one that the method belongs to."""
     if candidate.owner is None or node.name == candidate.owner.name:
         return False
-    relatives = {_last(base) for base in candidate.owner.bases}
-    return node.name not in relatives and all(_last(base) in _PLAIN_BASES for base in node.bases)
+    relatives = {last_name(base) for base in candidate.owner.bases}
+    return node.name not in relatives and all(last_name(base) in _PLAIN_BASES for base in node.bases)
 
 
 def _is_about_self(node: ast.AST) -> bool:
