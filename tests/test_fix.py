@@ -9,6 +9,7 @@ import pytest
 from fix_builder import DEFAULT, FILE, RELU, Net, added, explicit_and_default, network, one_layer, refusal
 
 from initlint.fix import FixOptions, attach, plan
+from initlint.fix.bench import FixedTexts
 from initlint.fix.recommend import Refusal
 from initlint.fix.verify import Verifier
 from initlint.model import Finding, Follower, Initializer
@@ -287,6 +288,44 @@ def test_plan_makes_only_what_may_be_made() -> None:
     assert sorted(str(finding.layer) for finding in both.fixed) == ["Net.a", "Net.b"]
     assert both.texts[FILE].count("kaiming_uniform_") == 2
     assert both.left == ()
+
+
+def test_parts_of_a_chain_that_is_not_written_as_a_whole_are_made_together_or_not_at_all() -> None:
+    net = Net(
+        network(
+            "self.a = nn.Linear(8, 8)",
+            "self.b = nn.Linear(8, 9)",
+            "layers = [nn.Linear(9, 7), nn.ReLU(), nn.Linear(7, 7)]",
+            "layers.reverse()",
+            "self.net = nn.Sequential(*layers)",
+        )
+    )
+    net.layer("nn.Linear(8, 8)", "self.a")
+    net.layer("nn.Linear(8, 9)", "self.b")
+    net.layer("nn.Linear(9, 7)", "self.net[0]")
+    head = net.layer("nn.Linear(7, 7)", "self.net[2]", None)
+    first, second, unnamed = net.findings()
+    misfit = replace(first, code="INI107", layer="Net.net.2", judgements=(head,))
+
+    def planned(both: tuple[Finding, ...]) -> FixedTexts:
+        def rescan(texts: Mapping[str, str]) -> tuple[Finding, ...]:
+            if "(self.a, self.b)" in texts[FILE]:
+                return both
+            return *(
+                one for one in (first, second) if f"{one.judgements[0].layer.access}.w" not in texts[FILE]
+            ), unnamed
+
+        return plan(net.findings(), {FILE: net.text}, FixOptions(), rescan, unsafe=True, judgements=net.judgements)
+
+    assert planned((unnamed,)).fixed == (first, second)
+    left = planned((unnamed, misfit))
+    assert left.texts == {}
+    reasons = {finding.layer: reason for finding, reason in left.left}
+    assert reasons == {
+        "Net.a": "its fix does not go with the others",
+        "Net.b": "its fix does not go with the others",
+        "Net.net.0": "no expression reaches it without reaching other layers",
+    }
 
 
 def test_a_fix_that_names_what_nothing_binds_is_dropped() -> None:

@@ -97,14 +97,27 @@ class Bench:
         return of_events or list(chosen.values()), left
 
     def _compatible(self, proposals: list[Proposal]) -> list[Proposal]:
-        """As many proposals as stand together: usually all."""
+        """As many proposals as stand together: usually all; none of a chain of which another part would suffer."""
         if not proposals or not isinstance(self._verify(proposals), Refusal):
             return proposals
         made: list[Proposal] = []
+        parts: dict[tuple[int, ...], list[Proposal]] = {}
         for proposal in proposals:
-            if not isinstance(self._verify([*made, proposal]), Refusal):
-                made.append(proposal)
+            parts.setdefault(proposal.chain or proposal.findings, []).append(proposal)
+        for together in parts.values():
+            made = self._joined_by(made, together)
         return made
+
+    def _joined_by(self, made: list[Proposal], parts: Sequence[Proposal]) -> list[Proposal]:
+        """Proposals joined by as many of one chain as stand with them."""
+        joined = made
+        for proposal in parts:
+            outcome = self._verify([*joined, proposal])
+            if not isinstance(outcome, Refusal):
+                joined = [*joined, proposal]
+            elif outcome.entire:
+                return made
+        return joined
 
     def _first(self, index: int) -> Proposal | Refusal | None:
         proposals = self._proposals.get(index)

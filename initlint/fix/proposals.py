@@ -20,7 +20,8 @@ _NAMED_LAYERS = 4
 class Proposal:
     """Repairs that belong together, the findings that they answer, and how sure they are.
 
-    What answers events, not judgements, has no repairs of layers: its `edits` are made as they are.
+    What answers events, not judgements, has no repairs of layers: its `edits` are made as they are. `chain` are all
+    findings that may have to be answered together.
     """
 
     findings: tuple[int, ...]
@@ -28,6 +29,7 @@ class Proposal:
     applicability: Applicability
     title: str
     edits: tuple[Edit, ...] = ()
+    chain: tuple[int, ...] = ()
 
     def is_part_of(self, other: Proposal) -> bool:
         """Whether another proposal answers all that this one does, and more."""
@@ -124,7 +126,7 @@ def _proposal(
     safe = not any(repair.overrides for repair in made) and all(
         _is_calm(repair.judgement.chain, repair.judgement.model, left) for repair in made
     )
-    return Proposal(chosen, tuple(made), "safe" if safe else "unsafe", title(made))
+    return Proposal(chosen, tuple(made), "safe" if safe else "unsafe", title(made), chain=tuple(group))
 
 
 def _is_calm(chain: Chain | None, model: str, left: Sequence[Judgement]) -> bool:
