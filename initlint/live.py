@@ -129,7 +129,7 @@ def examine(
 ) -> Live:
     """All that a module tells, run on `inputs`, on made-up ones where they can be guessed, or not at all."""
     from initlint import checks
-    from initlint.analysis import doubt, judge, merge
+    from initlint.analysis import judge, merge
     from initlint.graph.inputs import synthesize
     from initlint.graph.measure import measure
     from initlint.graph.measures import measure_layers
@@ -148,7 +148,7 @@ def examine(
     else:
         measurement = measure(model, chosen, knowledge, recorder=recorder)
         traced = measurement.trace
-    judgements = doubt(judge(traced.model, knowledge), traced.model)
+    judgements = judge(traced.model, knowledge)
     described = traced.model if measurement is None else observed(measurement, judgements, knowledge)
     merged = merge(judgements)
     findings = (*checks.run(merged, (described,), knowledge), *_measured(merged, described, knowledge))

@@ -80,6 +80,18 @@ def test_what_leads_into_the_unknown_is_not_judged(between: Function) -> None:
     assert first_of(between) == ("unknown", [])
 
 
+def test_what_is_no_choice_of_scale_is_set_aside_wherever_it_leads() -> None:
+    def build() -> nn.Module:
+        net = Net(lambda x: torch.relu(torch.from_numpy(x.detach().numpy())))
+        net.first.weight.requires_grad_(requires_grad=False)
+        return net
+
+    live = examined(build)
+    first = next(each for each in live.judgements if each.layer.path == "first")
+    assert (first.verdict, first.reason) == ("exempt", "it is frozen")
+    assert live.coverage.judged == live.coverage.total
+
+
 def test_a_child_that_torchscript_runs_is_said_to_be_and_read_as_far_as_autograd_tells() -> None:
     live = examined(lambda: Net(torch.relu, lambda module: torch.jit.trace(module, torch.randn(2, WIDTH))))
     followers = [

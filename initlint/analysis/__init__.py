@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from initlint.analysis.doubts import doubt
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands
 from initlint.analysis.judgement import gain_of, judge, role_of
 from initlint.analysis.merging import merge
@@ -10,7 +9,6 @@ from initlint.analysis.severity import is_neutral, local_factor, severity_of, se
 
 __all__ = [
     "contains",
-    "doubt",
     "gain_of",
     "ideal_gain",
     "is_neutral",

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from initlint.analysis.wiring import CARRYING, Wiring, wire
-from initlint.model import Judgement, Model
+from initlint.analysis.wiring import CARRYING, Wiring
 
 UNREAD = "what it runs into was not understood"
 """Why a layer is not judged although it was seen to be applied."""
 
 
-def doubt(judgements: tuple[Judgement, ...], model: Model) -> tuple[Judgement, ...]:
-    """The judgements, unknown where no activation was found behind a layer but the way behind it was not seen to its end."""
-    unread = _find_unread(wire(model))
-    return tuple(
-        replace(found, verdict="unknown", reason=UNREAD) if found.layer.id in unread and not found.followers else found
-        for found in judgements
-    )
-
-
-def _find_unread(wiring: Wiring) -> frozenset[int]:
+def find_unread(wiring: Wiring) -> frozenset[int]:
     """The layers whose output runs straight into something that was not understood, or was seen nowhere again."""
     lost = [False] * len(wiring.ops)
     ends = [False] * len(wiring.ops)

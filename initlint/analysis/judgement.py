@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 from initlint.analysis.chains import find_chains, find_enclosed, find_erased
+from initlint.analysis.doubts import UNREAD, find_unread
 from initlint.analysis.followers import MOST_ADDS, find_followers, find_optional
 from initlint.analysis.gates import Gates, find_excitations
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands
@@ -33,6 +34,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
         followers=find_followers(wiring, gates, knowledge.parts),
         chains=chains,
         used=frozenset(wiring.uses),
+        unread=find_unread(wiring) if model.traced else frozenset(),
         optional=find_optional(wiring),
         harmless={
             **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
@@ -75,14 +77,15 @@ def gain_of(layer: Layer) -> float | None:
 class _Scene:
     """What a verdict needs to know beyond its layer.
 
-    `used` are the layers that are applied, `optional` those that may go without their activation, `harmless` says why
-    a layer's scale does not matter where it lies.
+    `used` are the layers that are applied, `unread` those of which a run did not show what they run into, `optional` those
+    that may go without their activation, `harmless` says why a layer's scale does not matter where it lies.
     """
 
     knowledge: Knowledge
     followers: Mapping[int, tuple[Follower, ...]]
     chains: Mapping[int, Chain]
     used: frozenset[int]
+    unread: frozenset[int]
     optional: frozenset[int]
     harmless: Mapping[int, str]
 
@@ -100,6 +103,8 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
     gain = gain_of(layer)
     if (set_aside := _unjudged(layer, followers, scene)) is not None:
         return set_aside
+    if not followers and layer.id in scene.unread:
+        return Judgement(layer, "unknown", reason=UNREAD)
     if not relevant:
         return Judgement(layer, "exempt", followers, reason=_why_nobody_judges(followers))
     if layer.weight.source == "unknown":
