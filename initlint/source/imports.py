@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
 from initlint.source.project import Project, SourceFile
+from initlint.source.repeats import Watch
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.values import CLOCK, Arguments, External, ModuleRef, Scope, is_older
+from initlint.source.values import CLOCK, Arguments, External, ModuleRef, Scope
 
 
 def module_scope(machine: Machine, file: SourceFile) -> Scope:
@@ -24,13 +25,12 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
         return scope
     outer = machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth
     machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = None, 0, machine.trunk, 0, 0
-    serial, clock, touched = machine.serial, next(CLOCK), len(machine.touched)
-    machine.watching += 1
+    watch = Watch(machine)
     try:
-        run_top_level(machine, file, Frame(scope))
+        with watch.watching():
+            run_top_level(machine, file, Frame(scope))
     finally:
-        machine.watching -= 1
-        if any(is_older(cell, serial, clock) for cell in machine.touched[touched:]):
+        if watch.changed:
             machine.repeats.outdate()
         machine.lasting = machine.serial, next(CLOCK)
         machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = outer
