@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from zoo import FAMILIES, layer_rows, prepare
+from zoo import LIBRARIES, layer_rows, prepare
 
 _LIMIT = 600
 
@@ -59,7 +59,7 @@ class Row:
 def main() -> None:
     """Run the models asked for and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("families", nargs="*", default=[name for name in FAMILIES if name != "awkward"])
+    parser.add_argument("families", nargs="*", default=list(LIBRARIES))
     parser.add_argument("--sources", type=Path, nargs="*", default=[], help="folders to import from first")
     parser.add_argument("--only", nargs="*", default=["*"], help="names of models, with wildcards")
     parser.add_argument("--output", type=Path, help="write every row as JSON")

@@ -217,10 +217,15 @@ def _rows(model: Any) -> Any:
     return Inputs((torch.randn(8, import_module("awkward").WIDTH),))
 
 
-FAMILIES: Mapping[str, Family] = {
+LIBRARIES: Mapping[str, Family] = {
     "torchvision": Family(_torchvision_names, _build_torchvision, inputs=_scenes),
     "timm": Family(_timm_names, _build_timm),
     "segmentation": Family(_segmentation_names, _build_segmentation),
     "transformers": Family(lambda: iter(LANGUAGE_MODELS), _build_transformers, inputs=_tokens, needs_torchvision=False),
+}
+
+FAMILIES: Mapping[str, Family] = {
+    **LIBRARIES,
     "awkward": Family(_awkward_names, _build_awkward, inputs=_rows, needs_torchvision=False),
 }
+"""What people use, and what was made up to be hard to trace."""
