@@ -87,7 +87,8 @@ class Layer:
     `owner` is the class that holds it, past any torch containers, and `path` the dotted path from there
     (``features.0``): together what a user would call it. `owner_site` is the header of that class. `access` is the
     expression that names the layer in the owner's `__init__` (``self.features[0]``) or after the statement that
-    built it at module level (``net[0]``), None where no such expression exists.
+    built it at module level (``net[0]``), None where no such expression exists. `holder` is the class of what holds it
+    where no class of the user's does: ``Sequential``.
 
     `repeats` says that an unknown number of layers comes from this construction. `context` names who built it, where
     that matters (``Net in net.py``). `history` holds the writes to the weight before the last, oldest first.
@@ -111,6 +112,7 @@ class Layer:
     parametrization: Parametrization | None = None
     access: str | None = None
     owner_site: Site | None = None
+    holder: str = ""
     context: str | None = None
 
 
@@ -216,7 +218,8 @@ class Chain:
     `length` counts its weight layers including the head, `position` is the layer's, from 1, `signal` is J: the predicted factor on
     gradient and input-dependent signal over the chain (SGD starts well for 0.1 <= J <= 10). `fixed_signal` is J with every
     mismatched layer of the chain repaired. `layers` are the ids in order. `pools` counts max-pools on the way.
-    `residual`: in a branch that is added to what it began in; `renewed`: in one whose path begins later, in a normalization of that.
+    `residual`: in a branch that is added to what it began in; `renewed`: in one whose path begins later, in a normalization
+    of that, or ends earlier, in a matrix product.
     """
 
     length: int

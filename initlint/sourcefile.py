@@ -119,8 +119,9 @@ def _decode_notebook(path: Path, data: bytes) -> SourceFile:
 def write_all(texts: Iterable[tuple[SourceFile, str]]) -> None:
     """Replace the text of every file, all or none.
 
-    Everything that can be refused is refused before the first byte is written: a symbolic link, a file or folder that
-    may not be written, a file that changed since it was read. Each file is replaced in one step and keeps its mode.
+    Everything that can be refused is refused before the first byte is written: a symbolic link, a file of several names,
+    a file or folder that may not be written, a file that changed since it was read. Each file is replaced in one step
+    and keeps its mode.
     """
     encoded = [(source, source.encode(text)) for source, text in texts]
     for source, _ in encoded:
@@ -154,8 +155,14 @@ def _require_writable(source: SourceFile) -> None:
         hint = f"run initlint on the file that it points to, {path.resolve()}"
         raise InitlintError("is a symbolic link and was not written", where=str(path), hint=hint)
     _require_unchanged(source)
-    if not os.access(path, os.W_OK) or not path.stat().st_mode & 0o222:
+    state = path.stat()
+    if not os.access(path, os.W_OK) or not state.st_mode & 0o222:
         raise InitlintError("is read-only and was not written", where=str(path), hint="make the file writable")
+    if state.st_nlink > 1:
+        # Replaced, it would part from its other names; written in place, it would change those too, and not in one step.
+        names = f"{state.st_nlink} names on this disk (hard links)"
+        hint = "put a copy in its place, or fix it where nothing else shares it"
+        raise InitlintError(f"has {names} and was not written", where=str(path), hint=hint)
     if not os.access(path.parent, os.W_OK):
         hint = "a fix is written beside the file and moved over it: make the folder writable"
         raise InitlintError("lies in a read-only folder and was not written", where=str(path), hint=hint)

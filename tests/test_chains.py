@@ -138,6 +138,18 @@ def test_a_branch_whose_path_begins_later_than_what_it_is_added_to_is_renewed(
     assert [chain.renewed for chain in chains if chain] == [False, False, True, True]
 
 
+@pytest.mark.parametrize("ends", ["matmul", "opaque"])
+@pytest.mark.parametrize("begins", ["norm", "transparent"])
+def test_a_branch_whose_path_ends_before_the_sum_is_renewed(begins: str, ends: str) -> None:
+    """``x + A @ ff(x)``: what a product or an unknown call makes of a branch is still added to where that began."""
+    net = ModelBuilder()
+    trunk = net.input()
+    mixed = net.op(ends, net.layer(net.block(net.op(begins, trunk))), net.input())
+    net.output(net.layer(net.op("add", trunk, net.op(ends, mixed))))
+    chains = [found.chain for found in judged(net)]
+    assert [chain.renewed for chain in chains if chain] == [True, True, False]
+
+
 def test_small_is_harmless_where_the_trunk_is_added_before_the_activation() -> None:
     net = ModelBuilder()
     trunk = net.layer(net.input(), kaiming())

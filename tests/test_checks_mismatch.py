@@ -212,6 +212,23 @@ def test_what_no_expression_names_is_called_a_layer() -> None:
     assert finding.help == "write `nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')`"
 
 
+@pytest.mark.parametrize(
+    ("path", "holder", "name"),
+    [
+        ("0", "Sequential", "Sequential[0]"),
+        ("head.2", "ModuleDict", "ModuleDict.head[2]"),
+        ("", "Linear", "Linear"),
+        ("", "", "Linear"),
+    ],
+)
+def test_what_no_expression_names_is_told_by_the_class_that_holds_it(path: str, holder: str, name: str) -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.block(net.input())))
+    net.layers[0] = replace(net.layers[0], owner="", path=path, access=None, holder=holder)
+    (finding,) = found(net)
+    assert finding.message.startswith(f"`{name}` keeps torch's default init")
+
+
 def test_before_an_output_sigmoid_plain_xavier_is_advised_at_info() -> None:
     net = ModelBuilder()
     net.output(net.block(net.block(net.input(), kaiming()), act="sigmoid"))

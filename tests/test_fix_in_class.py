@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fix_builder import FILE, FORWARD, HEAD, RELU, Net, added, network, refusal
 
-from initlint import check_paths
+from initlint import check_paths, check_source
 from initlint.config import Settings
 from initlint.fix import FixOptions, plan
 from initlint.model import Finding
@@ -236,3 +236,19 @@ def test_what_a_helper_of_another_file_returns_is_named_by_its_index(tmp_path: P
     assert [edit.content.strip() for edit in finding.fix.edits] == [
         f"nn.init.kaiming_normal_(self.a[0].weight, {RELU})"
     ]
+
+
+@pytest.mark.parametrize("product", ['torch.einsum("bd,bd->bd", made, x)', 'einops.einsum(made, x, "b d, b d -> b d")'])
+def test_a_branch_that_a_product_of_tensors_leads_on_has_no_safe_fix(product: str) -> None:
+    text = (
+        "import einops\nimport torch\nfrom torch import nn\n\n\n"
+        "class Block(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.ff = nn.Sequential(nn.LayerNorm(64), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))\n\n"
+        f"    def forward(self, x):\n        made = self.ff(x)\n        return {product} + x\n"
+    )
+    (finding,) = check_source(text)
+    assert finding.fix is not None
+    assert finding.fix.applicability == "unsafe"
+    (alone,) = check_source(text.replace(" + x", ""))
+    assert alone.fix is not None
+    assert alone.fix.applicability == "safe"

@@ -105,6 +105,17 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     assert link.read_bytes() == b"a = 1\n"
 
 
+def test_a_file_of_several_names_is_refused(tmp_path: Path) -> None:
+    """Replaced, it would part from the other name; written in place, it would change what that name stands for."""
+    source = stored(tmp_path / "a.py", b"a = 1\n")
+    (tmp_path / "snapshot.py").hardlink_to(source.path)
+    with pytest.raises(InitlintError, match="2 names on this disk"):
+        write_all([(source, "a = 2\n")])
+    assert source.path.samefile(tmp_path / "snapshot.py")
+    assert source.path.read_bytes() == b"a = 1\n"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_file_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     source = stored(tmp_path / "a.py", b"a = 1\n")
     source.path.write_bytes(b"a = 1  # edited in the meantime\n")

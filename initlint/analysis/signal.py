@@ -71,6 +71,9 @@ class Tensor:
 _LONGEST_WAY = 256
 """Ops between a sum and where a branch of it began; a longer way is a model of its own."""
 
+_MIXING = frozenset({"matmul", "opaque"})
+"""What begins a path though all that enters it goes on."""
+
 Rank = Callable[[Tensor], tuple[float, float, int]]
 """How eligible a tensor is to go on with; larger is better."""
 
@@ -93,7 +96,8 @@ class Propagation:
     """One pass of the signal through a model; `route` is the input that each op with a choice went on with.
 
     `damped` are the positions of steps in branches that are scaled down before they are added to something, `renewed`
-    those of steps in branches whose path begins later than what they are added to: ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``.
+    those of steps in branches whose path begins later than what they are added to, or ends before the sum:
+    ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``, ``x + A @ ff(x)``.
     """
 
     steps: Mapping[int, Step]
@@ -200,6 +204,9 @@ class _Pass:
             others = frozenset(root for other in summands if other != summand for root in self._roots(other))
             if tensor.step is not None and self._is_made_of(tensor.source, others):
                 self.renewed.update(step.position for step in _since_fork(tensor, _fresh(position)))
+            for mixed in self._mixed_into(tensor):
+                if mixed.source in others or self._is_made_of(mixed.source, others):
+                    self.renewed.update(step.position for step in _since_fork(mixed, _fresh(position)))
         square = _sum([tensor.square for tensor in inputs])
         activated = all(tensor.activated for tensor in inputs)
         return Tensor(
@@ -242,6 +249,21 @@ class _Pass:
     def join(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """One of several arrives, unknown which: the mildest is assumed."""
         return inputs[self._choose(position, inputs, _mildest)]
+
+    def _mixed_into(self, tensor: Tensor) -> Iterator[Tensor]:
+        """The paths that end in the products and unknown calls which a tensor's own path begins with: ``A @ ff(x)``."""
+        seen: set[int] = set()
+        waiting = [tensor.source]
+        while waiting and len(seen) < _LONGEST_WAY:
+            found = waiting.pop()
+            if found in seen or self.model.ops[found].kind not in _MIXING:
+                continue
+            seen.add(found)
+            for each in self.model.ops[found].inputs:
+                mixed = self.tensors[each]
+                waiting.append(mixed.source)
+                if mixed.step is not None:
+                    yield mixed
 
     def _roots(self, position: int) -> Iterator[int]:
         """The ops whose tensors arrive at `position` reshaped, scaled or summed, `position` itself among them."""

@@ -15,8 +15,16 @@ _RETUNE = 10.0
 
 
 def name_of(layer: Layer) -> str:
-    """What a user calls the layer: ``Net.features.0``, or outside a class what it is reached by: ``net[0]``."""
-    return f"{layer.owner}.{layer.path}" if layer.owner else layer.access or layer.path
+    """What a user calls the layer: ``Net.features.0``, or outside a class what it is reached by: ``net[0]``.
+
+    In a container that nothing names this is the container's class: ``Sequential[0]``.
+    """
+    if layer.owner:
+        return f"{layer.owner}.{layer.path}"
+    if layer.access is not None:
+        return layer.access
+    steps = [f"[{step}]" if step.isdecimal() else f".{step}" for step in layer.path.split(".") if step]
+    return "".join((layer.holder or layer.kind, *steps))
 
 
 def name_layers(layers: Sequence[Layer]) -> str:

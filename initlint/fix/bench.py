@@ -8,10 +8,11 @@ from itertools import chain, pairwise
 
 from initlint.fix.draft import draft
 from initlint.fix.edits import apply
+from initlint.fix.identity import identity
 from initlint.fix.proposals import Proposal, propose
 from initlint.fix.recommend import Refusal
 from initlint.fix.verify import Rescan, Verifier
-from initlint.fix.workshop import Repair, Workshop, identity
+from initlint.fix.workshop import Repair, Workshop
 from initlint.model import Edit, Finding, Fix
 
 _Edits = tuple[Edit, ...]

@@ -142,28 +142,37 @@ def _block_around(value: ast.expr, scope: ast.AST) -> list[ast.stmt]:
 
 
 def _created(name: str, function: ast.AST) -> ast.List | None:
-    """The list that a local name is created with, None if it is bound several times or to something else."""
-    bound = [
-        node.value
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
-    ]
-    return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.List) else None
+    """The list that a local name is created with and holds ever after, None where it may be another."""
+    values = values_of(name, function, growing=True)
+    return values[0] if len(values) == 1 and isinstance(values[0], ast.List) else None
 
 
-def values_of(name: str, function: ast.AST) -> list[ast.expr]:
-    """All that a function assigns to a local name; nothing where it is bound in other ways, too."""
-    assigned = [
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets)
-    ]
-    bound = sum(
-        (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
-        or (isinstance(node, ast.arg) and node.arg == name)
-        for node in ast.walk(function)
-    )
-    return [node.value for node in assigned] if bound == len(assigned) else []
+def values_of(name: str, function: ast.AST, *, growing: bool = False) -> list[ast.expr]:
+    """All that a function assigns to a local name; nothing where it is bound in other ways, too.
+
+    `growing`: what ``+=`` adds to does not count as one.
+    """
+    values: list[ast.expr] = []
+    bindings = 0
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=targets, value=value) if any(_is_name(one, name) for one in targets):
+                values.append(value)
+            case ast.AugAssign(target=target) if growing and _is_name(target, name):
+                bindings -= 1
+            case ast.Name(ctx=ast.Store()) | ast.arg() if _is_name(node, name):
+                bindings += 1
+            case _:
+                pass
+    return values if bindings == len(values) else []
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    match node:
+        case ast.Name(id=found) | ast.arg(arg=found):
+            return found == name
+        case _:
+            return False
 
 
 def grows_in_loop(place: Place) -> bool:

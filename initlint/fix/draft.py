@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
+from initlint.fix.identity import Identity, identity
 from initlint.fix.importing import called_initializers, named_imports
 from initlint.fix.leftovers import remove_leftovers, unread_functions
 from initlint.fix.options import FixOptions
@@ -14,7 +15,7 @@ from initlint.fix.place import Place
 from initlint.fix.recommend import BARE, Refusal
 from initlint.fix.spelling import Source, bound_names, spell, used_names
 from initlint.fix.statements import Census, Wanted, by_place, write_statements
-from initlint.fix.workshop import Identity, Repair, Workshop, identity
+from initlint.fix.workshop import Repair, Workshop
 from initlint.model import Edit, Layer, Site
 
 _INLINE_STATEMENTS = 3

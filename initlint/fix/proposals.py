@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from initlint.fix.fixers import FIXERS, fix_finding
+from initlint.fix.identity import identity
 from initlint.fix.recommend import Refusal
-from initlint.fix.workshop import REPAIRABLE, Repair, Workshop, identity
+from initlint.fix.workshop import REPAIRABLE, Repair, Workshop
 from initlint.knowledge import load_knowledge
 from initlint.model import Applicability, Chain, Edit, Finding, Fix, Judgement
 

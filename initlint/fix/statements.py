@@ -17,21 +17,14 @@ from initlint.fix.containers import (
     is_list,
     is_uniform,
 )
+from initlint.fix.identity import Identity, identity
 from initlint.fix.place import Place
 from initlint.fix.recommend import Call, Refusal, kind_of
 from initlint.fix.spelling import Spelling
-from initlint.model import Layer, Site
+from initlint.model import Layer
 
 _VARIABLES = ("layer", "module", "m")
 _BLOCK_VARIABLES = ("block", *_VARIABLES)
-
-
-Identity = tuple[str, str, Site, Site | None]
-
-
-def identity(layer: Layer) -> Identity:
-    """What makes two layers, perhaps of different models, one layer of the text."""
-    return layer.owner, layer.path, layer.site, layer.owner_site
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,15 @@ from functools import cached_property
 
 from initlint.fix.alternatives import may_be_other
 from initlint.fix.builders import find_builder
+from initlint.fix.identity import Identity, identity
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place
 from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
 from initlint.fix.spelling import Source, habit
-from initlint.fix.statements import Identity, Wanted, identity
+from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
 from initlint.model import Finding, Judgement, Layer, Site
-
-__all__ = ["REPAIRABLE", "Identity", "Repair", "Workshop", "identity"]
 
 REPAIRABLE = frozenset({"INI101", "INI102", "INI103", "INI104", "INI105", "INI106", "INI107"})
 """The rules whose findings say that a layer's gain does not fit what follows."""

@@ -46,14 +46,22 @@ def _column(lines: list[str], line: int, offset: int) -> int:
 
 
 class Name:
-    """What a layer is called: its owner, the path from there, and the expression that reaches it."""
+    """What a layer is called: its owner, the path from there, and the expression that reaches it.
 
-    __slots__ = ("access", "owner", "path")
+    `holder` is the class of the outermost module, which stands for an owner where there is none.
+    """
 
-    def __init__(self, owner: Instance | None, path: str, access: str | None) -> None:
+    __slots__ = ("access", "holder", "owner", "path")
+
+    def __init__(self, owner: Instance | None, path: str, access: str | None, holder: str = "") -> None:
         self.owner = owner
         self.path = path
         self.access = access
+        self.holder = holder
+
+    def below(self, step: str, access: str | None) -> Name:
+        """The name of what this one holds under another."""
+        return Name(self.owner, f"{self.path}.{step}" if self.path else step, access, self.holder)
 
 
 def top_modules(machine: Machine) -> list[Instance]:
@@ -81,7 +89,7 @@ def names_of(machine: Machine, tops: list[Instance]) -> dict[Instance, Name]:
     """Names for every module below `tops`; the first way to reach a module names it."""
     names: dict[Instance, Name] = {}
     for top in tops:
-        _name_below(top, None, "", _variable(top.place), names)
+        _name_below(top, Name(None, "", _variable(top.place), top.class_name), names)
     return names
 
 
@@ -105,23 +113,20 @@ def _variable(place: Place | None) -> str | None:
     return None
 
 
-def _name_below(
-    module: Instance, owner: Instance | None, path: str, access: str | None, names: dict[Instance, Name]
-) -> None:
+def _name_below(module: Instance, name: Name, names: dict[Instance, Name]) -> None:
     if module in names:
         return
-    names[module] = Name(owner, path, access)
+    names[module] = name
     if isinstance(module.cls, ClassV):
-        owner, path, access = module, "", "self"
-    for name, child in children(module):
-        below = f"{path}.{name}" if path else name
-        _name_below(child, owner, below, _reach(module, access, name), names)
-    for name, value in module.data.items():
+        name = Name(module, "", "self")
+    for step, child in children(module):
+        _name_below(child, name.below(step, _reach(module, name.access, step)), names)
+    for step, value in module.data.items():
         if isinstance(value, (ListV, tuple)):
             for index, each in enumerate(value.data if isinstance(value, ListV) else value):
                 if isinstance(each, Instance) and each.torch_class:
-                    below = f"{path}.{name}.{index}" if path else f"{name}.{index}"
-                    _name_below(each, owner, below, None if access is None else f"{access}.{name}[{index}]", names)
+                    access = None if name.access is None else f"{name.access}.{step}[{index}]"
+                    _name_below(each, name.below(f"{step}.{index}", access), names)
 
 
 def _reach(module: Instance, access: str | None, name: str) -> str | None:
@@ -244,6 +249,7 @@ class Lowering:
             parametrization=module.parametrization,  # type: ignore[arg-type]
             access=name.access,
             owner_site=None if name.owner is None else _class_site(name.owner),
+            holder=name.holder,
             context=self.context,
         )
 

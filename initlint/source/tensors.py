@@ -224,7 +224,8 @@ def _product(
 ) -> object:
     given = list(arguments.positional)
     if fact.name.endswith("einsum"):
-        operands = [each for each in given[1:] if not isinstance(each, str)]
+        written = given[:-1] if fact.name.startswith("einops.") else given[1:]
+        operands = [each for each in written if not isinstance(each, str)]
         if len(operands) == 1 and isinstance(operands[0], (ListV, tuple)):
             operands = list(operands[0].data if isinstance(operands[0], ListV) else operands[0])
         weights = [each for each in operands if weight_of(each) is not None]
