@@ -254,7 +254,14 @@ def _attach(
         return findings
     from initlint import fix
 
-    fixed = fix.attach(repairable, texts, fix_options(settings), rescan, judgements=judgements)
+    fixed = fix.attach(
+        repairable,
+        texts,
+        fix_options(settings),
+        rescan,
+        judgements=judgements,
+        heed=lambda found, within: reported(found, within, settings),
+    )
     writable = tuple(f if _lies_within(f, texts) else replace(f, fix=None) for f in fixed)
     return _in_order((*writable, *(f for f in findings if not _may_be_fixed(f, rules))))
 

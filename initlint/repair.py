@@ -63,6 +63,7 @@ def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Map
             lambda texts: _reported_in(texts, settings, outcome.reading.visits),
             unsafe=settings.unsafe_fixes,
             judgements=outcome.reading.judgements,
+            heed=lambda found, _: found,
         )
         if planned.texts:
             return planned.fixed, planned.texts

@@ -10,7 +10,7 @@ from initlint.fix.bench import Bench, FixedTexts
 from initlint.fix.options import FixOptions
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import spell
-from initlint.fix.verify import Rescan
+from initlint.fix.verify import Heed, Rescan
 from initlint.fix.workshop import Repair, Workshop
 from initlint.knowledge import Activation, Knowledge, load_knowledge
 from initlint.model import Finding, Fix, Judgement
@@ -26,14 +26,16 @@ def attach(
     *,
     judgements: Iterable[Judgement] = (),
     activations: Mapping[str, Activation] | None = None,
+    heed: Heed | None = None,
 ) -> tuple[Finding, ...]:
     """The findings, each with a fix where one is certain and with the reason in its help where none is.
 
     `texts` are the current texts by absolute path. Without a `rescan` the fixes are drafts, which may yet fail their
     verification. `judgements` are those of all layers, not only the reported ones:
-    with them loops are rewritten and written that otherwise might reach a layer that is right.
+    with them loops are rewritten and written that otherwise might reach a layer that is right. `heed` tells what of a
+    rescan would be reported: only that may be repaired along with a finding.
     """
-    bench = _bench(findings, texts, options, rescan, judgements, activations)
+    bench = _bench(findings, texts, options, rescan, judgements, activations, heed)
     knowledge = load_knowledge()
     return tuple(
         _with_fix(_as_written(finding, bench.repairs(index), bench.workshop, knowledge), bench.answer(index))
@@ -50,6 +52,7 @@ def plan(
     unsafe: bool = False,
     judgements: Iterable[Judgement] = (),
     activations: Mapping[str, Activation] | None = None,
+    heed: Heed | None = None,
 ) -> FixedTexts:
     """All fixes made together, again and again until a further run would change nothing.
 
@@ -60,7 +63,7 @@ def plan(
     fixed: list[Finding] = []
     left: tuple[tuple[Finding, str], ...] = ()
     for _ in range(_ROUNDS):
-        bench = _bench(findings, current, options, rescan, judgements, activations)
+        bench = _bench(findings, current, options, rescan, judgements, activations, heed)
         step = bench.together(unsafe=unsafe)
         left = step.left
         if not step.texts:
@@ -113,6 +116,7 @@ def _bench(
     rescan: Rescan | None,
     judgements: Iterable[Judgement],
     activations: Mapping[str, Activation] | None,
+    heed: Heed | None,
 ) -> Bench:
     known = load_knowledge().activations if activations is None else activations
-    return Bench(findings, texts, Workshop(texts, known, options, judgements), rescan)
+    return Bench(findings, texts, Workshop(texts, known, options, judgements), rescan, heed)

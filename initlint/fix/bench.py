@@ -8,14 +8,16 @@ from itertools import chain, pairwise
 
 from initlint.fix.draft import draft
 from initlint.fix.edits import apply
-from initlint.fix.identity import identity
-from initlint.fix.proposals import Proposal, propose
+from initlint.fix.identity import Identity, identity
+from initlint.fix.proposals import Proposal, propose, widened
 from initlint.fix.recommend import Refusal
-from initlint.fix.verify import Rescan, Verifier
+from initlint.fix.verify import Heed, Rescan, Verifier
 from initlint.fix.workshop import Repair, Workshop
 from initlint.model import Edit, Finding, Fix
 
 _Edits = tuple[Edit, ...]
+_Key = tuple[tuple[int, ...], frozenset[Identity]]
+"""Which findings some proposals answer, and which layers they write for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,20 @@ class Bench:
     """The proposals for some findings over some texts; nothing outside of it changes."""
 
     def __init__(
-        self, findings: Sequence[Finding], texts: Mapping[str, str], workshop: Workshop, rescan: Rescan | None
+        self,
+        findings: Sequence[Finding],
+        texts: Mapping[str, str],
+        workshop: Workshop,
+        rescan: Rescan | None,
+        heed: Heed | None = None,
     ) -> None:
         self._findings = findings
         self._texts = texts
         self.workshop = workshop
-        self._verifier = Verifier(texts, findings, rescan)
+        self._verifier = Verifier(texts, findings, rescan, heed)
         self._proposals = propose(findings, workshop)
-        self._drafts: dict[tuple[int, ...], _Edits | Refusal] = {}
-        self._verified: dict[tuple[int, ...], _Edits | Refusal] = {}
+        self._drafts: dict[_Key, _Edits | Refusal] = {}
+        self._verified: dict[_Key, _Edits | Refusal] = {}
         self._batched = False
 
     def answer(self, index: int) -> Fix | Refusal | None:
@@ -136,48 +143,61 @@ class Bench:
             if not isinstance(outcome, Refusal):
                 return proposal
             refusals[proposal] = outcome
-        return next(iter(refusals.values()))
+        largest = max(refusals, key=lambda one: len(one.findings))
+        return self._widened(largest, refusals[largest]) or next(iter(refusals.values()))
+
+    def _widened(self, proposal: Proposal, refusal: Refusal) -> Proposal | None:
+        """A proposal with the repairs of all that it would throw off, where that stands."""
+        wider = widened(proposal, refusal, self.workshop)
+        if isinstance(wider, Refusal):
+            return None
+        outcome = self._verify([wider])
+        return self._widened(wider, outcome) if isinstance(outcome, Refusal) else wider
 
     def _verify_at_once(self) -> None:
         """Verify first choices in batches of which no two write in one place; what a batch fails is verified alone."""
         self._batched = True
         first = {one[0].findings: one[0] for one in self._proposals.values() if not isinstance(one, Refusal)}
-        batches: dict[bool, list[dict[tuple[int, ...], _Edits]]] = {}
-        for findings, proposal in first.items():
+        batches: dict[bool, list[dict[_Key, _Edits]]] = {}
+        for proposal in first.values():
             edits = self._draft([proposal])
             if isinstance(edits, Refusal):
                 continue
             alike = batches.setdefault(bool(proposal.edits), [])
             batch = next((one for one in alike if not any(_touch(edits, other) for other in one.values())), None)
             if batch is None:
-                alike.append({findings: edits})
+                alike.append({_key([proposal]): edits})
             else:
-                batch[findings] = edits
+                batch[_key([proposal])] = edits
         for batch in chain.from_iterable(batches.values()):
             edits = tuple(dict.fromkeys(edit for part in batch.values() for edit in part))
-            if self._objection(edits, [index for findings in batch for index in findings]) is None:
+            if self._objection(edits, [index for findings, _ in batch for index in findings]) is None:
                 self._verified |= batch
 
     def _verify(self, proposals: Sequence[Proposal]) -> _Edits | Refusal:
         """The edits of some proposals made together, or why they may not be made."""
-        findings = _answered(proposals)
-        if findings not in self._verified:
+        key = _key(proposals)
+        if key not in self._verified:
             edits = self._draft(proposals)
-            objection = None if isinstance(edits, Refusal) else self._objection(edits, findings)
-            self._verified[findings] = edits if objection is None else objection
-        return self._verified[findings]
+            objection = None if isinstance(edits, Refusal) else self._objection(edits, _answered(proposals))
+            self._verified[key] = edits if objection is None else objection
+        return self._verified[key]
 
     def _draft(self, proposals: Sequence[Proposal]) -> _Edits | Refusal:
-        findings = _answered(proposals)
-        if findings not in self._drafts:
+        key = _key(proposals)
+        if key not in self._drafts:
             repairs = {identity(repair.layer): repair for proposal in proposals for repair in proposal.repairs}
             drafted = draft(list(repairs.values()), self.workshop) if repairs else ()
             written = tuple(dict.fromkeys(edit for proposal in proposals for edit in proposal.edits))
-            self._drafts[findings] = drafted if isinstance(drafted, Refusal) else _joined(drafted, written)
-        return self._drafts[findings]
+            self._drafts[key] = drafted if isinstance(drafted, Refusal) else _joined(drafted, written)
+        return self._drafts[key]
 
     def _objection(self, edits: _Edits, findings: Iterable[int]) -> Refusal | None:
         return self._verifier.objection(_applied(self._texts, edits), [self._findings[index] for index in findings])
+
+
+def _key(proposals: Sequence[Proposal]) -> _Key:
+    return _answered(proposals), frozenset(identity(repair.layer) for one in proposals for repair in one.repairs)
 
 
 def _answered(proposals: Sequence[Proposal]) -> tuple[int, ...]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from initlint.fix.fixers import FIXERS, fix_finding
-from initlint.fix.identity import identity
+from initlint.fix.identity import Identity, identity
 from initlint.fix.recommend import Refusal
 from initlint.fix.workshop import REPAIRABLE, Repair, Workshop
 from initlint.knowledge import load_knowledge
-from initlint.model import Applicability, Chain, Edit, Finding, Fix, Judgement
+from initlint.model import Applicability, Edit, Finding, Fix, Judgement
 
 _SAFE_SIGNAL = (0.3, 3.0)  # Where no cell of the training grid lost accuracy: SCIENCE section 4, rule 7.
 _NAMED_LAYERS = 4
@@ -51,7 +51,7 @@ def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tup
     for group in _chained(findings, repairable):
         able = [index for index in group if index in repairs]
         for index in able:
-            tried = [_proposal(one, group, findings, repairs) for one in _variants(index, able, repairs)]
+            tried = [_proposal(one, group, findings, repairs, workshop) for one in _variants(index, able, repairs)]
             proposals[index] = tuple(one for position, one in enumerate(tried) if _is_useful(one, position, tried))
     return {**proposals, **_of_events(findings, workshop)}
 
@@ -121,30 +121,57 @@ def _proposal(
     group: Sequence[int],
     findings: Sequence[Finding],
     repairs: Mapping[int, tuple[Repair, ...]],
+    workshop: Workshop,
 ) -> Proposal:
-    made = list({identity(repair.layer): repair for index in chosen for repair in repairs[index]}.values())
+    made = {identity(repair.layer): repair for index in chosen for repair in repairs[index]}
     left = [judgement for index in group if index not in chosen for judgement in findings[index].judgements]
-    safe = not any(repair.overrides for repair in made) and all(
-        _is_calm(repair.judgement.chain, repair.judgement.model, left) for repair in made
+    safe = not any(repair.overrides for repair in made.values()) and all(
+        _is_calm(repair.judgement, _unrepaired(repair.judgement, left, made, workshop)) for repair in made.values()
     )
-    return Proposal(chosen, tuple(made), "safe" if safe else "unsafe", title(made), chain=tuple(group))
+    return _made(chosen, tuple(made.values()), "safe" if safe else "unsafe", group)
 
 
-def _is_calm(chain: Chain | None, model: str, left: Sequence[Judgement]) -> bool:
+def widened(proposal: Proposal, refusal: Refusal, workshop: Workshop) -> Proposal | Refusal:
+    """A proposal that also repairs the layers that it would throw off, so that its chain is mended as a whole."""
+    added = workshop.companions(refusal.thrown) if refusal.thrown else refusal
+    made = {identity(repair.layer) for repair in proposal.repairs}
+    if isinstance(added, Refusal) or any(identity(repair.layer) in made for repair in added):
+        return refusal
+    return _made(proposal.findings, (*proposal.repairs, *added), "unsafe", proposal.chain)
+
+
+def _made(
+    findings: tuple[int, ...], repairs: tuple[Repair, ...], applicability: Applicability, group: Sequence[int]
+) -> Proposal:
+    return Proposal(findings, repairs, applicability, title(repairs), chain=tuple(group))
+
+
+def _unrepaired(
+    judgement: Judgement, left: Iterable[Judgement], made: Container[Identity], workshop: Workshop
+) -> Iterator[Judgement]:
+    """The layers of a chain whose gain will not fit after a repair either: those reported, and those that were not."""
+    chain, model = judgement.chain, judgement.model
+    if chain is None:
+        return
+    unreported = (one for one in workshop.misfits(chain, model) if identity(one.layer) not in made)
+    among = {one.layer.id: one for one in (*left, *unreported) if one.model == model}
+    yield from (one for layer, one in among.items() if layer in chain.layers and not _is_head(one))
+
+
+def _is_calm(judgement: Judgement, left: Iterable[Judgement]) -> bool:
     """Whether the chain's J after the fix is predicted to lie where every net trained, whatever stays unrepaired.
 
     Never in the residual branch of a transformer: what its scale adds to the trunk belongs to a tuned recipe.
     """
+    chain = judgement.chain
     if chain is None or chain.fixed_signal is None or chain.renewed:
         return False
     signal = chain.fixed_signal
-    for judgement in left:
-        if judgement.model != model or judgement.layer.id not in chain.layers or _is_head(judgement):
-            continue
-        gain = judgement.layer.weight.gain
-        if gain is None or not judgement.ideal:
+    for other in left:
+        gain = other.layer.weight.gain
+        if gain is None or not other.ideal:
             return False
-        signal *= gain / judgement.ideal
+        signal *= gain / other.ideal
     return _SAFE_SIGNAL[0] <= signal <= _SAFE_SIGNAL[1] or math.isclose(signal, _SAFE_SIGNAL[0])
 
 

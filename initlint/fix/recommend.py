@@ -46,11 +46,13 @@ class Call:
 class Refusal:
     """Why a layer is not repaired, as a clause that can follow "not repaired:".
 
-    `entire`: the rest of its chain suffers from the repair, so that no part of it is to be made either.
+    `entire`: the rest of its chain suffers from the repair, so that no part of it is to be made either. `thrown` are the
+    layers that suffer (file, ``Net.fc2``), if all of them might be repaired along with it.
     """
 
     reason: str
     entire: bool = False
+    thrown: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

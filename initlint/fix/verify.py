@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from initlint.fix.edits import BYTE_ORDER_MARK
+from initlint.fix.identity import qualified
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import bound_names
 from initlint.model import Finding, Severity
 
 Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
 """Scans the project with some texts replaced and returns what would be reported, before any suppression."""
+
+Heed = Callable[[Sequence[Finding], Mapping[str, str]], Sequence[Finding]]
+"""What of the findings in some texts a run would report: what the user silenced is not his to mend."""
 
 _Key = tuple[str, str, str | None]
 
@@ -29,10 +33,13 @@ class Verifier:
     The findings at hand may lack what was suppressed: what is not among them is looked up before it counts as new.
     """
 
-    def __init__(self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan | None) -> None:
-        """Without a `rescan` only the rewritten text itself is looked at."""
+    def __init__(
+        self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan | None, heed: Heed | None = None
+    ) -> None:
+        """Without a `rescan` only the rewritten text itself is looked at; without `heed` no layer counts as mendable."""
         self._texts = texts
         self._rescan = rescan
+        self._heed = heed
         self._at_hand = _census(findings)
         self._before: dict[tuple[str, ...], tuple[Finding, ...]] = {}
 
@@ -71,9 +78,13 @@ class Verifier:
             return Refusal(f"the repair {later if is_about_layers else 'would not be enough'}")
         code, _, layer = min(surplus, key=str)
         where = "" if layer is None else f" at {layer}"
-        return Refusal(
-            f"the repair would bring {code}{where}", entire=is_about_layers and _throws_others(surplus, gone)
-        )
+        reason = f"the repair would bring {code}{where}"
+        if not is_about_layers or not _throws_others(surplus, gone):
+            return Refusal(reason)
+        heeded = () if self._heed is None else self._heed(found, rewritten)
+        hushed = surplus.keys() - _census(heeded).keys()
+        thrown = () if hushed else tuple(sorted({(file, layer) for _, file, layer in surplus if layer is not None}))
+        return Refusal(reason, entire=True, thrown=thrown)
 
     def _known(self, files: tuple[str, ...], rescan: Rescan) -> tuple[Finding, ...]:
         if files not in self._before:
@@ -83,7 +94,7 @@ class Verifier:
 
 def _keys(finding: Finding) -> Iterator[_Key]:
     """What stays of a finding when lines shift, for each layer that it speaks of: it may come to speak of fewer."""
-    layers: list[str | None] = [f"{one.layer.owner}.{one.layer.path}".strip(".") for one in finding.judgements]
+    layers: list[str | None] = [qualified(one.layer) for one in finding.judgements]
     for layer in layers or [finding.layer]:
         yield finding.code, finding.site.file, layer
 

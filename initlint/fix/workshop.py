@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from initlint.fix.alternatives import may_be_other
 from initlint.fix.builders import find_builder
-from initlint.fix.identity import Identity, identity
+from initlint.fix.identity import Identity, identity, qualified
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place
@@ -17,7 +17,7 @@ from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
 from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
-from initlint.model import Finding, Judgement, Layer, Site
+from initlint.model import Chain, Finding, Judgement, Layer, Site
 
 REPAIRABLE = frozenset({"INI101", "INI102", "INI103", "INI104", "INI105", "INI106", "INI107"})
 """The rules whose findings say that a layer's gain does not fit what follows."""
@@ -74,6 +74,7 @@ class Workshop:
         self._places: dict[tuple[Identity, str | None, Site | None], Place | Refusal] = {}
         self._habits: dict[tuple[ast.AST, ast.Module], Habit] = {}
         self._judgements = {identity(one.layer): one for one in judgements}
+        self._members = {(one.model, one.layer.id): one for one in self._judgements.values()}
         self.census: tuple[Layer, ...] = tuple(self._named(one.layer) for one in self._judgements.values())
 
     @cached_property
@@ -107,11 +108,34 @@ class Workshop:
         judgement = self._judgements.get(identity(layer))
         return judgement is not None and self._call(judgement, Habit()) == call
 
+    def misfits(self, chain: Chain, model: str) -> Iterator[Judgement]:
+        """The layers of a chain whose gain does not fit, be they reported or not."""
+        for layer in chain.layers:
+            judgement = self._members.get((model, layer))
+            if judgement is not None and judgement.verdict == "mismatch":
+                yield judgement
+
+    def companions(self, thrown: Collection[tuple[str, str]]) -> tuple[Repair, ...] | Refusal:
+        """The repairs of layers that nothing was said of before others were repaired, or why one cannot be repaired."""
+        found: dict[tuple[str, str], Judgement] = {}
+        for judgement in self._judgements.values():
+            layer = judgement.layer
+            sites = (layer.site, layer.weight.site or layer.site)
+            keys = {(site.file, qualified(layer)) for site in sites} & {*thrown}
+            found |= dict.fromkeys(keys, judgement)
+        if len(found) < len(thrown):
+            return Refusal("not all of its chain is known")
+        return self._repairs(tuple(found.values()))
+
     def repairs(self, finding: Finding) -> tuple[Repair, ...] | Refusal:
         """The repairs of all layers that a finding rests on, or why it cannot be repaired."""
+        return self._repairs(finding.judgements)
+
+    def _repairs(self, judgements: Sequence[Judgement]) -> tuple[Repair, ...] | Refusal:
+        covered = frozenset(identity(judgement.layer) for judgement in judgements)
         repairs: dict[Identity, Repair] = {}
-        for judgement in finding.judgements:
-            repair = self._repair(judgement, finding)
+        for judgement in judgements:
+            repair = self._repair(judgement, covered)
             if isinstance(repair, Refusal):
                 return repair
             known = repairs.setdefault(identity(repair.layer), repair)
@@ -133,7 +157,7 @@ class Workshop:
             replace(one, place=factory.place) if one.layer.site == factory.layer.site else one for one in repairs
         )
 
-    def _repair(self, judgement: Judgement, finding: Finding) -> Repair | Refusal:
+    def _repair(self, judgement: Judgement, covered: Container[Identity]) -> Repair | Refusal:
         judgement = replace(judgement, layer=self._named(judgement.layer))
         layer = judgement.layer
         place = Refusal("it is a bare parameter") if layer.kind == BARE else self._place(layer)
@@ -147,7 +171,7 @@ class Workshop:
             if place.takes(activation, self._rivals(activation)):
                 return Refusal("who builds the model chooses the activation")
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
-        whole = layer.kind != BARE and self._is_whole(finding, layer.site, call)
+        whole = layer.kind != BARE and self._is_whole(covered, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
         repair = Repair(judgement, call, found, zero_bias, builder)
@@ -175,9 +199,8 @@ class Workshop:
             self._habits[key] = habit(*key)
         return self._habits[key]
 
-    def _is_whole(self, finding: Finding, site: Site, call: Call) -> bool:
-        """Whether every layer that is built at a site is repaired with a finding, or would be given the same call."""
-        covered = {identity(judgement.layer) for judgement in finding.judgements}
+    def _is_whole(self, covered: Container[Identity], site: Site, call: Call) -> bool:
+        """Whether every layer that is built at a site is among the covered ones, or would be given the same call."""
         built = [layer for layer in self.census if layer.site == site and identity(layer) not in covered]
         return all(self.agrees(layer, call) for layer in built)
 

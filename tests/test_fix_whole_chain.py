@@ -1,0 +1,83 @@
+"""Layers of a chain are repaired together: also those that nothing was said of until others were repaired."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from initlint.config import Settings
+from initlint.engine import check, text_source
+from initlint.model import Finding
+from initlint.repair import repair
+from initlint.selection import Layer, Selection
+
+RELU = 'nonlinearity="relu"'
+
+
+def network(*written: str) -> str:
+    """Six layers before ReLU; what is written of the weights makes up for the small ones."""
+    return "\n".join(
+        [
+            "from torch import nn",
+            "",
+            "class Net(nn.Module):",
+            "    def __init__(self):",
+            "        super().__init__()",
+            *(f"        self.fc{number} = nn.Linear(256, 256)" for number in range(1, 6)),
+            "        self.head = nn.Linear(256, 10)",
+            *(f"        {line}" for line in written),
+            "",
+            "    def forward(self, x):",
+            *(f"        x = self.fc{number}(x).relu()" for number in range(1, 6)),
+            "        return self.head(x)",
+            "",
+        ]
+    )
+
+
+def findings(text: str, settings: Settings) -> tuple[Finding, ...]:
+    return check(text_source(text, "net.py"), settings).findings
+
+
+def fixed(text: str, settings: Settings) -> str:
+    outcome = check(text_source(text, "net.py"), settings)
+    return repair(outcome, settings).texts.get(next(iter(outcome.sources.files)), text)
+
+
+LARGE = ("nn.init.normal_(self.fc2.weight, std=0.3)", "nn.init.normal_(self.fc4.weight, std=0.3)")
+
+
+def test_what_a_repair_would_throw_off_is_repaired_with_it() -> None:
+    text = network(*LARGE)
+    assert {(one.code, one.layer) for one in findings(text, Settings())} == {
+        ("INI101", f"Net.fc{number}") for number in (1, 3, 5)
+    }
+    assert {one.fix and one.fix.applicability for one in findings(text, Settings())} == {"unsafe"}
+    assert fixed(text, Settings()) == text
+    written = "".join(f"        nn.init.kaiming_normal_(self.fc{number}.weight, {RELU})\n" for number in (2, 4))
+    written += "        for layer in (self.fc1, self.fc3, self.fc5):\n"
+    written += f"            nn.init.kaiming_normal_(layer.weight, {RELU})\n"
+    expected = re.sub(r"(        nn\.init\..*\n)+", written, text)
+    assert fixed(text, Settings(unsafe_fixes=True)) == expected
+
+
+@pytest.mark.parametrize("silence", ["# noqa: INI107", "# initlint: ignore[INI107]"])
+def test_what_a_user_silenced_is_not_repaired_along(silence: str) -> None:
+    text = network(LARGE[0], f"{LARGE[1]}  {silence}")
+    outcome = [one for one in findings(text, Settings()) if one.code == "INI101"]
+    assert [one.fix for one in outcome] == [None] * 3
+    assert "the repair would bring INI107" in (outcome[0].help or "")
+
+
+def test_a_rule_that_is_not_selected_is_not_repaired_along() -> None:
+    settings = Settings(selection=Selection((Layer(ignore=("INI107",)),)))
+    assert all(one.fix is None for one in findings(network(*LARGE), settings))
+
+
+def test_a_fix_is_unsafe_where_layers_that_nobody_reported_would_make_the_signal_grow() -> None:
+    """The J of 0.85 becomes 8: none of it is reported, before or after."""
+    text = network(*(line.replace("0.3", "0.2") for line in LARGE))
+    outcome = findings(text, Settings())
+    assert {one.code for one in outcome} == {"INI101"}
+    assert {one.fix and one.fix.applicability for one in outcome} == {"unsafe"}
