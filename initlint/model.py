@@ -191,11 +191,11 @@ class Model:
 class Follower:
     """An activation that a layer's output runs into, and what lies between the two.
 
-    `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many; `gated`: the activation multiplies another tensor,
-    or the layer's output is multiplied before it arrives; `scaled`: the factor of known scalar multiplications;
-    `output`: what the activation returns leaves the model without passing another layer; `alternative`: only on
-    one of several branches of which one is taken; `part`: only a part of what the layer makes arrives, other parts run
-    into something else.
+    `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many; `gated`: the activation multiplies
+    another tensor, or the layer's output is multiplied before it arrives; `scaled`: the factor of known scalar multiplications;
+    `output`: what the activation returns leaves the model without passing another layer, None where that is not known: what is said
+    of it then has to hold for both; `alternative`: only on one of several branches of which one is taken; `part`: only a part of
+    what the layer makes arrives, other parts run into something else.
     """
 
     activation: str
@@ -206,7 +206,7 @@ class Follower:
     adds: int = 0
     gated: bool = False
     scaled: float | None = 1.0
-    output: bool = False
+    output: bool | None = False
     alternative: bool = False
     part: bool = False
 

@@ -124,6 +124,9 @@ def test_bands_hold_the_gain_to_write_and_not_the_default(activation: Activation
     assert not any(low <= default <= high for low, high in activation.bands)
     output = activation.gain if activation.output_gain is None else activation.output_gain
     assert any(low <= output <= high for low, high in activation.output_bands)
+    assert any(low <= output <= high for low, high in activation.bands), (
+        "said where it is not known which of both it is"
+    )
 
 
 @pytest.mark.parametrize("activation", JUDGED, ids=operator.attrgetter("name"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from initlint.analysis import judge
 from initlint.analysis.followers import find_followers
 from initlint.analysis.gates import Gates
@@ -266,12 +268,31 @@ def test_a_tanh_output_wants_xavier_with_either_gain() -> None:
     assert [verdict(net(gain, hidden=False)).verdict for gain in (1.0, 2**0.5, 5 / 3)] == ["match", "mismatch", "match"]
 
 
-def test_an_activation_whose_result_goes_into_the_unknown_is_no_output() -> None:
+def _ending(end: str, gain: float = 3**-0.5) -> ModelBuilder:
     net = ModelBuilder()
-    tensor = net.block(net.input(), act="sigmoid")
-    net.op("opaque", tensor)
-    net.output(tensor)
-    assert not only(net).output
+    tensor = net.op("concat", net.block(net.input(), xavier(gain), act="sigmoid"), net.input())
+    if end in ("unknown", "both"):
+        net.op("opaque", tensor)
+    if end in ("output", "both"):
+        net.output(tensor)
+    if end == "layer behind the unknown":
+        net.output(net.layer(net.op("opaque", tensor)))
+    if end == "layer":
+        net.output(tensor, net.layer(tensor))
+    return net
+
+
+@pytest.mark.parametrize("end", ["unknown", "both", "nothing", "layer behind the unknown"])
+def test_what_is_said_holds_for_a_hidden_activation_and_for_an_output_where_that_was_not_seen(end: str) -> None:
+    assert only(_ending(end)).output is None
+    judged = verdict(_ending(end))
+    assert (judged.verdict, judged.ideal) == ("mismatch", 1.0)
+    assert [verdict(_ending(end, gain)).verdict for gain in (1.0, 2**0.5, 3.6)] == ["match", "mismatch", "match"]
+
+
+@pytest.mark.parametrize(("end", "leaves"), [("output", True), ("layer", False)])
+def test_what_was_seen_decides_whether_an_activation_is_hidden(end: str, leaves: bool) -> None:
+    assert only(_ending(end)).output is leaves
 
 
 def test_a_conditional_activation_judges_by_all_its_branches() -> None:

@@ -122,9 +122,16 @@ def _follower(wiring: Wiring, position: int, gates: Gates) -> Follower:
         params=op.params,
         site=op.site,
         gated=gates.is_gate(position),
-        output=wiring.reaches_output[position] and not wiring.reaches_layer[position],
+        output=_leaves(wiring, position),
         alternative=any(wiring.ops[consumer].kind == "join" for consumer in wiring.consumers[position]),
     )
+
+
+def _leaves(wiring: Wiring, position: int) -> bool | None:
+    """Whether a tensor leaves the model without passing another layer, None where that was not seen."""
+    if wiring.reaches_layer[position]:
+        return False
+    return None if wiring.reaches_unknown[position] else wiring.reaches_output[position]
 
 
 def find_optional(wiring: Wiring) -> frozenset[int]:

@@ -33,7 +33,7 @@ def ideal_gain(follower: Follower, activations: Mapping[str, Activation]) -> flo
     if activation is None or not follower.scaled:
         return None
     gain = activation.gain
-    if follower.output and activation.output_gain is not None:
+    if follower.output is not False and activation.output_gain is not None:
         gain = activation.output_gain
     return gain * (leaky_gain(follower, activation) or 1.0) / abs(follower.scaled)
 
@@ -43,7 +43,9 @@ def matching_bands(follower: Follower, activations: Mapping[str, Activation]) ->
     activation = _judging(follower, activations)
     if activation is None or not follower.scaled:
         return ()
-    bands = activation.output_bands if follower.output else activation.bands
+    bands = activation.bands if follower.output is not True else activation.output_bands
+    if follower.output is None and activation.output_bands != bands:
+        bands += activation.output_bands
     unit = (leaky_gain(follower, activation) or 1.0) / abs(follower.scaled)
     return tuple((low * unit, high * unit) for low, high in bands)
 

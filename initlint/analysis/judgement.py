@@ -235,7 +235,7 @@ def _is_taught(judgement: Judgement) -> bool:
     gain = gain_of(judgement.layer)
     if judgement.verdict != "match" or gain is None or judgement.ideal is None or len(judgement.bands) < 2:
         return False
-    if judgement.decisive is None or judgement.decisive.output:
+    if judgement.decisive is None or judgement.decisive.output is not False:
         return False
     return any(contains((band,), gain) and not contains((band,), judgement.ideal) for band in judgement.bands)
 

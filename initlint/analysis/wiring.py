@@ -17,8 +17,9 @@ class Wiring:
     """The op graph of a model seen from its producers; tensors go by the position of the op that makes them.
 
     `consumers` leaves out what comes to nothing, such as a mean that was read off, where anything else consumes a tensor.
-    `uses` are the positions at which a layer, by id, is applied. `reaches_layer`: some layer (or something that was not
-    understood and may be one) lies ahead. `reaches_output`: the tensor leaves the model without passing a layer.
+    `uses` are the positions at which a layer, by id, is applied. `reaches_layer`: some layer lies ahead. `reaches_output`: the
+    tensor leaves the model without passing a layer. `reaches_unknown`: something that was not understood, and may be either,
+    lies ahead, or nothing at all.
     """
 
     ops: tuple[Op, ...]
@@ -26,6 +27,7 @@ class Wiring:
     uses: Mapping[int, tuple[int, ...]]
     reaches_layer: tuple[bool, ...]
     reaches_output: tuple[bool, ...]
+    reaches_unknown: tuple[bool, ...]
 
 
 def wire(model: Model) -> Wiring:
@@ -39,22 +41,27 @@ def wire(model: Model) -> Wiring:
             uses.setdefault(op.layer, []).append(position)
     reaches_layer = [False] * len(model.ops)
     reaches_output = [False] * len(model.ops)
+    reaches_unknown = [not after for after in consumers]
     for position in range(len(model.ops) - 1, -1, -1):
         for consumer in consumers[position]:
             kind = model.ops[consumer].kind
-            if kind in ("layer", "opaque"):
+            if kind == "layer":
                 reaches_layer[position] = True
+            elif kind == "opaque":
+                reaches_unknown[position] = True
             elif kind == "output":
                 reaches_output[position] = True
             else:
                 reaches_layer[position] |= reaches_layer[consumer]
                 reaches_output[position] |= reaches_output[consumer]
+                reaches_unknown[position] |= reaches_unknown[consumer]
     return Wiring(
         ops=model.ops,
         consumers=_living(model.ops, consumers),
         uses=MappingProxyType({layer: tuple(positions) for layer, positions in uses.items()}),
         reaches_layer=tuple(reaches_layer),
         reaches_output=tuple(reaches_output),
+        reaches_unknown=tuple(reaches_unknown),
     )
 
 

@@ -15,7 +15,7 @@ def _applies(judgement: Judgement, _: Activation, __: Knowledge) -> bool:
         return False
     if weight.mean != 0.0 or weight.std == 1.0:
         return False  # no scale was chosen at all: unscaled-random-weight and positional-mean speak of that
-    if chain is None or is_neutral(chain.signal) or (follower is not None and follower.output):
+    if chain is None or is_neutral(chain.signal) or (follower is not None and follower.output is not False):
         return False
     return chain.length > 1
 

@@ -113,7 +113,7 @@ def advice(
         return None
     if len(judgements) > 1:
         text += " for each of them"
-    if activation.family == "saturating" and len(activation.bands) > 1 and not follower.output:
+    if activation.family == "saturating" and len(activation.bands) > 1 and follower.output is False:
         text += ", or use tanh or ReLU"
     return text + _retune(worst)
 
@@ -130,7 +130,7 @@ def _retune(judgement: Judgement) -> str:
 
 def _recommendation(judgement: Judgement, follower: Follower, activation: Activation, target: str) -> str | None:
     call = activation.recommended
-    if follower.output and activation.output_recommended is not None:
+    if follower.output is not False and activation.output_recommended is not None:
         call = activation.output_recommended
     if "function" not in call or judgement.ideal is None:
         return None

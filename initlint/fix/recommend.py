@@ -148,7 +148,7 @@ def _disagree(judgement: Judgement, activations: Mapping[str, Activation]) -> bo
 
 
 def _recommended(follower: Follower, activation: Activation) -> Mapping[str, str | float]:
-    if follower.output and activation.output_recommended is not None:
+    if follower.output is not False and activation.output_recommended is not None:
         return activation.output_recommended
     return activation.recommended
 

@@ -320,6 +320,17 @@ def _summed(
     return op_on(machine, "opaque", fact.name.rpartition(".")[2], first_tensor(machine, arguments), place)
 
 
+def _lost(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
+    """What is compared with a target leaves the model; a loss that is made of it is no signal."""
+    name = fact.name.rpartition(".")[2]
+    for value in (*arguments.positional, *arguments.keywords.values()):
+        if isinstance(value, TensorV):
+            machine.graph.add("output", name, (value.op,), place=place)
+    return TensorV(machine.graph.add("constant", name))
+
+
 def _scale(
     machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
 ) -> object:
@@ -346,6 +357,6 @@ _EFFECTS: dict[str, Callable[..., object]] = {
     "clamp": _clamp,
     "constant": _fresh,
     "shape": _sizes,
-    "loss": _summed,
+    "loss": _lost,
     "opaque": _summed,
 }
