@@ -296,6 +296,8 @@ def set_attribute(machine: Machine, target: object, name: str, value: object, no
     elif isinstance(target, Choice):
         for each in target.alternatives:
             set_attribute(machine, each, name, value, node, frame)
+    elif target is UNKNOWN and isinstance(value, Instance) and value.torch_class:
+        value.adrift = True
 
 
 def _set_parameter_attribute(

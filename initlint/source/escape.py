@@ -47,6 +47,8 @@ _MOST_NESTING = 3
 def escape(machine: Machine, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """The result of a call that cannot be followed; tensors go into it and an opaque tensor comes out."""
     values = [*arguments.positional, *arguments.keywords.values()]
+    if function is UNKNOWN and _writes(machine, node):
+        write_unseen(machine, node, frame)
     if may_initialize(function):
         write = Write("", (), machine.place(node, frame), source="unknown", trail=tuple(machine.calls[-3:]))
         for param in reachable_params(values):
@@ -60,6 +62,23 @@ def escape(machine: Machine, function: object, arguments: Arguments, node: ast.A
     if ops:
         return TensorV(machine.graph.add("opaque", _called(function), tuple(ops), place=machine.place(node, frame)))
     return UNKNOWN
+
+
+def write_unseen(machine: Machine, node: ast.AST, frame: Frame) -> None:
+    """Something unknown is written to: that may be a module that was put into what is unknown (``model.fc = head``)."""
+    write = Write("", (), machine.place(node, frame), source="unknown", trail=tuple(machine.calls[-3:]))
+    for param in reachable_params([each for each in machine.instances if each.adrift]):
+        machine.write(param, write)
+
+
+def _writes(machine: Machine, node: ast.AST) -> bool:
+    """Whether a call is that of a method which writes to what it is called on: ``weight.copy_(...)``, ``model.apply(...)``."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    name = node.func.attr
+    if f"Tensor.{name}" in machine.knowledge.initializers or name == "apply":
+        return True
+    return any(word in name.lower() for word in _TOUCHES_WEIGHTS)
 
 
 def may_initialize(function: object) -> bool:

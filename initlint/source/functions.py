@@ -83,9 +83,19 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
     if is_enumeration(made):
         make_members(machine, made)
     for value in made.data.values():
-        if isinstance(value, FunctionV) and value.owner is None:
-            value.owner = made
+        _own(made, value)
     return made
+
+
+def _own(cls: ClassV, value: object) -> None:
+    """Let a method know its class, and so the method that a wrapper closes over."""
+    if not isinstance(value, FunctionV) or value.owner is not None:
+        return
+    value.owner = cls
+    body = [] if cls.node is None else cls.node.body
+    for each in value.scope.data.values() if value.node not in body else ():
+        if isinstance(each, FunctionV) and each.node in body:
+            _own(cls, each)
 
 
 def _remakes(metaclass: object) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from initlint.source.escape import write_unseen
 from initlint.source.misuse import inspect_call, inspect_copy
 from initlint.source.rebuilding import is_rebuilt
 from initlint.source.sequences import elements
@@ -204,6 +205,8 @@ class _Call:
 
 def _write_target(machine: Machine, call: _Call, target: object, write: Write) -> object:
     """What `target` is once `write` has gone there."""
+    if target is UNKNOWN:
+        write_unseen(machine, call.node, call.frame)
     handler = _WRITERS.get(type(target))
     return target if handler is None else handler(machine, call, target, write)
 

@@ -37,6 +37,7 @@ _SLOTS_OF_INSTANCES = (
     "uncertain",
     "repeats",
     "frozen",
+    "adrift",
     "discarded",
     "branch",
 )

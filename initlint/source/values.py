@@ -263,11 +263,13 @@ class Instance(Cell):
     """An object of a project class, or of a torch class; `data` are its attributes, in order of assignment.
 
     `torch_class` is the dotted name of the torch.nn class it is or inherits from (``torch.nn.Module`` included), None
-    for any other object. `discarded` says that the program keeps no hold of it, `branch` on which branch it was made.
+    for any other object. `adrift` says that it was put into something unknown, `discarded` that the program keeps no hold
+    of it, `branch` on which branch it was made.
     `arguments` are those the torch class was constructed with, `fact` its layer fact.
     """
 
     __slots__ = (
+        "adrift",
         "arguments",
         "branch",
         "cls",
@@ -296,6 +298,7 @@ class Instance(Cell):
         self.uncertain = False
         self.repeats = False
         self.frozen = False
+        self.adrift = False
         self.discarded = False
         self.branch: object = None
         self.trail: tuple[Place, ...] = ()
