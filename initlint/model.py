@@ -191,11 +191,12 @@ class Model:
 class Follower:
     """An activation that a layer's output runs into, and what lies between the two.
 
-    `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many; `gated`: the activation multiplies
-    another tensor, or the layer's output is multiplied before it arrives; `scaled`: the factor of known scalar multiplications;
-    `output`: what the activation returns leaves the model without passing another layer, None where that is not known: what is said
-    of it then has to hold for both; `alternative`: only on one of several branches of which one is taken; `part`: only a part of
-    what the layer makes arrives, other parts run into something else.
+    `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many, `summed` by what factor its rms exceeds
+    that of the layer's own term, None where that is not known; `gated`: the activation multiplies another tensor, or the layer's
+    output is multiplied before it arrives; `scaled`: the factor of known scalar multiplications; `output`: what the activation
+    returns leaves the model without passing another layer, None where that is not known: what is said of it then has to hold for
+    both; `alternative`: only on one of several branches of which one is taken; `part`: only a part of what the layer makes arrives,
+    other parts run into something else.
     """
 
     activation: str
@@ -204,6 +205,7 @@ class Follower:
     normalized: bool = False
     residual: bool = False
     adds: int = 0
+    summed: float | None = 1.0
     gated: bool = False
     scaled: float | None = 1.0
     output: bool | None = False

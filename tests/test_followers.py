@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from initlint.analysis import judge
+from initlint.analysis import judge, local_factor
 from initlint.analysis.followers import find_followers
 from initlint.analysis.gates import Gates
 from initlint.analysis.wiring import wire
@@ -105,6 +106,55 @@ def test_residual_sum_then_relu() -> None:
     net.output(net.layer(net.act(net.op("add", tensor, trunk))))
     found = only(net, 1)
     assert (found.residual, found.adds) == (True, 1)
+
+
+def _sum_of_two(init: Initializer, other: Initializer, act: str = "relu") -> ModelBuilder:
+    """What PyG's SAGEConv and a recurrent cell by hand do: two layers, each with an input of its own, and their sum."""
+    net = ModelBuilder()
+    total = net.op("add", net.layer(net.input(), init), net.layer(net.input(), other))
+    net.output(net.layer(net.act(total, act)))
+    return net
+
+
+def test_the_variances_of_a_sum_add() -> None:
+    net = _sum_of_two(DEFAULT, DEFAULT)
+    assert verdict(net).followers[0].summed == pytest.approx(2**0.5)
+    judged = verdict(net)
+    assert (judged.verdict, judged.ideal) == ("mismatch", pytest.approx(1.0))
+    factor = local_factor(judged, KNOWLEDGE.activations)
+    assert factor is not None
+    torch.manual_seed(0)
+    inputs = torch.randn(2, 256, 512)
+    weights = [torch.nn.Linear(512, 512, bias=False).weight for _ in inputs]
+    measured = torch.relu(sum(each @ weight.T for each, weight in zip(inputs, weights, strict=True)))
+    assert measured.square().mean().sqrt().item() == pytest.approx(factor, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("init", "other", "said"),
+    [
+        (xavier(), xavier(), "exempt"),
+        (xavier(2**0.5), xavier(2**0.5), "match"),
+        (DEFAULT, xavier(2**0.5), "exempt"),
+        (DEFAULT, xavier(0.1), "mismatch"),
+        (xavier(16.0), DEFAULT, "mismatch"),
+    ],
+)
+def test_a_layer_of_a_sum_is_wrong_only_where_the_sum_is(init: Initializer, other: Initializer, said: str) -> None:
+    assert verdict(_sum_of_two(init, other)).verdict == said
+
+
+def test_beside_a_term_that_is_not_known_only_too_much_is_certain() -> None:
+    def net(init: Initializer) -> ModelBuilder:
+        built = ModelBuilder()
+        total = built.op("add", built.layer(built.input(), init), built.op("opaque", built.input()))
+        built.output(built.layer(built.act(total)))
+        return built
+
+    assert verdict(net(DEFAULT)).followers[0].summed is None
+    assert verdict(net(DEFAULT)).verdict == "exempt"
+    judged = verdict(net(xavier(16.0)))
+    assert (judged.verdict, judged.ideal) == ("mismatch", None)
 
 
 def test_beyond_one_sum_nothing_is_followed() -> None:

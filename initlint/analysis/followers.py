@@ -10,22 +10,27 @@ from initlint.analysis.gates import Gates
 from initlint.analysis.wiring import CARRYING, Wiring
 from initlint.model import Follower, Op, OpKind
 
+_NOTHING: Mapping[tuple[int, int], float | None] = MappingProxyType({})
 MOST_ADDS = 1
 """Sums that may lie between a layer and an activation that still judges it: beyond, the other summands decide."""
 
 
-def find_followers(wiring: Wiring, gates: Gates, parts: Container[str]) -> Mapping[int, tuple[Follower, ...]]:
+def find_followers(
+    wiring: Wiring, gates: Gates, parts: Container[str], raised: Mapping[tuple[int, int], float | None] = _NOTHING
+) -> Mapping[int, tuple[Follower, ...]]:
     """The followers of every layer by id, in forward order; a layer with several uses has those of all of them.
 
     One backward pass: what a tensor runs into is the union of what its consumers make of it. Followers that differ
-    only in their place are one. `parts` are the names of ops that take some of the elements of a tensor.
+    only in their place are one. `parts` are the names of ops that take some of the elements of a tensor,
+    `raised` by what sums are larger than their terms (`Propagation.raised`).
     """
     taken = _parts(wiring, parts)
     summands = _summands(wiring)
     entering: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     leaving: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
-        leaving[position] = _distinct(_leaving(wiring.consumers[position], entering, taken))
+        met = _met(wiring, position, entering, raised)
+        leaving[position] = _distinct(_leaving(wiring.consumers[position], met, taken))
         reaching = leaving[position] if summands[position] <= MOST_ADDS + 1 else ()
         entering[position] = _entering(wiring, position, reaching, gates)
     return {
@@ -55,8 +60,23 @@ def _summands(wiring: Wiring) -> list[int]:
     return counts
 
 
+def _met(
+    wiring: Wiring,
+    position: int,
+    entering: Sequence[tuple[Follower, ...]],
+    raised: Mapping[tuple[int, int], float | None],
+) -> Mapping[int, tuple[Follower, ...]]:
+    """What a tensor runs into by way of each of its consumers; a sum is larger than each of its terms by another factor."""
+    met = {consumer: entering[consumer] for consumer in wiring.consumers[position]}
+    for consumer, found in met.items():
+        if wiring.ops[consumer].kind == "add" and found:
+            factor = raised.get((consumer, position))
+            met[consumer] = tuple(replace(each, summed=factor) for each in found)
+    return met
+
+
 def _leaving(
-    consumers: tuple[int, ...], entering: Sequence[tuple[Follower, ...]], parts: Container[int]
+    consumers: tuple[int, ...], entering: Mapping[int, tuple[Follower, ...]], parts: Container[int]
 ) -> Iterator[Follower]:
     """What a tensor runs into: what all of its parts run into is met by all of it."""
     taken = [entering[consumer] for consumer in consumers if consumer in parts]

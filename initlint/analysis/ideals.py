@@ -27,15 +27,16 @@ def leaky_gain(follower: Follower, activation: Activation) -> float | None:
 def ideal_gain(follower: Follower, activations: Mapping[str, Activation]) -> float | None:
     """The nominal gain to write before this follower, None if none is recommended.
 
-    Scalars between layer and activation belong to the gain: with a factor 30 in between, a thirtieth is written.
+    Scalars between layer and activation belong to the gain: with a factor 30 in between, a thirtieth is written. So does what
+    is added: of two layers alike, each is to give half of the variance.
     """
     activation = _judging(follower, activations)
-    if activation is None or not follower.scaled:
+    if activation is None or not follower.scaled or not follower.summed:
         return None
     gain = activation.gain
     if follower.output is not False and activation.output_gain is not None:
         gain = activation.output_gain
-    return gain * (leaky_gain(follower, activation) or 1.0) / abs(follower.scaled)
+    return gain * (leaky_gain(follower, activation) or 1.0) / (abs(follower.scaled) * follower.summed)
 
 
 def matching_bands(follower: Follower, activations: Mapping[str, Activation]) -> tuple[Band, ...]:
@@ -58,6 +59,12 @@ def _judging(follower: Follower, activations: Mapping[str, Activation]) -> Activ
     if activation.name == "threshold" and any(value != 0.0 for _, value in parameters_of(follower, activation)):
         return None
     return activation
+
+
+def touches(bands: tuple[Band, ...], gain: float, follower: Follower) -> bool:
+    """Whether some band meets what lies between a layer's `gain` and that of the sum which its output is a term of."""
+    most = math.inf if follower.summed is None else gain * follower.summed
+    return any(low * (1.0 - _ROUNDING) <= most and gain <= high * (1.0 + _ROUNDING) for low, high in bands)
 
 
 def contains(bands: tuple[Band, ...], gain: float) -> bool:

@@ -10,7 +10,7 @@ from initlint.analysis.chains import find_chains, find_enclosed, find_erased
 from initlint.analysis.doubts import UNREAD, find_unread
 from initlint.analysis.followers import MOST_ADDS, find_followers, find_optional
 from initlint.analysis.gates import Gates, find_excitations
-from initlint.analysis.ideals import contains, ideal_gain, matching_bands
+from initlint.analysis.ideals import contains, ideal_gain, matching_bands, touches
 from initlint.analysis.signal import Weights, nominal_weights, propagate
 from initlint.analysis.wiring import wire
 from initlint.knowledge import Knowledge
@@ -31,7 +31,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     damped = {now.steps[position].layer for position in now.damped}
     scene = _Scene(
         knowledge=knowledge,
-        followers=find_followers(wiring, gates, knowledge.parts),
+        followers=find_followers(wiring, gates, knowledge.parts, now.raised),
         chains=chains,
         used=frozenset(wiring.uses),
         unread=find_unread(wiring) if model.traced else frozenset(),
@@ -212,6 +212,8 @@ def _pardon(layer: Layer, gain: float, relevant: tuple[Follower, ...], scene: _S
     is_branch = chain is not None and (chain.residual or (chain.renewed and all(found.residual for found in relevant)))
     if is_branch and gain < max(high for _, high in _bands(relevant[0], scene)):
         return "it lies in a residual branch, where small is harmless"
+    if any(touches(_bands(found, scene), gain, found) for found in relevant):
+        return "what it is added to may make up for it"
     return ""
 
 

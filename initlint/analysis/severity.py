@@ -63,8 +63,10 @@ def local_factor(judgement: Judgement, activations: Mapping[str, Activation]) ->
     gain = gain_of(judgement.layer)
     follower = judgement.decisive
     activation = None if follower is None else activations.get(follower.activation)
-    if gain is None or follower is None or activation is None or not follower.scaled or follower.adds > MOST_ADDS:
+    if gain is None or follower is None or activation is None or follower.adds > MOST_ADDS:
         return None
-    met = gain * abs(follower.scaled)
+    if not follower.scaled or not follower.summed:
+        return None
+    met = gain * abs(follower.scaled) * follower.summed
     known = moments(activation.name, parameters_of(follower, activation), met * met)
     return None if known is None else met * math.sqrt(known.slope)

@@ -97,7 +97,9 @@ class Propagation:
 
     `damped` are the positions of steps in branches that are scaled down before they are added to something, `renewed`
     those of steps in branches whose path begins later than what they are added to, or ends before the sum:
-    ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``, ``x + A @ ff(x)``.
+    ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``, ``x + A @ ff(x)``. `raised` is the rms of a sum over that of one of its
+    terms, by the positions of both: variances add, since independent weights make the terms independent. None where a
+    term is not known.
     """
 
     steps: Mapping[int, Step]
@@ -105,6 +107,7 @@ class Propagation:
     damped: frozenset[int]
     renewed: frozenset[int]
     route: Mapping[int, int]
+    raised: Mapping[tuple[int, int], float | None]
 
 
 def nominal_weights(layer: Layer) -> Weights:
@@ -141,7 +144,8 @@ def propagate(
     pass_ = _Pass(model, weights, knowledge, dict(route or {}))
     for position, op in enumerate(model.ops):
         pass_.tensors.append(pass_.tensor(position, op))
-    return Propagation(pass_.steps, tuple(pass_.sums), frozenset(pass_.damped), frozenset(pass_.renewed), pass_.route)
+    damped, renewed = frozenset(pass_.damped), frozenset(pass_.renewed)
+    return Propagation(pass_.steps, tuple(pass_.sums), damped, renewed, pass_.route, pass_.raised)
 
 
 class _Pass:
@@ -159,6 +163,7 @@ class _Pass:
         self.sums: list[Sum] = []
         self.damped: set[int] = set()
         self.renewed: set[int] = set()
+        self.raised: dict[tuple[int, int], float | None] = {}
 
     def tensor(self, position: int, op: Op) -> Tensor:
         """The tensor that the op at `position` makes."""
@@ -208,6 +213,10 @@ class _Pass:
                 if mixed.source in others or self._is_made_of(mixed.source, others):
                     self.renewed.update(step.position for step in _since_fork(mixed, _fresh(position)))
         square = _sum([tensor.square for tensor in inputs])
+        known = None if any(map(self._is_unknown, inputs)) else square
+        for summand, tensor in zip(summands, inputs, strict=True):
+            share = _quotient(known, tensor.square)
+            self.raised[position, summand] = None if share is None else math.sqrt(share)
         activated = all(tensor.activated for tensor in inputs)
         return Tensor(
             trunk.source, square, carry, trunk.step, trunk.pools, activated, damped=False, beside=trunk.beside
@@ -264,6 +273,10 @@ class _Pass:
                 waiting.append(mixed.source)
                 if mixed.step is not None:
                     yield mixed
+
+    def _is_unknown(self, tensor: Tensor) -> bool:
+        """Whether a tensor is one of which nothing is known, not even that its size is of the usual order."""
+        return tensor.step is None and self.model.ops[tensor.source].kind == "opaque"
 
     def _roots(self, position: int) -> Iterator[int]:
         """The ops whose tensors arrive at `position` reshaped, scaled or summed, `position` itself among them."""
@@ -399,6 +412,10 @@ _EFFECTS: Mapping[OpKind, Callable[[_Pass, int, Op, tuple[Tensor, ...]], Tensor]
 
 def _product(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first * second
+
+
+def _quotient(first: float | None, second: float | None) -> float | None:
+    return None if first is None or not second else first / second
 
 
 def _plus(first: float | None, second: float) -> float | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from initlint.analysis import gain_of, local_factor
-from initlint.analysis.ideals import parameters_of
+from initlint.analysis.ideals import leaky_gain, parameters_of
 from initlint.knowledge import Activation, Knowledge
 from initlint.model import Follower, Initializer, Judgement, Layer
 
 _RETUNE = 10.0
 """A repair that moves J by more than this moves the learning rate that suits the model."""
+
+_SAME_GAIN = 0.01
 
 
 def name_of(layer: Layer) -> str:
@@ -138,8 +141,21 @@ def _recommendation(judgement: Judgement, follower: Follower, activation: Activa
         return (
             f"draw it by hand with gain {gain_text(judgement.ideal)}: torch swaps the fans of transposed convolutions"
         )
+    if not math.isclose(judgement.ideal, _called_for(follower, activation), rel_tol=_SAME_GAIN):
+        if judgement.layer.groups != 1:
+            return f"draw it with gain {gain_text(judgement.ideal)}"
+        gain = gain_text(judgement.ideal)
+        return f"write `nn.init.xavier_uniform_({target}{'' if gain == '1.00' else f', gain={gain}'})`"
     arguments = [target, *_arguments(call, follower, activation)]
     return f"write `nn.init.{call['function']}({', '.join(arguments)})`"
+
+
+def _called_for(follower: Follower, activation: Activation) -> float:
+    """The gain that the call which is recommended before an activation gives."""
+    gain = activation.gain
+    if follower.output is not False and activation.output_gain is not None:
+        gain = activation.output_gain
+    return gain * (leaky_gain(follower, activation) or 1.0)
 
 
 def _arguments(call: Mapping[str, str | float], follower: Follower, activation: Activation) -> list[str]:
@@ -166,6 +182,10 @@ def gain_phrase(judgement: Judgement) -> str:
 
 
 def started(judgement: Judgement) -> str:
-    """How the layer starts: its gain, in brackets, as a message quotes it."""
-    gain = gain_of(judgement.layer)
-    return "" if gain is None else f" (gain {gain_text(gain)})"
+    """How the layer starts: its gain, in brackets, as a message quotes it, and that of the sum which it gives a term of."""
+    gain, follower = gain_of(judgement.layer), judgement.decisive
+    if gain is None:
+        return ""
+    total = gain if follower is None or not follower.summed else gain * follower.summed
+    in_sum = f", {gain_text(total)} in the sum" if gain_text(total) != gain_text(gain) else ""
+    return f" (gain {gain_text(gain)}{in_sum})"
