@@ -274,3 +274,36 @@ def test_a_sweep_leaves_out_no_module_however_many_there_are(understand: Underst
                 return torch.relu(self.last(x))
         """)
     assert layers["Net.last"].layer.weight.function == "kaiming_normal_"
+
+
+def test_an_activation_is_shown_where_it_is_named(understand: Understanding) -> None:
+    """Inside a container and in a loop over modules that is where it is built, else where it is called."""
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(
+                    nn.Linear(8, 8),
+                    nn.ReLU(),  # seen
+                )
+                self.steps = nn.ModuleList([nn.Linear(8, 8), nn.Tanh()])  # seen
+                self.act = nn.GELU()
+                self.fc = nn.Linear(8, 8)
+                self.last = nn.Linear(8, 8)
+
+            def forward(self, x):
+                x = self.body(x)
+                for step in self.steps:
+                    x = step(x)
+                x = self.act(  # seen
+                    self.fc(x)
+                )
+                return torch.sigmoid(self.last(x))  # seen
+    """
+    shown = {
+        each.followers[0].activation: each.followers[0].site for each in understand(source).values() if each.followers
+    }
+    lines = understand.file.read_text(encoding="utf-8").splitlines()
+    seen = [number for number, text in enumerate(lines, start=1) if text.endswith("# seen")]
+    assert [site and site.line for site in shown.values()] == seen
+    assert list(shown) == ["relu", "tanh", "gelu", "sigmoid"]

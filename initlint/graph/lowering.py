@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import EllipsisType
 from typing import Any
@@ -43,9 +43,18 @@ class Lowered:
 
 
 class Lowering:
-    """Lowers the calls of one model; `layers` are the ids of its layers by module path or parameter name."""
+    """Lowers the calls of one model.
 
-    def __init__(self, knowledge: Knowledge, layers: Mapping[str, int]) -> None:
+    `layers` are the ids of its layers by module path or parameter name; `built` says where a module was.
+    """
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        layers: Mapping[str, int],
+        built: Callable[[torch.nn.Module], Site | None] | None = None,
+    ) -> None:
+        self._built = built
         self._knowledge = knowledge
         self._layers = layers
         self._calls: Mapping[int, Call] = {}
@@ -152,7 +161,12 @@ class Lowering:
         changed = {
             key: value for key, value in params.items() if fact is None or value != dict(fact.parameters).get(key)
         }
-        self._emit(call, "activation", name, signals[:1], changed)
+        self._emit(call, "activation", name, signals[:1], changed, site=self._written(call))
+
+    def _written(self, call: Call) -> Site | None:
+        """Where an activation is to be seen that is a member of a container: whoever calls that does not name it."""
+        member = call.kind == "module" and call.path.rpartition(".")[2].isdigit()
+        return self._built(call.module) if self._built and member and call.module is not None else None
 
     def _function(self, call: Call) -> None:
         name = self._knowledge.resolve(call.name)

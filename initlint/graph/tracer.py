@@ -85,7 +85,7 @@ def lower(
 ) -> Trace:
     """The trace that the calls of one forward pass amount to; `strangers` were called and are not registered."""
     found = find_layers(model, recorder, knowledge)
-    lowered = Lowering(knowledge, found.keys).lower(calls)
+    lowered = Lowering(knowledge, found.keys, recorder.site if recorder else None).lower(calls)
     layers = _known_by_use(found, lowered, recorder, knowledge)
     name = type(getattr(model, "_orig_mod", model)).__name__  # what torch.compile wraps
     described = tuple(f"{path or name}: {reason}" for path, reason in opaque.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.source.arithmetic import as_tensor, first_tensor
@@ -60,7 +61,11 @@ def leaf_forward(machine: Machine, instance: Instance, arguments: Arguments, nod
     place = machine.place(node, frame)
     if name in knowledge.activation_of:
         source = first_tensor(machine, arguments)
-        return activation_op(machine, knowledge.activation_of[name], instance.arguments, source, place)
+        start = machine.graph.end
+        made = activation_op(machine, knowledge.activation_of[name], instance.arguments, source, place)
+        if not isinstance(getattr(node, "func", None), ast.Attribute):  # `layer(x)` in a loop over all layers
+            _built_by(machine, instance, start)
+        return made
     fact = instance.fact
     if fact is not None:
         return _layer(machine, instance, fact.role, arguments, node, frame)
@@ -68,6 +73,15 @@ def leaf_forward(machine: Machine, instance: Instance, arguments: Arguments, nod
     if operation is not None:
         return operation_result(machine, operation, instance.arguments, arguments, node, frame)
     return _opaque(machine, instance, arguments, node, frame)
+
+
+def _built_by(machine: Machine, module: Instance, start: int) -> None:
+    """Let the activations that were laid down since `start` be shown where `module` was built: the call does not name them."""
+    graph = machine.graph
+    for op in range(start, graph.end):
+        node = graph.node(op)
+        if node.kind == "activation" and node.layer is None:
+            graph.nodes[op - graph.first] = replace(node, layer=module)
 
 
 def _opaque(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -81,7 +95,10 @@ def _sequential(machine: Machine, instance: Instance, arguments: Arguments, node
     )
     given = arguments
     for child in container_items(instance) or ():
+        start = machine.graph.end
         value = machine.call(child, given, node, frame)
+        if isinstance(child, Instance) and not isinstance(child.cls, ClassV):
+            _built_by(machine, child, start)
         given = Arguments([value])
     return value
 

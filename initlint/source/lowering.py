@@ -199,7 +199,8 @@ class Lowering:
         if node.kind == "layer" and layer is None:
             kind = "opaque"
         inputs = tuple(each - graph.first for each in node.inputs)
-        site = site_of(node.place) if kind in _SITED else None
+        built = node.layer.place if kind == "activation" and node.layer is not None else None
+        site = site_of(built or node.place) if kind in _SITED else None
         return Op(index, kind, node.name, inputs, layer, node.params, site)  # type: ignore[arg-type]
 
     def _layer(self, subject: Instance | ParamV) -> None:

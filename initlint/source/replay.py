@@ -127,7 +127,7 @@ def _matched(
     if twins is None or any(old_graph.node(old).kind != graph.node(new).kind for old, new in ops.items()):
         return None
     for node in recording.nodes:
-        if node.layer is not None and node.layer not in twins and old_graph is not graph:
+        if node.kind != "activation" and node.layer is not None and node.layer not in twins and old_graph is not graph:
             return None
         for op in node.inputs:
             if op < recording.first and op not in ops and not old_graph.is_constant(op):
