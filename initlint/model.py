@@ -194,9 +194,9 @@ class Follower:
     `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many, `summed` by what factor its rms exceeds
     that of the layer's own term, None where that is not known; `gated`: the activation multiplies another tensor, or the layer's
     output is multiplied before it arrives; `scaled`: the factor of known scalar multiplications; `output`: what the activation
-    returns leaves the model without passing another layer, None where that is not known: what is said of it then has to hold for
-    both; `alternative`: only on one of several branches of which one is taken; `part`: only a part of what the layer makes arrives,
-    other parts run into something else.
+    returns leaves the model without passing another layer, None where that is not known, or it is bounded and enters one, too: what
+    is said of it then has to hold for both; `alternative`: only on one of several branches of which one is taken; `part`: only a
+    part of what the layer makes arrives, other parts run into something else.
     """
 
     activation: str

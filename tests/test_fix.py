@@ -322,8 +322,8 @@ def test_parts_of_a_chain_that_is_not_written_as_a_whole_are_made_together_or_no
     assert left.texts == {}
     reasons = {finding.layer: reason for finding, reason in left.left}
     assert reasons == {
-        "Net.a": "its fix does not go with the others",
-        "Net.b": "its fix does not go with the others",
+        "Net.a": "the repair would bring INI107 at Net.net.2",
+        "Net.b": "the repair would bring INI107 at Net.net.2",
         "Net.net.0": "no expression reaches it without reaching other layers",
     }
 

@@ -252,3 +252,15 @@ def test_a_branch_that_a_product_of_tensors_leads_on_has_no_safe_fix(product: st
     (alone,) = check_source(text.replace(" + x", ""))
     assert alone.fix is not None
     assert alone.fix.applicability == "safe"
+
+
+def test_a_class_of_which_a_branch_initializes_its_own_layers_gets_no_method_for_the_rest() -> None:
+    net = Net(
+        network("self.a = nn.Linear(8, 8)", "if deep:\n            self.b = nn.Linear(8, 8)").replace(
+            "(self)", "(self, deep)"
+        )
+    )
+    for name in "ab":
+        net.layer("nn.Linear(8, 8)", f"self.{name}", occurrence="ab".index(name))
+    written = [line.strip() for line in added(net, FixOptions(style="init_weights"))]
+    assert written == [f"nn.init.kaiming_normal_(self.{name}.weight, {RELU})" for name in "ba"]

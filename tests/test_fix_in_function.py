@@ -108,12 +108,12 @@ def test_a_layer_built_by_a_function_for_several_owners_is_initialized_there_onc
         ("net = nn.Sequential(nn.Linear(8, 8), nn.ReLU())", "net[0]"),
         ("try:\n    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU())\nfinally:\n    pass", "net[0]"),
         ("def build():\n    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU())\n    return net", "net[0]"),
-        ("net = nn.DataParallel(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))", "0"),
+        ("net = nn.DataParallel(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))", "Sequential[0]"),
     ],
 )
 def test_a_layer_outside_of_classes_is_called_by_its_variable(statement: str, name: str) -> None:
     (finding,) = check_source(f"from torch import nn\n\n{statement}\n")
     assert finding.layer == name
     assert finding.help is not None
-    target = name if name != "0" else "layer"
+    target = name if name.startswith("net") else "layer"
     assert finding.help.startswith(f"write `nn.init.kaiming_normal_({target}.weight, nonlinearity=")

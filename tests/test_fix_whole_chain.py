@@ -81,3 +81,40 @@ def test_a_fix_is_unsafe_where_layers_that_nobody_reported_would_make_the_signal
     outcome = findings(text, Settings())
     assert {one.code for one in outcome} == {"INI101"}
     assert {one.fix and one.fix.applicability for one in outcome} == {"unsafe"}
+
+
+def tower(*, optional: int) -> str:
+    """Layers before ReLU, of which some are built on a condition, so that no call may name them."""
+    return "\n".join(
+        [
+            "from torch import nn",
+            "",
+            "class Net(nn.Module):",
+            "    def __init__(self, deep=True):",
+            "        super().__init__()",
+            "        self.fc1 = nn.Linear(256, 256)",
+            "        self.fc2 = nn.Linear(256, 256)",
+            *(f"        self.more{i} = nn.Linear(256, 256) if deep else nn.Identity()" for i in range(optional)),
+            "        self.head = nn.Linear(256, 10)",
+            "",
+            "    def forward(self, x):",
+            "        x = self.fc2(self.fc1(x).relu()).relu()",
+            *(f"        x = self.more{i}(x).relu()" for i in range(optional)),
+            "        return self.head(x)",
+            "",
+        ]
+    )
+
+
+@pytest.mark.parametrize(("optional", "repaired"), [(1, True), (3, False)])
+def test_a_chain_is_repaired_in_part_only_where_the_rest_leaves_the_signal_calm(
+    optional: int, *, repaired: bool
+) -> None:
+    """One layer at 0.41 is no loss that matters; three are."""
+    text = tower(optional=optional)
+    found = {one.layer: one for one in findings(text, Settings())}
+    assert {bool(found[f"Net.fc{number}"].fix) for number in (1, 2)} == {repaired}
+    assert found["Net.more0"].fix is None
+    assert (fixed(text, Settings(unsafe_fixes=True)) != text) is repaired
+    if not repaired:
+        assert "another layer of its chain cannot be repaired: it is built only" in (found["Net.fc1"].help or "")

@@ -328,11 +328,13 @@ def _ending(end: str, gain: float = 3**-0.5) -> ModelBuilder:
     if end == "layer behind the unknown":
         net.output(net.layer(net.op("opaque", tensor)))
     if end == "layer":
+        net.output(net.layer(tensor))
+    if end == "output and layer":
         net.output(tensor, net.layer(tensor))
     return net
 
 
-@pytest.mark.parametrize("end", ["unknown", "both", "nothing", "layer behind the unknown"])
+@pytest.mark.parametrize("end", ["unknown", "both", "nothing", "layer behind the unknown", "output and layer"])
 def test_what_is_said_holds_for_a_hidden_activation_and_for_an_output_where_that_was_not_seen(end: str) -> None:
     assert only(_ending(end)).output is None
     judged = verdict(_ending(end))

@@ -142,15 +142,19 @@ def _follower(wiring: Wiring, position: int, gates: Gates) -> Follower:
         params=op.params,
         site=op.site,
         gated=gates.is_gate(position),
-        output=_leaves(wiring, position),
+        output=_leaves(wiring, position, bounded=gates.is_bounded(position)),
         alternative=any(wiring.ops[consumer].kind == "join" for consumer in wiring.consumers[position]),
     )
 
 
-def _leaves(wiring: Wiring, position: int) -> bool | None:
-    """Whether a tensor leaves the model without passing another layer, None where that was not seen."""
+def _leaves(wiring: Wiring, position: int, *, bounded: bool) -> bool | None:
+    """Whether a tensor leaves the model without passing another layer, None where that was not seen.
+
+    So it is with one that does both, if its bounds are those of what leaves: the reconstruction of an autoencoder that
+    is encoded again.
+    """
     if wiring.reaches_layer[position]:
-        return False
+        return None if bounded and wiring.reaches_output[position] else False
     return None if wiring.reaches_unknown[position] else wiring.reaches_output[position]
 
 

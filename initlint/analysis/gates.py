@@ -37,7 +37,7 @@ class Gates:
         op = self._wiring.ops[consumer]
         if op.kind in ("gate", "opaque"):
             return True
-        if op.kind == "add" and not all(self._is_bounded(_behind(self._wiring, each)) for each in op.inputs):
+        if op.kind == "add" and not all(self.is_bounded(_behind(self._wiring, each)) for each in op.inputs):
             return False
         return (op.kind in CARRYING or op.kind == "add") and self._some[consumer]
 
@@ -57,18 +57,19 @@ class Gates:
             position = ops[position].inputs[0]
         return ops[position].kind in ("layer", "matmul")
 
-    def _is_bounded(self, position: int) -> bool:
+    def is_bounded(self, position: int) -> bool:
+        """Whether the op at `position` is an activation between two bounds."""
         op = self._wiring.ops[position]
         activation = self._activations.get(op.name)
         return op.kind == "activation" and activation is not None and activation.family in _BOUNDED
 
     def is_bounded_gate(self, position: int) -> bool:
         """Whether a bounded activation at `position` gates: the squeeze of a feature, not a feature squeezed."""
-        return self._is_bounded(position) and self._some[position]
+        return self.is_bounded(position) and self._some[position]
 
     def is_gate(self, position: int) -> bool:
         """Whether the activation at `position` gates."""
-        return self._some[position] if self._is_bounded(position) else self._all[position]
+        return self._some[position] if self.is_bounded(position) else self._all[position]
 
 
 def find_excitations(wiring: Wiring, gates: Gates) -> frozenset[int]:

@@ -44,9 +44,9 @@ class Bench:
         self._texts = texts
         self.workshop = workshop
         self._verifier = Verifier(texts, findings, rescan, heed)
-        self._proposals = propose(findings, workshop)
         self._drafts: dict[_Key, _Edits | Refusal] = {}
         self._verified: dict[_Key, _Edits | Refusal] = {}
+        self._proposals = propose(findings, workshop, lambda proposal: self._draft([proposal]))
         self._batched = False
 
     def answer(self, index: int) -> Fix | Refusal | None:

@@ -251,7 +251,7 @@ def _nth(elements: list[ast.expr], position: int, value: ast.expr, source: Sourc
 
 
 def _beginning(listed: ast.expr, used: ast.expr, source: Source) -> list[ast.expr]:
-    """The elements that a local list is created with and keeps in front: it is only ever appended to."""
+    """The elements that a local list surely begins with: it is created with some, and only ever appended to."""
     function = source.function_around(used)
     if function is None or not isinstance(listed, ast.Name):
         return []
@@ -263,7 +263,29 @@ def _beginning(listed: ast.expr, used: ast.expr, source: Source) -> list[ast.exp
     unpacked = sum(isinstance(node, ast.Starred) and ast.unparse(node.value) == name for node in nodes)
     if created is None or not all(map(_is_at_end, growths)) or uses != 1 + len(growths) + unpacked:
         return []
-    return created.elts
+    return [*created.elts, *_appended_next(name, created, function)]
+
+
+def _appended_next(name: str, created: ast.List, function: ast.AST) -> Iterator[ast.expr]:
+    """What the statements below a list's creation add to it one after the other, up to a loop or branch that adds to it."""
+    block = _block_around(created, function)
+    first = next((index for index, one in enumerate(block) if created in ast.walk(one)), len(block))
+    for statement in block[first + 1 :]:
+        match statement:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=holder), attr="append"), args=[added])):
+                more = [added]
+            case ast.Expr(
+                value=ast.Call(func=ast.Attribute(value=ast.Name(id=holder), attr="extend"), args=[ast.List(elts=more)])
+            ):
+                pass
+            case ast.AugAssign(target=ast.Name(id=holder), value=ast.List(elts=more)):
+                pass
+            case _ if any(True for _ in _growths(name, ast.walk(statement))):
+                return
+            case _:
+                continue
+        if holder == name:
+            yield from more
 
 
 def _positional(call: ast.Call) -> list[ast.expr]:

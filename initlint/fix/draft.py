@@ -70,8 +70,13 @@ def _code(changes: Iterable[Change]) -> str:
 def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, Insertion]] | Refusal:
     """All insertions with their files; layers that cannot be named where they are held move to where they are built."""
     made: list[tuple[str, Insertion]] = []
-    for members in by_place(wanted).values():
-        added = _insertions(members, Census(workshop.census, workshop.idle), workshop.options)
+    places = by_place(wanted)
+    # What some branches of a constructor build is initialized there: the rest of its class, in the same manner.
+    branching = [members[0].place.definition for members in places.values() if members[0].place.nested]
+    for members in places.values():
+        is_inline = members[0].place.definition in branching
+        options = replace(workshop.options, style="inline") if is_inline else workshop.options
+        added = _insertions(members, Census(workshop.census, workshop.idle), options)
         if isinstance(added, Refusal):
             moved = _moved(wanted, {one.layer.site for one in members})
             return added if moved is None else _inserted(moved, workshop)

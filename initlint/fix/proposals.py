@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from initlint.fix.fixers import FIXERS, fix_finding
 from initlint.fix.identity import Identity, identity
@@ -22,7 +22,8 @@ class Proposal:
     """Repairs that belong together, the findings that they answer, and how sure they are.
 
     What answers events, not judgements, has no repairs of layers: its `edits` are made as they are. `chain` are all
-    findings that may have to be answered together.
+    findings that may have to be answered together, `leaves` those of its layers that are not. `calm`: the signal is where
+    every net trained, whatever is left.
     """
 
     findings: tuple[int, ...]
@@ -31,14 +32,21 @@ class Proposal:
     title: str
     edits: tuple[Edit, ...] = ()
     chain: tuple[int, ...] = ()
+    leaves: tuple[int, ...] = ()
+    calm: bool = True
 
     def is_part_of(self, other: Proposal) -> bool:
         """Whether another proposal answers all that this one does, and more."""
         return set(self.findings) < set(other.findings)
 
 
-def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tuple[Proposal, ...] | Refusal]:
-    """For each finding (by position) the fixes to try, best first; all mismatched layers of a chain go together."""
+def propose(
+    findings: Sequence[Finding], workshop: Workshop, draft: Callable[[Proposal], object]
+) -> Mapping[int, tuple[Proposal, ...] | Refusal]:
+    """For each finding (by position) the fixes to try, best first; all mismatched layers of a chain go together.
+
+    `draft` writes a proposal, or returns the refusal to: what cannot be written alone is not a part of any other.
+    """
     proposals: dict[int, tuple[Proposal, ...] | Refusal] = {}
     repairs: dict[int, tuple[Repair, ...]] = {}
     repairable = [index for index, finding in enumerate(findings) if finding.code in REPAIRABLE]
@@ -50,9 +58,16 @@ def propose(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, tup
             repairs[index] = found
     for group in _chained(findings, repairable):
         able = [index for index in group if index in repairs]
+        if len(able) > 1 and isinstance(draft(_proposal(tuple(able), group, findings, repairs, workshop)), Refusal):
+            drafts = {index: draft(_proposal((index,), group, findings, repairs, workshop)) for index in able}
+            unable = {index: found for index, found in drafts.items() if isinstance(found, Refusal)}
+            proposals |= unable
+            able = [index for index in able if index not in unable]
         for index in able:
             tried = [_proposal(one, group, findings, repairs, workshop) for one in _variants(index, able, repairs)]
-            proposals[index] = tuple(one for position, one in enumerate(tried) if _is_useful(one, position, tried))
+            useful = (one for position, one in enumerate(tried) if _is_useful(one, position, tried))
+            whole = tuple(one for one in useful if one.calm or not one.leaves)
+            proposals[index] = whole or _incomplete(tried[0], proposals)
     return {**proposals, **_of_events(findings, workshop)}
 
 
@@ -124,11 +139,32 @@ def _proposal(
     workshop: Workshop,
 ) -> Proposal:
     made = {identity(repair.layer): repair for index in chosen for repair in repairs[index]}
-    left = [judgement for index in group if index not in chosen for judgement in findings[index].judgements]
-    safe = not any(repair.overrides for repair in made.values()) and all(
+    others = [index for index in group if index not in chosen]
+    left = [judgement for index in others for judgement in findings[index].judgements]
+    calm = all(
         _is_calm(repair.judgement, _unrepaired(repair.judgement, left, made, workshop)) for repair in made.values()
     )
-    return _made(chosen, tuple(made.values()), "safe" if safe else "unsafe", group)
+    safe = calm and not any(repair.overrides for repair in made.values())
+    leaves = tuple(
+        index
+        for index in others
+        if any(_is_beside(one, repair.judgement) for one in findings[index].judgements for repair in made.values())
+    )
+    proposal = _made(chosen, tuple(made.values()), "safe" if safe else "unsafe", group)
+    return replace(proposal, leaves=leaves, calm=calm)
+
+
+def _incomplete(proposal: Proposal, proposals: Mapping[int, tuple[Proposal, ...] | Refusal]) -> Refusal:
+    """The refusal to repair a chain in part, with what stands in the way of the rest."""
+    reasons = [one.reason for index in proposal.leaves if isinstance(one := proposals.get(index), Refusal)]
+    return Refusal(f"another layer of its chain cannot be repaired: {reasons[0] if reasons else 'it stays as it is'}")
+
+
+def _is_beside(judgement: Judgement, repaired: Judgement) -> bool:
+    """Whether a layer lies on the chain of another one, as no head does."""
+    chain = repaired.chain
+    same = chain is not None and judgement.model == repaired.model and judgement.layer.id in chain.layers
+    return same and not _is_head(judgement)
 
 
 def widened(proposal: Proposal, refusal: Refusal, workshop: Workshop) -> Proposal | Refusal:
@@ -150,12 +186,12 @@ def _unrepaired(
     judgement: Judgement, left: Iterable[Judgement], made: Container[Identity], workshop: Workshop
 ) -> Iterator[Judgement]:
     """The layers of a chain whose gain will not fit after a repair either: those reported, and those that were not."""
-    chain, model = judgement.chain, judgement.model
-    if chain is None:
+    if judgement.chain is None:
         return
-    unreported = (one for one in workshop.misfits(chain, model) if identity(one.layer) not in made)
-    among = {one.layer.id: one for one in (*left, *unreported) if one.model == model}
-    yield from (one for layer, one in among.items() if layer in chain.layers and not _is_head(one))
+    misfits = workshop.misfits(judgement.chain, judgement.model)
+    unreported = (one for one in misfits if identity(one.layer) not in made)
+    among = {one.layer.id: one for one in (*left, *unreported) if _is_beside(one, judgement)}
+    yield from among.values()
 
 
 def _is_calm(judgement: Judgement, left: Iterable[Judgement]) -> bool:
