@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from initlint.source.cuts import cut
 from initlint.source.enumerations import is_enumeration, members, plain
 from initlint.source.misuse import inspect_attribute_of_none, missing_attribute
 from initlint.source.records import fields
@@ -353,10 +354,11 @@ def _sequence_item(machine: Machine, value: tuple[object, ...] | ListV | str, ke
     repeats = isinstance(value, ListV) and value.repeats
     if isinstance(key, slice):
         try:
-            part = items[key]
+            if isinstance(value, ListV):
+                return ListV(cut(value.data, key, repeats=repeats), repeats=repeats)
+            return items[key]
         except (TypeError, ValueError):
             return UNKNOWN
-        return ListV(list(part), repeats=repeats) if isinstance(value, ListV) else part
     if isinstance(key, Choice):
         return machine.join([_sequence_item(machine, value, each) for each in key.alternatives])
     if isinstance(key, int) and not repeats:

@@ -100,7 +100,7 @@ def _tuple(machine: Machine, node: ast.Tuple, frame: Frame) -> object:
 
 def _list(machine: Machine, node: ast.List, frame: Frame) -> object:
     items = _display(machine, node.elts, frame)
-    return ListV([UNKNOWN], repeats=True) if items is None else ListV(items)
+    return ListV([UNKNOWN], repeats=True) if items is None else ListV(items, depth=machine.repeating)
 
 
 def _set(machine: Machine, node: ast.Set, frame: Frame) -> object:

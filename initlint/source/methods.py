@@ -11,6 +11,7 @@ from initlint.source.escape import escape
 from initlint.source.initialization import call_initializer, copied_tensor
 from initlint.source.machine import Frame, Machine
 from initlint.source.module_methods import call_class_method, call_module_method
+from initlint.source.removals import take_out
 from initlint.source.sequences import elements
 from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.tensors import call_activation, call_operation
@@ -209,7 +210,7 @@ def _call_list(
 def _append(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     machine.touch(receiver)
     receiver.data.append(arguments.get(0, "object", UNKNOWN))
-    receiver.repeats |= machine.repeating > 0
+    receiver.repeats |= machine.repeating > receiver.depth
     return None
 
 
@@ -218,7 +219,7 @@ def _extend(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.A
     items = elements(machine, source, node, frame)
     machine.touch(receiver)
     receiver.data.extend([UNKNOWN] if items is None else items)
-    receiver.repeats |= items is None or machine.repeating > 0 or (isinstance(source, ListV) and source.repeats)
+    receiver.repeats |= items is None or machine.repeating > receiver.depth or (isinstance(source, ListV) and source.repeats)
     return None
 
 
@@ -230,11 +231,11 @@ def _insert(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.A
 
 
 def _pop(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    index = arguments.get(0, "index", -1)
-    if not isinstance(index, int) or not -len(receiver.data) <= index < len(receiver.data):
-        return UNKNOWN
-    machine.touch(receiver)
-    return receiver.data.pop(index)
+    return take_out(machine, receiver, arguments.get(0, "index", -1))
+
+
+def _pop_left(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    return take_out(machine, receiver, 0)
 
 
 def _reverse(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -269,7 +270,7 @@ _LIST: dict[str, Callable[..., object]] = {
     "update": _extend,
     "insert": _insert,
     "pop": _pop,
-    "popleft": _pop,
+    "popleft": _pop_left,
     "reverse": _reverse,
     "copy": _copy_list,
     "index": _index,

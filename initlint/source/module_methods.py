@@ -13,6 +13,7 @@ from initlint.source.machine import Frame, Machine
 from initlint.source.message_passing import pass_messages
 from initlint.source.misuse import inspect_applied
 from initlint.source.rebuilding import as_listed
+from initlint.source.removals import take_module
 from initlint.source.rounds import applied_rounds
 from initlint.source.sequences import elements
 from initlint.source.sweeps import Sweep, swept
@@ -359,11 +360,7 @@ def _update(machine: Machine, instance: Instance, arguments: Arguments, node: as
 
 
 def _pop(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    key = arguments.get(0, "key", -1)
-    items = [name for name, _ in children(instance)]
-    name = items[key] if isinstance(key, int) and -len(items) <= key < len(items) else key
-    machine.touch(instance)
-    return instance.data.pop(name, UNKNOWN) if isinstance(name, str) else UNKNOWN
+    return take_module(machine, instance, arguments.get(0, "key", -1))
 
 
 def _state_dict(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

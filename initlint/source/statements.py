@@ -14,6 +14,7 @@ from initlint.source.initialization import rescale
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.misuse import inspect_discarded
 from initlint.source.operators import binary
+from initlint.source.removals import delete_item
 from initlint.source.rounds import loop_rounds, subject_of
 from initlint.source.sequences import elements, repeats, unpacked
 from initlint.source.sweeps import loop_sweep, swept
@@ -89,7 +90,7 @@ def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
         items = elements(machine, value, node, frame)
         machine.touch(old)
         old.data = old.data + (items or [])
-        old.repeats |= items is None or repeats(value)
+        old.repeats |= items is None or repeats(value) or machine.repeating > old.depth
         return Flow.NEXT
     if isinstance(old, Instance) and old.torch_class and isinstance(node.op, ast.Add):
         append_all(machine, old, elements(machine, value, node, frame) or [])
@@ -299,6 +300,9 @@ def _delete(machine: Machine, node: ast.Delete, frame: Frame) -> Flow:
             frame.scope.data.pop(target.id, None)
         elif isinstance(target, ast.Attribute):
             delete_attribute(machine, machine.evaluate(target.value, frame), target.attr)
+        elif isinstance(target, ast.Subscript):
+            container = machine.evaluate(target.value, frame)
+            delete_item(machine, container, machine.evaluate(target.slice, frame), target, frame)
     return Flow.NEXT
 
 

@@ -75,16 +75,20 @@ CLOCK = itertools.count()
 
 
 class ListV(Cell):
-    """A list, set or other sequence; `repeats` says that its (last) elements stand for an unknown number of them."""
+    """A list, set or other sequence; `repeats` says that its (last) elements stand for an unknown number of them.
 
-    __slots__ = ("born", "kind", "repeats")
+    `depth` counts the loops of an unknown number of rounds that it was made in: those add to a new list each time.
+    """
+
+    __slots__ = ("born", "depth", "kind", "repeats")
     data: list[object]
 
-    def __init__(self, items: list[object], kind: str = "list", *, repeats: bool = False) -> None:
+    def __init__(self, items: list[object], kind: str = "list", *, repeats: bool = False, depth: int = 0) -> None:
         self.born = next(CLOCK)
         self.data = items
         self.kind = kind
         self.repeats = repeats
+        self.depth = depth
 
 
 class DictV(Cell):
