@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from initlint.source.dataflow import Graph
+from initlint.source.joins import joined_fillings, joined_writes
 from initlint.source.repeats import Repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
@@ -246,6 +247,7 @@ class Machine:
         outer = self.journal
         outcomes: list[tuple[Flow, dict[Cell, object]]] = []
         originals: dict[Cell, object] = {}
+        start = self.serial, next(CLOCK)
         self.branching += 1
         around = self.branch
         try:
@@ -270,10 +272,14 @@ class Machine:
         finally:
             self.branching -= 1
             self.branch = around
-        return self._join(outcomes, originals, frame)
+        return self._join(outcomes, originals, start, frame)
 
     def _join(
-        self, outcomes: list[tuple[Flow, dict[Cell, object]]], originals: dict[Cell, object], frame: Frame
+        self,
+        outcomes: list[tuple[Flow, dict[Cell, object]]],
+        originals: dict[Cell, object],
+        start: tuple[int, int],
+        frame: Frame,
     ) -> Flow:
         alive = [(flow, after) for flow, after in outcomes if flow is not Flow.RAISE]
         if not alive:
@@ -282,7 +288,9 @@ class Machine:
         for cell, before in originals.items():
             states = going_on if going_on and cell is frame.scope else [after for _, after in alive]
             self.touch(cell)
-            cell.data = self._joined_data(cell, [after.get(cell, before) for after in states])
+            if not is_older(cell, *start):
+                states = [after for after in states if cell in after]  # no other branch knows it
+            cell.data = self._joined_data(cell, [after.get(cell, before) for after in states] or [before])
         if going_on:
             return Flow.NEXT
         flows = {flow for flow, _ in alive}
@@ -405,28 +413,6 @@ class Machine:
                 if flow:
                     return flow
         return Flow.NEXT
-
-
-def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
-    """The writes common to all branches, then those of some of them, marked conditional."""
-    common = 0
-    shortest = min(len(state) for state in states)
-    while common < shortest and all(state[common] is states[0][common] for state in states):
-        common += 1
-    merged = list(states[0][:common])
-    longest = max(states, key=len)
-    if common == shortest and len(longest) == common:
-        return states[0]
-    merged.extend(replace(write, conditional=True) for state in states for write in state[common:])
-    return tuple(merged)
-
-
-def joined_fillings(states: list[Write]) -> Write:
-    """What the branches agree on, else one that fills the memory, marked conditional."""
-    if all(state is states[0] for state in states):
-        return states[0]
-    filled = [state for state in states if state.source != "uninitialized"]
-    return replace(filled[-1] if filled else states[0], conditional=True)
 
 
 __all__ = [

@@ -219,7 +219,9 @@ def _extend(machine: Machine, receiver: ListV, arguments: Arguments, node: ast.A
     items = elements(machine, source, node, frame)
     machine.touch(receiver)
     receiver.data.extend([UNKNOWN] if items is None else items)
-    receiver.repeats |= items is None or machine.repeating > receiver.depth or (isinstance(source, ListV) and source.repeats)
+    receiver.repeats |= (
+        items is None or machine.repeating > receiver.depth or (isinstance(source, ListV) and source.repeats)
+    )
     return None
 
 

@@ -1,0 +1,46 @@
+"""What branches leave in a parameter or in fresh memory, joined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from initlint.source.values import Write
+
+
+def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
+    """The writes common to all branches, then those of some, marked conditional; the last is certain where all make it."""
+    common = 0
+    shortest = min(len(state) for state in states)
+    while common < shortest and all(state[common] is states[0][common] for state in states):
+        common += 1
+    merged = list(states[0][:common])
+    longest = max(states, key=len)
+    if common == shortest and len(longest) == common:
+        return states[0]
+    merged.extend(replace(write, conditional=True) for state in states for write in state[common:])
+    if common < shortest and _is_one_effect([state[-1] for state in states]):
+        merged[-1] = states[-1][-1]
+    return tuple(merged)
+
+
+def _is_one_effect(writes: list[Write]) -> bool:
+    """Whether it does not matter which of these writes came last: all load, or one call made them all."""
+    if any(write.conditional or write.partial for write in writes):
+        return False
+    if all(write.source == "loaded" for write in writes):
+        return True
+    first = writes[0]
+    return first.place is not None and all(
+        write.place is not None
+        and write.place.node is first.place.node
+        and (write.function, write.arguments) == (first.function, first.arguments)
+        for write in writes
+    )
+
+
+def joined_fillings(states: list[Write]) -> Write:
+    """What the branches agree on, else one that fills the memory, marked conditional."""
+    if all(state is states[0] for state in states):
+        return states[0]
+    filled = [state for state in states if state.source != "uninitialized"]
+    return replace(filled[-1] if filled else states[0], conditional=True)
