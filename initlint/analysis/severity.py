@@ -60,7 +60,8 @@ def is_neutral(signal: float | None) -> bool:
 
 def local_factor(judgement: Judgement, activations: Mapping[str, Activation]) -> float | None:
     """What the layer and its activation multiply gradient and signal by: g sqrt(E[f'(g z)^2]) for z ~ N(0, 1)."""
-    gain = gain_of(judgement.layer)
+    weight = judgement.layer.weight
+    gain = gain_of(judgement.layer) if weight.effective_gain is None else weight.effective_gain
     follower = judgement.decisive
     activation = None if follower is None else activations.get(follower.activation)
     if gain is None or follower is None or activation is None or follower.adds > MOST_ADDS:

@@ -11,6 +11,7 @@ from initlint.analysis.ideals import leaky_gain, parameters_of
 from initlint.knowledge import Activation, Knowledge
 from initlint.model import Follower, Initializer, Judgement, Layer
 
+_SAME_GAIN = 0.05
 _RETUNE = 10.0
 """A repair that moves J by more than this moves the learning rate that suits the model."""
 
@@ -182,10 +183,13 @@ def gain_phrase(judgement: Judgement) -> str:
 
 
 def started(judgement: Judgement) -> str:
-    """How the layer starts: its gain, in brackets, as a message quotes it, and that of the sum which it gives a term of."""
+    """How the layer starts, in brackets: the gain it is given, what its widths make of it, and the sum that it is a term of."""
     gain, follower = gain_of(judgement.layer), judgement.decisive
     if gain is None:
         return ""
-    total = gain if follower is None or not follower.summed else gain * follower.summed
-    in_sum = f", {gain_text(total)} in the sum" if gain_text(total) != gain_text(gain) else ""
-    return f" (gain {gain_text(gain)}{in_sum})"
+    effective = judgement.layer.weight.effective_gain
+    met = gain if effective is None or math.isclose(gain, effective, rel_tol=_SAME_GAIN) else effective
+    in_effect = f", in effect {gain_text(met)}" if met != gain else ""
+    total = met if follower is None or not follower.summed else met * follower.summed
+    in_sum = f", {gain_text(total)} in the sum" if gain_text(total) != gain_text(met) else ""
+    return f" (gain {gain_text(gain)}{in_effect}{in_sum})"
