@@ -90,6 +90,7 @@ class Layer:
     built it at module level (``net[0]``), None where no such expression exists. `holder` is the class of what holds it
     where no class of the user's does: ``Sequential``.
 
+    `transposed`: torch takes what are its inputs for its outputs, as in a transposed convolution and in ``x @ weight``.
     `repeats` says that an unknown number of layers comes from this construction. `context` names who built it, where
     that matters (``Net in net.py``). `history` holds the writes to the weight before the last, oldest first.
     """

@@ -237,6 +237,23 @@ def test_before_an_output_sigmoid_plain_xavier_is_advised_at_info() -> None:
     assert finding.help == "write `nn.init.xavier_uniform_(self.fc1.weight)`"
 
 
+def test_a_matrix_that_is_multiplied_from_the_left_is_to_be_scaled_by_what_torch_takes_for_its_outputs() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.act(net.layer(net.input(), xavier(), kind="Parameter", transposed=True))))
+    assert (found(net)[0].help or "").startswith("write `nn.init.kaiming_normal_(self.fc0, mode='fan_out',")
+
+
+def test_what_the_widths_make_of_a_gain_is_quoted_beside_it() -> None:
+    net = ModelBuilder()
+    narrowing = replace(xavier(), effective_gain=1.22)
+    net.output(net.layer(net.act(net.layer(net.input(), narrowing))))
+    (finding,) = found(net)
+    assert finding.message == (
+        "`Net.fc0` is initialized by xavier_uniform_ (gain 1.00, in effect 1.22) before relu (wants 1.41),"
+        " which scales the signal by 0.86 here"
+    )
+
+
 def test_transposed_convolutions_get_no_call_that_torch_would_scale_wrongly() -> None:
     net = ModelBuilder()
     tensor = net.act(net.layer(net.input(), kind="ConvTranspose2d", transposed=True))

@@ -138,7 +138,7 @@ def _recommendation(judgement: Judgement, follower: Follower, activation: Activa
         call = activation.output_recommended
     if "function" not in call or judgement.ideal is None:
         return None
-    if judgement.layer.transposed:
+    if judgement.layer.transposed and judgement.layer.kind != "Parameter":
         return (
             f"draw it by hand with gain {gain_text(judgement.ideal)}: torch swaps the fans of transposed convolutions"
         )
@@ -147,6 +147,8 @@ def _recommendation(judgement: Judgement, follower: Follower, activation: Activa
             return f"draw it with gain {gain_text(judgement.ideal)}"
         gain = gain_text(judgement.ideal)
         return f"write `nn.init.xavier_uniform_({target}{'' if gain == '1.00' else f', gain={gain}'})`"
+    if judgement.layer.transposed and str(call["function"]).startswith("kaiming"):
+        call = {**call, "mode": "fan_out"}  # torch takes the rows of a matrix for its outputs
     arguments = [target, *_arguments(call, follower, activation)]
     return f"write `nn.init.{call['function']}({', '.join(arguments)})`"
 

@@ -98,6 +98,7 @@ def _refuse(judgement: Judgement, follower: Follower) -> str | None:
     chain = judgement.chain
     reasons = (
         (judgement.verdict != "mismatch", "it is not a mismatch"),
+        (not has_usual_fans(layer) and layer.kind == BARE, "torch may take its inputs for its outputs"),
         (not has_usual_fans(layer), f"{layer.kind} has no initializer that is right for it"),
         (layer.lazy, "a lazy layer has no weight yet"),
         (layer.parametrization is not None, f"{layer.parametrization} rebuilds the weight"),

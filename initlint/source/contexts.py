@@ -14,7 +14,7 @@ from initlint.source.aftermath import inspect_aftermath
 from initlint.source.coverage import initializer_names
 from initlint.source.functions import call_function, instantiate
 from initlint.source.imports import module_scope
-from initlint.source.leftovers import Leftovers
+from initlint.source.leftovers import Leftovers, calls
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import apply_configuration, init_hooks
@@ -55,6 +55,7 @@ class Contexts:
         self.relevance = Relevance(project, knowledge)
         self.used: frozenset[str] = frozenset()
         self.tried: set[Definition] = set()
+        self.opened: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
         self.unseen: set[ast.AST] = set()
         self.leftovers = Leftovers(knowledge)
@@ -90,7 +91,9 @@ class Contexts:
         for each in self._callers_first(candidates):
             if each.node in self.machine.called or each in self.tried:
                 continue
-            yield from self._run(each)
+            yield from self._run_passed_by(each)
+            if each.node not in self.machine.called:
+                yield from self._run(each)
         for each in candidates:
             if each.file in self.project.targets and self.leftovers.holds_unbuilt(each):
                 yield from self._run_open(each)
@@ -248,11 +251,23 @@ class Contexts:
                     self.users.setdefault(name, []).append(each)
         return [each for each in self.users.get(definition.name, ()) if self.relevance.means(each, definition)]
 
+    def _run_passed_by(self, definition: Definition) -> Iterator[Model]:
+        """Those that ran but passed by the branch on which they build this class: below them it may be a part of a gate."""
+        machine = self.machine
+        for user in self._users_of(definition) if definition.is_class and definition.name in self.used else ():
+            if definition.node in machine.called:
+                return
+            if user.node in machine.called and calls(user, definition.name):
+                yield from self._run_open(user)
+
     def _run_open(self, definition: Definition) -> Iterator[Model]:
         """A definition whose defaults leave layers out, run once more on arguments of which nothing is known.
 
         It speaks only for those layers; whatever else it builds, a context with known arguments knows better.
         """
+        if definition in self.opened:
+            return
+        self.opened.add(definition)
         machine = self.machine
         value = self._value(definition)
         machine.restart(OPEN_BUDGET)
@@ -265,7 +280,10 @@ class Contexts:
             elif isinstance(value, FunctionV):
                 call_function(machine, value, given, definition.node, frame)
 
+        before = set(machine.called)
         if self._survives(run):
+            if definition.node in self.doubted:
+                self.doubted |= machine.called - before
             yield from self._finish(definition.name, definition.file, frozenset(self.leftovers.built))
         machine.reached, machine.occurrences = set(), []
 

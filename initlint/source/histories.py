@@ -54,7 +54,7 @@ def _inspect_filling(machine: Machine, param: ParamV, owner: Instance) -> None:
     machine.reached.add(param.place.node)
     if all(held is not param for _, held in own_parameters(owner)):
         return
-    if _may_hold_values(machine, param.data[0]):
+    if _may_hold_values(machine, param.data[0]) or 0 in (param.shape or ()):
         return
     if len(param.data) > 1 or param.frozen or param.place.file.words & _LOADS:
         return

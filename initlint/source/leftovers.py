@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
 
 
+def calls(user: Definition, name: str) -> bool:
+    """Whether a call of that name stands in `user`."""
+    return any(isinstance(node, ast.Call) and last_name(node.func) == name for node in ast.walk(user.node))
+
+
 class Leftovers:
     """Keeps which calls have built a layer, and below which classes a sweep has initialized something."""
 

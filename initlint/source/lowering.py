@@ -288,6 +288,7 @@ class Lowering:
             history=tuple(history[:-1]),
             fan_in=_whole(value_of(fans.true_in)),
             fan_out=_whole(value_of(fans.true_out)),
+            transposed=param.fans == "in_out",
             frozen=param.frozen,
             repeats=owner.repeats,
             access=None if access is None else f"{access}.{param.name}",
