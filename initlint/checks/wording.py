@@ -11,7 +11,7 @@ from initlint.analysis.ideals import leaky_gain, parameters_of
 from initlint.knowledge import Activation, Knowledge
 from initlint.model import Follower, Initializer, Judgement, Layer
 
-_SAME_GAIN = 0.05
+_NOTICED = 0.05
 _RETUNE = 10.0
 """A repair that moves J by more than this moves the learning rate that suits the model."""
 
@@ -190,7 +190,7 @@ def started(judgement: Judgement) -> str:
     if gain is None:
         return ""
     effective = judgement.layer.weight.effective_gain
-    met = gain if effective is None or math.isclose(gain, effective, rel_tol=_SAME_GAIN) else effective
+    met = gain if effective is None or math.isclose(gain, effective, rel_tol=_NOTICED) else effective
     in_effect = f", in effect {gain_text(met)}" if met != gain else ""
     total = met if follower is None or not follower.summed else met * follower.summed
     in_sum = f", {gain_text(total)} in the sum" if gain_text(total) != gain_text(met) else ""
