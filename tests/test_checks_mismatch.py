@@ -204,6 +204,14 @@ def test_the_learning_rate_follows_where_the_gradient_moves_more_than_tenfold(
     assert "learning rate" not in (wording.advice([residual], KNOWLEDGE) or "")
 
 
+def test_no_factor_is_told_for_the_gradient_of_layers_that_one_chain_applies_twice() -> None:
+    judgement = next(one for one in judge(plain(9), KNOWLEDGE) if one.verdict == "mismatch")
+    assert judgement.chain is not None
+    again = replace(judgement, chain=replace(judgement.chain, layers=judgement.chain.layers * 2))
+    assert "-fold" in (wording.advice([judgement], KNOWLEDGE) or "")
+    assert (wording.advice([again], KNOWLEDGE) or "").endswith(", and re-tune the learning rate")
+
+
 def test_what_no_expression_names_is_called_a_layer() -> None:
     net = ModelBuilder()
     net.output(net.layer(net.block(net.input())))

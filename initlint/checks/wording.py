@@ -129,6 +129,8 @@ def _retune(judgement: Judgement) -> str:
     moved = chain.fixed_signal / chain.signal
     if 1.0 / _RETUNE <= moved <= _RETUNE:
         return ""
+    if len(set(chain.layers)) < len(chain.layers):
+        return ", and re-tune the learning rate"  # a layer's last application reaches the end by less of the chain
     return f", and re-tune the learning rate: the gradient of the first layers changes {number(moved)}-fold"
 
 
