@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initlint.config import Settings
-from initlint.engine import Outcome, Sources, check, fix_options, reported, understand
+from initlint.engine import Outcome, Reading, Sources, check, fix_options, reported, understand
 from initlint.errors import InitlintError
-from initlint.model import Edit, Finding
+from initlint.model import Edit, Finding, Judgement
 from initlint.selection import UNUSED_SUPPRESSION
 
 if TYPE_CHECKING:
@@ -56,14 +56,16 @@ def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Map
     if layers:
         from initlint.fix import plan
 
+        scanner = _Scanner(settings, outcome.reading.visits)
         planned = plan(
             layers,
             outcome.sources.texts,
             fix_options(settings),
-            lambda texts: _reported_in(texts, settings, outcome.reading.visits),
+            scanner.reported,
             unsafe=settings.unsafe_fixes,
             judgements=outcome.reading.judgements,
             heed=lambda found, _: found,
+            judge=scanner.judgements,
         )
         if planned.texts:
             return planned.fixed, planned.texts
@@ -71,13 +73,27 @@ def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Map
     return comments, _without(comments, outcome.sources) if comments else {}
 
 
-def _reported_in(texts: Mapping[str, str], settings: Settings, known: Visits | None) -> tuple[Finding, ...]:
-    """What a run would report of layers in some rewritten texts: a later round must not rewrite a suppressed line."""
-    return tuple(
-        finding
-        for finding in reported(understand(texts, known=known).findings, texts, settings)
-        if finding.code != UNUSED_SUPPRESSION
-    )
+class _Scanner:
+    """Reads texts as they are being rewritten; the last reading is kept, since it is mostly asked for twice."""
+
+    def __init__(self, settings: Settings, known: Visits | None) -> None:
+        self._settings = settings
+        self._known = known
+        self._last: tuple[Mapping[str, str], Reading] = ({}, Reading((), (), ()))
+
+    def reported(self, texts: Mapping[str, str]) -> tuple[Finding, ...]:
+        """What a run would report of layers: a later round must not rewrite a suppressed line."""
+        found = reported(self._read(texts).findings, texts, self._settings)
+        return tuple(finding for finding in found if finding.code != UNUSED_SUPPRESSION)
+
+    def judgements(self, texts: Mapping[str, str]) -> tuple[Judgement, ...]:
+        """The judgements of all layers, not only of those reported."""
+        return self._read(texts).judgements
+
+    def _read(self, texts: Mapping[str, str]) -> Reading:
+        if self._last[0] != texts:
+            self._last = dict(texts), understand(texts, known=self._known)
+        return self._last[1]
 
 
 def _apart(findings: Sequence[Finding]) -> list[Finding]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from fix_builder import RELU, SQRT2, Net, added, explicit_and_default, network, refusal
 
+from initlint.config import Settings
+from initlint.engine import check, text_source
 from initlint.fix.edits import apply
+from initlint.repair import repair
 
 
 def test_a_wrong_call_is_rewritten_where_it_stands() -> None:
@@ -134,4 +137,28 @@ def test_a_call_whose_layers_are_not_all_known_is_left_and_overridden() -> None:
     assert added(net, census=False) == [
         "for layer in (self.fc1, self.fc2):",
         f"nn.init.kaiming_uniform_(layer.weight, {RELU})",
+    ]
+
+
+def test_a_call_is_rewritten_in_place_also_where_an_event_was_repaired_before() -> None:
+    """What is judged anew after the first round is judged with all layers in sight."""
+    text = (
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.words = nn.Embedding(100, 64, padding_idx=0)\n"
+        "        self.fc1 = nn.Linear(64, 64)\n        self.fc2 = nn.Linear(64, 64)\n"
+        "        self.apply(self._init)\n\n"
+        "    def _init(self, module):\n        if isinstance(module, nn.Embedding):\n"
+        "            nn.init.xavier_normal_(module.weight)\n        elif isinstance(module, nn.Linear):\n"
+        "            nn.init.xavier_normal_(module.weight)\n\n"
+        "    def forward(self, x):\n        return self.fc2(self.fc1(self.words(x)).relu()).relu()\n"
+    )
+    settings = Settings(unsafe_fixes=True)
+    outcome = check(text_source(text, "net.py"), settings)
+    assert {finding.code for finding in outcome.findings} == {"INI104", "INI207"}
+    (fixed,) = repair(outcome, settings).texts.values()
+    kept, written = text.splitlines(), fixed.splitlines()
+    assert [line.strip() for line in written if line not in kept] == [
+        "if module.padding_idx is not None:",
+        "nn.init.zeros_(module.weight[module.padding_idx])",
+        f"nn.init.kaiming_normal_(module.weight, {RELU})",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from initlint.checks.wording import advice
@@ -12,7 +12,7 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import spell
 from initlint.fix.verify import Heed, Rescan
 from initlint.fix.workshop import Repair, Workshop
-from initlint.knowledge import Activation, Knowledge, load_knowledge
+from initlint.knowledge import Knowledge, load_knowledge
 from initlint.model import Finding, Fix, Judgement
 
 _ROUNDS = 10
@@ -25,7 +25,6 @@ def attach(
     rescan: Rescan | None,
     *,
     judgements: Iterable[Judgement] = (),
-    activations: Mapping[str, Activation] | None = None,
     heed: Heed | None = None,
 ) -> tuple[Finding, ...]:
     """The findings, each with a fix where one is certain and with the reason in its help where none is.
@@ -35,7 +34,7 @@ def attach(
     with them loops are rewritten and written that otherwise might reach a layer that is right. `heed` tells what of a
     rescan would be reported: only that may be repaired along with a finding.
     """
-    bench = _bench(findings, texts, options, rescan, judgements, activations, heed)
+    bench = _bench(findings, texts, options, rescan, judgements, heed)
     knowledge = load_knowledge()
     return tuple(
         _with_fix(_as_written(finding, bench.repairs(index), bench.workshop, knowledge), bench.answer(index))
@@ -51,19 +50,21 @@ def plan(
     *,
     unsafe: bool = False,
     judgements: Iterable[Judgement] = (),
-    activations: Mapping[str, Activation] | None = None,
     heed: Heed | None = None,
+    judge: Callable[[Mapping[str, str]], Iterable[Judgement]] | None = None,
 ) -> FixedTexts:
     """All fixes made together, again and again until a further run would change nothing.
 
-    Fixes that write into one function become one insertion. `rescan` sees the texts written so far.
+    Fixes that write into one function become one insertion. `rescan` sees the texts written so far, and `judge` gives
+    the judgements of all their layers.
     """
+    first = tuple(judgements)
     rescan = _remembering(rescan)
     current = dict(texts)
     fixed: list[Finding] = []
     left: tuple[tuple[Finding, str], ...] = ()
     for _ in range(_ROUNDS):
-        bench = _bench(findings, current, options, rescan, judgements, activations, heed)
+        bench = _bench(findings, current, options, rescan, judgements, heed)
         step = bench.together(unsafe=unsafe)
         left = step.left
         if not step.texts:
@@ -71,7 +72,9 @@ def plan(
         current.update(step.texts)
         fixed += step.fixed
         changed = {file: text for file, text in current.items() if text != texts.get(file)}
-        findings, judgements = rescan(changed), ()
+        findings = rescan(changed)
+        elsewhere = (one for one in first if judge is not None and one.layer.site.file not in changed)
+        judgements = () if judge is None else (*judge(changed), *elsewhere)
     return FixedTexts({file: text for file, text in current.items() if text != texts.get(file)}, tuple(fixed), left)
 
 
@@ -115,8 +118,7 @@ def _bench(
     options: FixOptions,
     rescan: Rescan | None,
     judgements: Iterable[Judgement],
-    activations: Mapping[str, Activation] | None,
     heed: Heed | None,
 ) -> Bench:
-    known = load_knowledge().activations if activations is None else activations
-    return Bench(findings, texts, Workshop(texts, known, options, judgements), rescan, heed)
+    activations = load_knowledge().activations
+    return Bench(findings, texts, Workshop(texts, activations, options, judgements), rescan, heed)
