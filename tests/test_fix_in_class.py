@@ -264,3 +264,33 @@ def test_a_class_of_which_a_branch_initializes_its_own_layers_gets_no_method_for
         net.layer("nn.Linear(8, 8)", f"self.{name}", occurrence="ab".index(name))
     written = [line.strip() for line in added(net, FixOptions(style="init_weights"))]
     assert written == [f"nn.init.kaiming_normal_(self.{name}.weight, {RELU})" for name in "ba"]
+
+
+BUILDER = """
+    def _build(self):
+        self.fc = nn.Linear(8, 8)
+        self.mu = nn.Linear(8, 8)
+        nn.init.normal_(self.mu.weight, std=0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("constructor", "builder", "beside"),
+    [
+        (["self._build()"], BUILDER, True),
+        (["self._build()", "self.deep = deep"], BUILDER, True),
+        (["self._build()"], BUILDER.rpartition("        nn")[0], False),
+        (["self._build()", "self.apply(reset)"], BUILDER, False),
+        (["self._build()", "self.load_state_dict(state)"], BUILDER, False),
+        (["for _ in range(2):", "    self._build()"], BUILDER, False),
+    ],
+)
+def test_a_method_that_builds_and_initializes_is_where_its_layers_are_initialized(
+    constructor: list[str], builder: str, *, beside: bool
+) -> None:
+    net = Net(network(*constructor, forward=f"{builder}{FORWARD}"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    fix = net.attached()[0].fix
+    written = net.repaired() if fix is not None else net.text
+    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    assert (f"{builder}{call}" in written) is beside

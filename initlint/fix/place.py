@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from initlint.fix.access import Access, read_access
 from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.recommend import Refusal
-from initlint.fix.spelling import Source
+from initlint.fix.spelling import Source, last_name
 from initlint.model import Layer, Site
 
 _INITIALIZING = re.compile(
@@ -138,7 +138,8 @@ def find_place(layer: Layer, sources: Callable[[str], Source | None]) -> Place |
             continue
         bindings = list(_class_bindings(definition, constructor, access))
         if bindings:
-            return _in_class(layer, access, source, definition, constructor, bindings)
+            beside = _in_builder(layer, access, source, definition, constructor)
+            return beside or _in_class(layer, access, source, definition, constructor, bindings)
     return Refusal("the class that holds it does not build it in __init__")
 
 
@@ -295,6 +296,35 @@ def _in_class(
     return Place(source, anchor, before, access, binding.value, constructor, definition, nested=bool(conditions))
 
 
+def _in_builder(
+    layer: Layer, access: Access, source: Source, definition: ast.ClassDef, constructor: Function
+) -> Place | None:
+    """At the end of the method that builds the layer for `__init__`, if it initializes others there and is the last to do so."""
+    found = [(index, one) for index, one in enumerate(constructor.body) if _builds(definition, one, access)]
+    if len(found) != 1 or any(_writes(one) or _calls(one, _LOADERS) for one in constructor.body[found[0][0] + 1 :]):
+        return None
+    method = _called_method(definition, found[0][1])
+    bindings = [] if method is None else list(_bindings(method.body, access))
+    if method is None or len(bindings) != 1 or not _is_method(method) or not _initializes(method):
+        return None
+    place = _in_class(layer, access, source, definition, method, bindings)
+    return place if isinstance(place, Place) and not place.nested else None
+
+
+def _builds(definition: ast.ClassDef, statement: ast.stmt, access: Access) -> bool:
+    """Whether a statement of `__init__` calls the method that binds the root of an access."""
+    method = _called_method(definition, statement)
+    return method is not None and any(True for _ in _bindings(method.body, access))
+
+
+def _initializes(method: Function) -> bool:
+    """Whether statements of a method call something in place, as initializers do."""
+    return any(
+        isinstance(one, ast.Expr) and isinstance(one.value, ast.Call) and last_name(one.value.func).endswith("_")
+        for one in method.body
+    )
+
+
 def _the_binding(layer: Layer, source: Source, bindings: list[Binding]) -> Binding | None:
     if len(bindings) > 1:
         around = [binding for binding in bindings if source.contains(binding.statement, layer.site)]
@@ -349,10 +379,7 @@ def _init_method(
 
 def _writes(node: ast.AST) -> bool:
     """Whether code visits modules or parameters, or calls something in place."""
-    names = [
-        one.func.attr for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)
-    ]
-    names += [one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
+    names = [last_name(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)]
     return any(name in _WALKERS or (name.endswith("_") and not name.endswith("__")) for name in names)
 
 
@@ -381,13 +408,7 @@ def _unbinds(statement: ast.stmt, access: Access) -> bool:
 
 def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:
     """Whether code calls a function whose name matches."""
-    for call in ast.walk(node):
-        match call:
-            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if pattern.search(name):
-                return True
-            case _:
-                pass
-    return False
+    return any(isinstance(one, ast.Call) and bool(pattern.search(last_name(one.func))) for one in ast.walk(node))
 
 
 def _beside_variable(layer: Layer, access: Access, source: Source) -> Place | Refusal:

@@ -269,11 +269,11 @@ def used_names(scope: ast.AST) -> frozenset[str]:
 def habit(scope: ast.AST, file: ast.Module) -> Habit:
     """Which fan the initializers of a class scale by, and their distribution there or, if it has none, in its file."""
     inner, outer = _scaled_calls(scope), _scaled_calls(file)
-    return Habit(_distribution([_last_name(call.func) for call in inner or outer]), _mode(inner))
+    return Habit(_distribution([last_name(call.func) for call in inner or outer]), _mode(inner))
 
 
 def _scaled_calls(tree: ast.AST) -> list[ast.Call]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _SCALED.match(_last_name(node.func))]
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _SCALED.match(last_name(node.func))]
 
 
 def _distribution(names: list[str]) -> Distribution | None:
@@ -293,7 +293,8 @@ def _mode(calls: list[ast.Call]) -> Mode | None:
     return "fan_out" if modes == {"fan_out"} else None
 
 
-def _last_name(function: ast.expr) -> str:
+def last_name(function: ast.expr) -> str:
+    """What a call calls, without where that is found: ``normal_`` of ``nn.init.normal_``."""
     match function:
         case ast.Attribute(attr=name) | ast.Name(id=name):
             return name
