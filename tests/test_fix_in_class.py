@@ -294,3 +294,30 @@ def test_a_method_that_builds_and_initializes_is_where_its_layers_are_initialize
     written = net.repaired() if fix is not None else net.text
     call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
     assert (f"{builder}{call}" in written) is beside
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (["self.fc.reset_parameters()"], "restart initializes it anew"),
+        (["for m in self.modules():", "    m.reset_parameters()"], "restart initializes it anew"),
+        (["nn.init.zeros_(self.fc.weight)"], "restart initializes it anew"),
+        (["self.other.reset_parameters()"], None),
+        (["self.fc.zero_grad()"], None),
+    ],
+)
+def test_what_another_method_initializes_anew_is_left(body: list[str], reason: str | None) -> None:
+    method = "\n    def restart(self):\n" + "".join(f"        {line}\n" for line in body)
+    net = Net(network("self.fc = nn.Linear(8, 8)", forward=FORWARD + method))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    if reason is None:
+        assert net.attached()[0].fix is not None
+    else:
+        assert refusal(net) == reason
+
+
+def test_a_method_that_resets_the_layers_and_that_the_constructor_calls_is_extended() -> None:
+    method = "\n    def reset_parameters(self):\n        self.fc.reset_parameters()\n"
+    net = Net(network("self.fc = nn.Linear(8, 8)", "self.reset_parameters()", forward=FORWARD + method))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert net.repaired().endswith(f"{method}        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n")

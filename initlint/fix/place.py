@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from initlint.fix.access import Access, read_access
+from initlint.fix.choosers import is_chosen
 from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.recommend import Refusal
+from initlint.fix.resets import resetting_method
 from initlint.fix.spelling import Source, last_name
 from initlint.model import Layer, Site
 
@@ -17,9 +19,17 @@ _INITIALIZING = re.compile(
     r"^apply$|^_?(init|reset)\w*(weight|param)|^(xavier|kaiming|normal|uniform|orthogonal|constant)_"
 )
 _INIT_METHOD = re.compile(r"init|reset|weight|param")
-_ACTIVATION_NAME = re.compile(r"(?:^|_)(?:act|activ\w*|non_?lin\w*)(?:$|_)")
-_WALKERS = frozenset(
-    {"apply", "modules", "named_modules", "children", "named_children", "parameters", "named_parameters"}
+_WRITERS = frozenset(
+    {
+        "apply",
+        "modules",
+        "named_modules",
+        "children",
+        "named_children",
+        "parameters",
+        "named_parameters",
+        "reset_parameters",
+    }
 )
 _REORDERING = frozenset({"insert", "pop", "clear", "__delitem__", "__setitem__"})
 _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
@@ -61,64 +71,12 @@ class Place:
         Or it is chosen among some by their names, and one of those is a rival: it asks for another initializer.
         """
         builder = self.function if self.definition is None else _method(self.definition, "__init__")
-        if builder is None:
-            return False
-        if not any(_ACTIVATION_NAME.search(name) for name in _given(builder)):
-            return False
-        scope = builder if self.definition is None else self.definition
-        defaults = {id(one) for default in _defaults(scope) for one in ast.walk(default)}
-        names = {_name(node) for node in ast.walk(scope) if id(node) not in defaults}
-        words = {_name(word) for word in _choices(scope)}
-        return activation.replace("_", "") not in names or any(rival.replace("_", "") in words for rival in rivals)
+        return builder is not None and is_chosen(builder, self.definition or builder, activation, rivals)
 
     @property
     def key(self) -> tuple[str, int, int, bool]:
         """What two layers share whose calls are written together."""
         return self.source.file, self.anchor.lineno, self.anchor.col_offset, self.before
-
-
-def _given(builder: Function) -> Iterator[str]:
-    """The names of what a function is called with: its arguments, and the attributes that it reads of those."""
-    arguments = {one.arg for one in (*builder.args.posonlyargs, *builder.args.args, *builder.args.kwonlyargs)}
-    yield from arguments
-    for node in ast.walk(builder):
-        match node:
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in arguments and name != "self":
-                yield attribute
-            case _:
-                pass
-
-
-def _choices(scope: ast.AST) -> Iterator[ast.AST]:
-    """What values are compared with or looked up by: the words that choose among several ways."""
-    for node in ast.walk(scope):
-        match node:
-            case ast.Compare(left=left, comparators=others):
-                for operand in (left, *others):
-                    yield from ast.walk(operand)
-            case ast.Dict(keys=keys):
-                yield from (key for key in keys if key is not None)
-            case ast.MatchValue(value=value):
-                yield value
-            case _:
-                pass
-
-
-def _defaults(scope: ast.AST) -> Iterator[ast.expr]:
-    """The default values of all arguments."""
-    for node in ast.walk(scope):
-        if isinstance(node, ast.arguments):
-            yield from node.defaults
-            yield from (default for default in node.kw_defaults if default is not None)
-
-
-def _name(node: ast.AST) -> str:
-    """What a node calls by name, in lower case and without underscores: ``F.leaky_relu`` and ``nn.LeakyReLU`` are one."""
-    match node:
-        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Constant(value=str(name)):
-            return name.lower().replace("_", "")
-        case _:
-            return ""
 
 
 def find_place(layer: Layer, sources: Callable[[str], Source | None]) -> Place | Refusal:
@@ -139,8 +97,16 @@ def find_place(layer: Layer, sources: Callable[[str], Source | None]) -> Place |
         bindings = list(_class_bindings(definition, constructor, access))
         if bindings:
             beside = _in_builder(layer, access, source, definition, constructor)
-            return beside or _in_class(layer, access, source, definition, constructor, bindings)
+            place = beside or _in_class(layer, access, source, definition, constructor, bindings)
+            return place if isinstance(place, Refusal) else _lasting(place, definition)
     return Refusal("the class that holds it does not build it in __init__")
+
+
+def _lasting(place: Place, definition: ast.ClassDef) -> Place | Refusal:
+    """The same place, unless another method initializes the layer anew when somebody calls it."""
+    writer = place.function
+    resetting = None if writer is None else resetting_method(definition, place.access, writer)
+    return place if resetting is None else Refusal(f"{resetting} initializes it anew")
 
 
 def _homes(layer: Layer, sources: Callable[[str], Source | None]) -> Iterator[tuple[Source, ast.ClassDef]]:
@@ -380,7 +346,7 @@ def _init_method(
 def _writes(node: ast.AST) -> bool:
     """Whether code visits modules or parameters, or calls something in place."""
     names = [last_name(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)]
-    return any(name in _WALKERS or (name.endswith("_") and not name.endswith("__")) for name in names)
+    return any(name in _WRITERS or (name.endswith("_") and not name.endswith("__")) for name in names)
 
 
 def _unbinds(statement: ast.stmt, access: Access) -> bool:

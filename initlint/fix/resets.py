@@ -1,0 +1,58 @@
+"""What one method writes into a layer lasts only until another method of its class initializes the layer anew."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from initlint.fix.access import Access
+from initlint.fix.naming import Function
+from initlint.fix.spelling import last_name
+
+_ALL = frozenset({"self.modules()", "self.children()"})
+
+
+def resetting_method(definition: ast.ClassDef, access: Access, writer: Function) -> str | None:
+    """The name of a method that is called some other time than `writer` and initializes what an access leads to."""
+    methods = {one.name: one for one in definition.body if isinstance(one, ast.FunctionDef)}
+    built = set(_reached("__init__", methods)) | {writer.name}
+    return next((name for name, method in methods.items() if name not in built and _resets(method, access)), None)
+
+
+def _reached(name: str, methods: dict[str, ast.FunctionDef]) -> Iterator[str]:
+    """The methods that run while another one does, itself among them."""
+    seen: set[str] = set()
+    waiting = [name]
+    while waiting:
+        found = waiting.pop()
+        if found in seen or found not in methods:
+            continue
+        seen.add(found)
+        yield found
+        waiting += [
+            node.attr
+            for node in ast.walk(methods[found])
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+        ]
+
+
+def _resets(method: ast.FunctionDef, access: Access) -> bool:
+    """Whether a method calls `reset_parameters` or an initializer on what an access leads to, or that on all it loops over."""
+    is_loop = any(isinstance(node, ast.For) and ast.unparse(node.iter) in _ALL for node in ast.walk(method))
+    for node in ast.walk(method):
+        match node:
+            case ast.Call(func=ast.Attribute(value=target, attr="reset_parameters")):
+                if _leads_to(target, access) or (is_loop and isinstance(target, ast.Name) and target.id != "self"):
+                    return True
+            case ast.Call(func=function, args=[target, *_]) if last_name(function).endswith("_"):
+                if _leads_to(target, access):
+                    return True
+            case _:
+                pass
+    return False
+
+
+def _leads_to(node: ast.expr, access: Access) -> bool:
+    """Whether an expression names what an access does, a part of it, or what holds it."""
+    text, root = ast.unparse(node), access.root_text
+    return root != "self" and (text == root or text.startswith((f"{root}.", f"{root}[")))
