@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import re
+import sys
 import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,9 +183,8 @@ class Project:
         folder = os.path.dirname(asker.path)
         key = (folder, name)
         if key not in self._found_beside:
-            self._found_beside[key] = next(
-                filter(None, (self.under(each, name) for each in self._folders_above(folder))), None
-            )
+            folders = [each for each in self._folders_above(folder) if not _is_hidden(each, name)]
+            self._found_beside[key] = next(filter(None, (self.under(each, name) for each in folders)), None)
         return self._found_beside[key]
 
     def _folders_above(self, folder: str) -> list[str]:
@@ -217,6 +217,14 @@ class Project:
                 if file.words & set(names):
                     found.append(file)
         return found
+
+
+def _is_hidden(folder: str, name: str) -> bool:
+    """Whether a package's own ``torch`` or ``types`` is reached by its full name only: those names mean the library."""
+    first = name.partition(".")[0]
+    return (first == "torch" or first in sys.stdlib_module_names) and os.path.isfile(
+        os.path.join(folder, "__init__.py")
+    )
 
 
 def _matches(path: str, wanted: re.Pattern[bytes]) -> bool:
