@@ -188,7 +188,7 @@ def test_a_helper_that_may_build_something_else_names_no_layer(body: list[str], 
         if sure:
             assert added(net) == [f"nn.init.kaiming_normal_({access}.weight, {RELU})"]
         else:
-            assert refusal(net) == "what builds it may build something else"
+            assert refusal(net) == "what builds or brings it may make it another layer"
 
 
 def test_a_helper_that_may_build_something_else_initializes_what_it_builds() -> None:
@@ -205,7 +205,7 @@ def test_a_variable_that_may_hold_something_else_names_no_layer() -> None:
     lines = ("made = nn.Linear(8, 8)", "if not wide:", "    made = nn.Identity()", "self.fc = made")
     net = Net(network(*lines))
     net.layer("nn.Linear(8, 8)", "self.fc")
-    assert refusal(net) == "what builds it may build something else"
+    assert refusal(net) == "what builds or brings it may make it another layer"
 
 
 @pytest.mark.parametrize("later", ["self.fc = nn.Identity()", "del self.fc", "self.fc = nn.Sequential(self.fc)"])
@@ -321,3 +321,22 @@ def test_a_method_that_resets_the_layers_and_that_the_constructor_calls_is_exten
     net = Net(network("self.fc = nn.Linear(8, 8)", "self.reset_parameters()", forward=FORWARD + method))
     net.layer("nn.Linear(8, 8)", "self.fc")
     assert net.repaired().endswith(f"{method}        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "access"),
+    [
+        ("shared", "self.net[0]"),
+        ("parts.shared", "self.net[0]"),
+        ("nn.Sequential(shared, nn.ReLU())", "self.net[0][0]"),
+    ],
+)
+def test_what_a_caller_brings_is_not_initialized_by_the_class_that_it_is_given_to(value: str, access: str) -> None:
+    """Another class may be given it, too, or this one something else."""
+    brought = (
+        "\nclass Agent:\n    def __init__(self):\n        self.net = Net(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))\n"
+    )
+    text = network(f"self.net = {value}").replace("(self)", "(self, shared, parts=None)", 1) + brought
+    net = Net(text)
+    net.layer("nn.Linear(8, 8)", access)
+    assert refusal(net) == "what builds or brings it may make it another layer"

@@ -1,11 +1,11 @@
-"""A layer that a helper builds may be something else for other arguments: then no expression surely names a layer."""
+"""What a helper builds or a caller brings may be something else another time: then no expression surely names a layer."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
 
-from initlint.fix.containers import choices_of, find_element
+from initlint.fix.containers import choices_of, find_element, follow
 from initlint.fix.naming import Function, function_around, returns_of
 from initlint.fix.place import Place
 from initlint.fix.spelling import Source
@@ -14,6 +14,8 @@ from initlint.model import Layer
 
 def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | None]) -> bool:
     """Whether what is named at a place was built elsewhere, by a function that may build something else instead."""
+    if _is_brought(layer, place):
+        return True
     element = find_element(place.value, place.access.trail, place.source)
     source = sources(layer.site.file)
     if element is None or source is None or place.source.contains(element, layer.site):
@@ -26,6 +28,18 @@ def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | N
     return not outcomes or not all(
         _is_given(one, built) or (isinstance(one, ast.Call) and _callee(one) == _callee(built)) for one in outcomes
     )
+
+
+def _is_brought(layer: Layer, place: Place) -> bool:
+    """Whether a caller brings the layer, or what holds it, as an argument."""
+    function = place.function
+    if function is None or place.source.contains(function, layer.site):
+        return False
+    arguments = {one.arg for one in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
+    value, _ = follow(place.value, place.access.trail, place.source)
+    while isinstance(value, ast.Attribute | ast.Subscript):
+        value = value.value
+    return isinstance(value, ast.Name) and value.id != "self" and value.id in arguments
 
 
 def _is_given(value: ast.expr, built: ast.Call) -> bool:

@@ -27,12 +27,18 @@ def is_exact(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> b
 
 def find_element(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> ast.expr | None:
     """The expression that builds what a trail leads to, None where the containers on the way are not written out."""
-    for step in trail:
+    value, rest = follow(value, trail, source)
+    return None if rest else value
+
+
+def follow(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> tuple[ast.expr, tuple[str | int, ...]]:
+    """The expression that builds what a trail leads to as far as that is written out, and the steps that are left."""
+    for position, step in enumerate(trail):
         element = _element(value, step, source)
         if element is None:
-            return None
+            return value, trail[position:]
         value = element
-    return value
+    return value, ()
 
 
 def find_trail(value: ast.expr, site: Site, source: Source) -> tuple[str | int, ...] | None:

@@ -165,7 +165,7 @@ class Workshop:
         if isinstance(call, Refusal):
             return call
         if isinstance(place, Place) and may_be_other(layer, place, self.source):
-            place = Refusal("what builds it may build something else")
+            place = Refusal("what builds or brings it may make it another layer")
         if isinstance(place, Place) and judgement.decisive is not None:
             activation = judgement.decisive.activation
             if place.takes(activation, self._rivals(activation)):
