@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from heapq import heappop, heappush
 from types import MappingProxyType
 
@@ -50,7 +51,8 @@ class Tensor:
     """A tensor on its way: the path it lies on (`step` is None where that has only begun), and its scale.
 
     `activated` says that it comes out of an activation and is no Gaussian any more, `damped` that since the last layer
-    it was scaled down, or by what is not known. `beside` are tensors concatenated with it since.
+    it was scaled down, or by what is not known. `beside` are tensors concatenated with it since, `aside` those from
+    other sources that were added to it just now.
     """
 
     source: int
@@ -61,6 +63,7 @@ class Tensor:
     activated: bool = False
     damped: bool = False
     beside: tuple[Tensor, ...] = ()
+    aside: tuple[Tensor, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -68,6 +71,7 @@ class Tensor:
         return 0 if self.step is None else self.step.depth
 
 
+_MOST_STRANDS = 4
 _LONGEST_WAY = 256
 """Ops between a sum and where a branch of it began; a longer way is a model of its own."""
 
@@ -194,8 +198,10 @@ class _Pass:
 
     def add(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """A sum: what began at one source adds up, and the path goes on along the shortest of them, the identity."""
-        chosen = self._choose(position, inputs, _best_carried)
-        kin = [tensor for tensor in inputs if tensor.source == inputs[chosen].source]
+        strands = [strand for tensor in inputs for strand in (tensor, *tensor.aside)]
+        rank = partial(_best_trunk, {strand.source for tensor in inputs for strand in tensor.aside})
+        source = inputs[self._choose(position, inputs, rank)].source
+        kin = [strand for strand in strands if strand.source == source]
         trunk = min(kin, key=lambda tensor: tensor.depth)
         carry = _root_of_sum([_product(tensor.carry, tensor.carry) for tensor in kin])
         branches = [step for tensor in kin if tensor.depth > trunk.depth for step in _since_fork(tensor, trunk)]
@@ -218,8 +224,16 @@ class _Pass:
             share = _quotient(known, tensor.square)
             self.raised[position, summand] = None if share is None else math.sqrt(share)
         activated = all(tensor.activated for tensor in inputs)
+        aside = tuple(strand for strand in strands if strand.source != source and strand.step is not None)
         return Tensor(
-            trunk.source, square, carry, trunk.step, trunk.pools, activated, damped=False, beside=trunk.beside
+            source,
+            square,
+            carry,
+            trunk.step,
+            trunk.pools,
+            activated,
+            beside=trunk.beside,
+            aside=tuple(replace(strand, aside=()) for strand in aside[:_MOST_STRANDS]),
         )
 
     def gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -307,9 +321,7 @@ class _Pass:
                         heappush(ahead, -each)
         return False
 
-    def _choose(
-        self, position: int, inputs: tuple[Tensor, ...], rank: Callable[[Tensor], tuple[float, float, int]]
-    ) -> int:
+    def _choose(self, position: int, inputs: tuple[Tensor, ...], rank: Callable[[Tensor], tuple[float, ...]]) -> int:
         if position not in self.route:
             self.route[position] = max(range(len(inputs)), key=lambda index: rank(inputs[index]))
         return self.route[position]
@@ -318,6 +330,11 @@ class _Pass:
 def _best_carried(tensor: Tensor) -> tuple[float, float, int]:
     """How eligible a tensor is to carry the path on: a fresh one first, then the strongest, then the shortest."""
     return (float(tensor.step is None), _log(tensor.carry), -tensor.depth)
+
+
+def _best_trunk(sources: set[int], tensor: Tensor) -> tuple[float, ...]:
+    """How eligible a summand is where others have terms from `sources` in them: what those began with comes first."""
+    return (float(tensor.source in sources), *_best_carried(tensor))
 
 
 def _mildest(tensor: Tensor) -> tuple[float, float, int]:
