@@ -75,3 +75,12 @@ def test_what_cannot_be_read_is_said_aside(shell: Shell) -> None:
 
 def test_a_missing_path_ends_in_two(shell: Shell) -> None:
     assert shell("inspect", "nowhere").status == 2
+
+
+def test_what_a_layer_is_built_with_is_told_where_its_weights_are_loaded(shell: Shell) -> None:
+    text = (
+        NET + "\n\ndef pretrained():\n    net = Net()\n    net.load_state_dict(torch.load('net.pt'))\n    return net\n"
+    )
+    hidden = json.loads(shell("inspect", "-", "--output-format", "json", stdin=text).out)["layers"][0]
+    assert (hidden["init"]["source"], hidden["init"]["loaded"], hidden["verdict"]) == ("default", True, "exempt")
+    assert "default gain 0.58, then loaded" in shell("inspect", "-", stdin=text).out

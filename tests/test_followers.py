@@ -225,15 +225,18 @@ def test_what_nobody_consumes_is_still_consumed() -> None:
     assert only(net).activation == "relu"
 
 
-def test_of_many_summands_none_meets_the_activation() -> None:
-    """However they are nested, and also the one that is added last."""
+def test_of_many_summands_one_meets_the_activation_and_all_of_them_decide() -> None:
+    """However they are nested, it is the one that is added last."""
     net = ModelBuilder()
     entering = net.input()
     total = net.layer(entering)
     for _ in range(3):
         total = net.op("transparent", net.op("add", total, net.layer(entering)), name="dropout")
     net.output(net.layer(net.act(total)))
-    assert [followers(net, layer) for layer in range(4)] == [()] * 4
+    assert [len(followers(net, layer)) for layer in range(4)] == [0, 0, 0, 1]
+    judged = verdict(net, 3)
+    assert judged.followers[0].summed == pytest.approx(2.0)
+    assert (judged.verdict, judged.reason) == ("exempt", "what it is added to may make up for it")
 
 
 def test_swiglu() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from initlint.analysis.gates import Gates
-from initlint.analysis.wiring import CARRYING, Wiring
+from initlint.analysis.wiring import Wiring
 from initlint.model import Follower, Op, OpKind
 
 _NOTHING: Mapping[tuple[int, int], float | None] = MappingProxyType({})
@@ -25,14 +25,12 @@ def find_followers(
     `raised` by what sums are larger than their terms (`Propagation.raised`).
     """
     taken = _parts(wiring, parts)
-    summands = _summands(wiring)
     entering: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     leaving: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
         met = _met(wiring, position, entering, raised)
         leaving[position] = _distinct(_leaving(wiring.consumers[position], met, taken))
-        reaching = leaving[position] if summands[position] <= MOST_ADDS + 1 else ()
-        entering[position] = _entering(wiring, position, reaching, gates)
+        entering[position] = _entering(wiring, position, leaving[position], gates)
     return {
         layer: _distinct(found for position in positions for found in leaving[position])
         for layer, positions in wiring.uses.items()
@@ -47,17 +45,6 @@ def _parts(wiring: Wiring, names: Container[str]) -> frozenset[int]:
         if op.kind == "transparent" and consumers and (op.name in names or found.issuperset(consumers)):
             found.add(position)
     return frozenset(found)
-
-
-def _summands(wiring: Wiring) -> list[int]:
-    """How many tensors are summed in what each op makes, however the sum is nested."""
-    counts = [1] * len(wiring.ops)
-    for position, op in enumerate(wiring.ops):
-        if op.kind == "add":
-            counts[position] = sum(counts[each] for each in op.inputs)
-        elif op.kind in CARRYING and op.inputs:
-            counts[position] = max(counts[each] for each in op.inputs)
-    return counts
 
 
 def _met(

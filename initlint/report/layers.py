@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from initlint.fingerprint import shown_path
-from initlint.model import Chain, Follower, Initializer, Judgement, Measure, Severity, Site
+from initlint.model import Chain, Follower, Initializer, Judgement, Layer, Measure, Severity, Site
 from initlint.report.style import Style
 from initlint.report.view import count, number, position
 
@@ -58,7 +58,7 @@ def summary(judgement: Judgement) -> str:
     """A layer in one clause: ``default gain 0.577 -> relu, mismatch``."""
     followers = _followers_words(judgement)
     arrow = f" -> {followers}" if followers else ""
-    return f"{_init_words(judgement.layer.weight)}{arrow}, {judgement.verdict}{_reason_words(judgement)}"
+    return f"{_init_words(judgement.layer)}{arrow}, {judgement.verdict}{_reason_words(judgement)}"
 
 
 def _followers_words(judgement: Judgement) -> str:
@@ -76,7 +76,7 @@ def _cells(judgement: Judgement, measure: Measure | None) -> tuple[str, ...]:
         position(layer.site),
         layer.path if measure is None else measure.path or layer.path,
         layer.kind,
-        _init_words(layer.weight),
+        _init_words(layer),
         f"-> {followers}" if followers else "",
         _chain_words(judgement.chain, measure),
         *(() if measure is None else _measure_words(measure)),
@@ -84,11 +84,20 @@ def _cells(judgement: Judgement, measure: Measure | None) -> tuple[str, ...]:
     )
 
 
-def _init_words(init: Initializer) -> str:
+def _init_words(layer: Layer) -> str:
+    init = _built_with(layer)
+    loaded = ", then loaded" if init is not layer.weight else ""
     name = init.function if init.source == "explicit" and init.function else init.source
     if init.conditional:
-        return f"{name} on a condition"
-    return f"{name} gain {number(init.gain)}" if init.gain is not None else name
+        return f"{name} on a condition{loaded}"
+    return f"{name} gain {number(init.gain)}{loaded}" if init.gain is not None else name + loaded
+
+
+def _built_with(layer: Layer) -> Initializer:
+    """What initializes a layer: what was written before weights are loaded, where they are."""
+    if layer.weight.source != "loaded":
+        return layer.weight
+    return next((before for before in reversed(layer.history) if before.source != "loaded"), layer.weight)
 
 
 def _follower_words(follower: Follower) -> str:
@@ -145,6 +154,7 @@ def _in_order(judgements: Iterable[Judgement]) -> list[Judgement]:
 def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
     layer = judgement.layer
     chain = judgement.chain
+    init = _built_with(layer)
     return {
         "file": shown_path(layer.site.file, root),
         **_cell(layer.site),
@@ -154,11 +164,12 @@ def _layer(judgement: Judgement, root: Path) -> dict[str, object]:
         "path": layer.path,
         "kind": layer.kind,
         "init": {
-            "source": "unknown" if layer.weight.conditional else layer.weight.source,
-            "function": layer.weight.function,
-            "gain": _promised_gain(layer.weight),
-            **_cell(layer.weight.site),
-            "line": layer.weight.site.line if layer.weight.site else None,
+            "source": "unknown" if init.conditional else init.source,
+            "function": init.function,
+            "gain": _promised_gain(init),
+            **_cell(init.site),
+            "line": init.site.line if init.site else None,
+            **({"loaded": True} if layer.weight.source == "loaded" else {}),
         },
         "followed_by": [_follower(follower) for follower in judgement.followers],
         "chain": {

@@ -310,6 +310,9 @@ def _set_parameter_attribute(
     elif name == "data":
         from initlint.source.initialization import assigned_write
 
+        if value is param or (isinstance(value, View) and value.param is param):
+            return  # `w.data = w.data.half()` moves what is there
+
         machine.write(target, assigned_write(machine, value, machine.place(node, frame)))
 
 

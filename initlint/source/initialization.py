@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact
     from initlint.source.machine import Frame, Machine
 
+_NOT_DRAWN = frozenset({"assignment", "copy", "empty"})
+_LOADS = re.compile(r"(?:^|_)(?:load|restore|convert)(?:_|$)|from_pretrained|checkpoint")
 _FRESH: dict[str, tuple[str, tuple[tuple[str, object], ...]]] = {
     "randn": ("normal_", (("mean", 0.0), ("std", 1.0))),
     "randn_like": ("normal_", (("mean", 0.0), ("std", 1.0))),
@@ -127,13 +130,15 @@ def copied_tensor(machine: Machine, param: ParamV) -> TensorV:
 
 def assigned_write(machine: Machine, value: object, place: Place | None) -> Write:
     """The write that assigning `value` to ``param.data`` (or copying it there) amounts to."""
-    if isinstance(value, TensorV) and value.drawn is not None and value.drawn.function not in ("copy", "empty"):
+    if isinstance(value, TensorV) and value.drawn is not None and value.drawn.function not in _NOT_DRAWN:
         return Write(value.drawn.function, value.drawn.arguments, place)
     if isinstance(value, (ParamV, View)):
         param = value.param if isinstance(value, View) else value
         if param.data:
             last = param.data[-1]
             return Write(last.function, last.arguments, place, "explicit" if last.source == "default" else last.source)
+    if any(_LOADS.search(getattr(node, "name", "")) for node, count in machine.active.items() if count):
+        return Write("", (), place, source="loaded")  # by a function that says so, and from what nobody can see
     return Write("assignment", (), place)
 
 

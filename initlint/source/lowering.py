@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
 _SITED = frozenset({"activation", "layer", "norm"})
 _LOWERED = {"fused": "transparent", "shift": "transparent", "constant": "input"}
-_FANS = {"conv": "conv", "conv_transpose": "conv_transpose", "linear": "linear"}
+_FANS = {"conv": "conv", "conv_transpose": "conv_transpose", "linear": "linear", "embedding": "embedding"}
 
 
 def site_of(place: Place | None) -> Site | None:

@@ -32,6 +32,7 @@ _SKIPPED_FOLDERS = frozenset(
 )
 _NOTEBOOK = ".ipynb"
 _READ = (".py", _NOTEBOOK)
+_INSTALLED = frozenset({"numpy", "torch", "torchaudio", "torchvision"})
 _MOST_FILES = 20_000
 _MOST_FOLDERS = 12
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -179,7 +180,12 @@ class Project:
         return self._beside(name, asker)
 
     def _beside(self, name: str, asker: SourceFile) -> SourceFile | None:
-        """What a script imports from its folder, and a namespace package from any folder above, up to the project's."""
+        """What a script imports from its folder, and a namespace package from any folder above, up to the project's.
+
+        A folder called ``torch`` that happens to lie there (``pkg/models/torch``) is not what anybody's ``import torch`` finds.
+        """
+        if name.partition(".")[0] in _INSTALLED:
+            return None
         folder = os.path.dirname(asker.path)
         key = (folder, name)
         if key not in self._found_beside:

@@ -44,6 +44,8 @@ class Fans:
             self.true_out = self.fan_in
         elif kind == "in_out":
             self.true_in, self.true_out = self.fan_out, self.fan_in
+        elif kind == "embedding":
+            self.true_in = self.true_out = Sym(1, ())  # a lookup adds nothing up
         elif kind in ("unknown", "transposed", "plain"):
             self.true_in = self.true_out = None
 
