@@ -302,6 +302,11 @@ def test_a_method_that_builds_and_initializes_is_where_its_layers_are_initialize
         (["self.fc.reset_parameters()"], "restart initializes it anew"),
         (["for m in self.modules():", "    m.reset_parameters()"], "restart initializes it anew"),
         (["nn.init.zeros_(self.fc.weight)"], "restart initializes it anew"),
+        (
+            ["for layer in self.fc:", "    if hasattr(layer, 'bias'):", "        layer.reset_parameters()"],
+            "restart initializes it anew",
+        ),
+        (["for layer in self.others:", "    layer.reset_parameters()"], None),
         (["self.other.reset_parameters()"], None),
         (["self.fc.zero_grad()"], None),
     ],

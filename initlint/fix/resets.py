@@ -38,7 +38,8 @@ def _reached(name: str, methods: dict[str, ast.FunctionDef]) -> Iterator[str]:
 
 def _resets(method: ast.FunctionDef, access: Access) -> bool:
     """Whether a method calls `reset_parameters` or an initializer on what an access leads to, or that on all it loops over."""
-    is_loop = any(isinstance(node, ast.For) and ast.unparse(node.iter) in _ALL for node in ast.walk(method))
+    loops = [node.iter for node in ast.walk(method) if isinstance(node, ast.For)]
+    is_loop = any(ast.unparse(one) in _ALL or _leads_to(one, access) for one in loops)
     for node in ast.walk(method):
         match node:
             case ast.Call(func=ast.Attribute(value=target, attr="reset_parameters")):

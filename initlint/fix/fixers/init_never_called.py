@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from initlint.fix.containers import is_container
 from initlint.fix.fixers.constructor import Constructor, attributes, initializes
 from initlint.fix.fixers.scene import Scene, fix
 from initlint.fix.lines import written_after
@@ -40,6 +41,8 @@ def call_it(scene: Scene) -> Fix | Refusal:
         return Refusal("it is not certain what it is to be called with")
     if attributes(method) - _known(definition, constructor):
         return Refusal("it uses what __init__ does not surely build")
+    if (missing := _asked_of_container(method, constructor)) is not None:
+        return Refusal(f"a container has no {missing}")
     edit = written_after(scene.source, constructor.body[-1], [call])
     return fix(f"Call {call} at the end of __init__", "unsafe", None if edit is None else [edit])
 
@@ -105,6 +108,24 @@ def _call(method: ast.FunctionDef) -> str | None:
     if not required and "staticmethod" not in decorators:
         return f"self.{method.name}()"
     return f"self.apply(self.{method.name})" if len(required) == 1 and _takes_module(method, required[0]) else None
+
+
+def _asked_of_container(method: ast.FunctionDef, constructor: Constructor) -> str | None:
+    """The reset that a method asks of one of torch's containers, none of which has any: it would raise when called."""
+    containers = {
+        ast.unparse(target)
+        for statement in constructor.body
+        if isinstance(statement, ast.Assign) and is_container(statement.value)
+        for target in statement.targets
+    }
+    for node in ast.walk(method):
+        match node:
+            case ast.Call(func=ast.Attribute(value=holder, attr=name)) if name.startswith(("reset_", "init_")):
+                if ast.unparse(holder) in containers:
+                    return name
+            case _:
+                pass
+    return None
 
 
 def _takes_module(method: ast.FunctionDef, name: str) -> bool:
