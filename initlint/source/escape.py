@@ -41,12 +41,15 @@ _NEVER_TOUCHES = frozenset(
         "torchinfo",
     }
 )
+_KEPT_FOR_BACKWARD = frozenset({"save_for_backward", "save_for_forward", "mark_dirty", "mark_non_differentiable"})
 _MOST_NESTING = 3
 
 
 def escape(machine: Machine, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """The result of a call that cannot be followed; tensors go into it and an opaque tensor comes out."""
     values = [*arguments.positional, *arguments.keywords.values()]
+    if function is UNKNOWN and _method_of(node) in _KEPT_FOR_BACKWARD:
+        return None
     if function is UNKNOWN and _writes(machine, node):
         write_unseen(machine, node, frame)
     if may_initialize(function):
@@ -73,12 +76,15 @@ def write_unseen(machine: Machine, node: ast.AST, frame: Frame) -> None:
 
 def _writes(machine: Machine, node: ast.AST) -> bool:
     """Whether a call is that of a method which writes to what it is called on: ``weight.copy_(...)``, ``model.apply(...)``."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return False
-    name = node.func.attr
+    name = _method_of(node)
     if f"Tensor.{name}" in machine.knowledge.initializers or name == "apply":
         return True
     return any(word in name.lower() for word in _TOUCHES_WEIGHTS)
+
+
+def _method_of(node: ast.AST) -> str:
+    """The name of the method that a call is one of."""
+    return node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
 
 
 def may_initialize(function: object) -> bool:

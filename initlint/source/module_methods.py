@@ -426,4 +426,19 @@ def call_class_method(
     if name == "__init__" and arguments.positional and isinstance(arguments.positional[0], Instance):
         rest = Arguments(arguments.positional[1:], arguments.keywords, arguments.open)
         return call_module_method(machine, arguments.positional[0], name, rest, node, frame)
+    if name == "apply" and any(isinstance(each, External) and each.name in _FUNCTIONS for each in cls.external_bases):
+        return _apply_function(machine, cls, arguments, node, frame)
     return escape(machine, External(f"class.{name}"), arguments, node, frame)
+
+
+_FUNCTIONS = frozenset({"torch.autograd.Function", "torch.autograd.function.Function"})
+
+
+def _apply_function(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``Swish.apply(x)``: the forward pass of an operation whose gradient is written by hand."""
+    forward = cls.lookup("forward")
+    if not isinstance(forward, FunctionV):
+        return escape(machine, cls, arguments, node, frame)
+    context = [] if cls.lookup("setup_context") is not ABSENT else [UNKNOWN]
+    given = Arguments([*context, *arguments.positional], arguments.keywords, arguments.open)
+    return machine.call(forward, given, node, frame)

@@ -413,13 +413,21 @@ def _globals(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
     return DictV(dict(scope.data))
 
 
+def _locals(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """The names of the running function, class body or module as they are now: ``set_attributes(self, locals())``."""
+    return DictV({name: value for name, value in frame.scope.data.items() if value is not ABSENT})
+
+
 def _vars(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    if not arguments.positional:
+        return _locals(machine, arguments, node, frame)
     value = arguments.get(0, "object", UNKNOWN)
     return vars_of(value) if isinstance(value, Instance) else UNKNOWN
 
 
 _HANDLERS: dict[str, Callable[..., object]] = {
     "globals": _globals,
+    "locals": _locals,
     "vars": _vars,
     "range": _range,
     "enumerate": _enumerate,

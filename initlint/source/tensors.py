@@ -58,7 +58,8 @@ def activation_op(machine: Machine, name: str, arguments: dict[str, object], sou
         value = arguments.get(key, default)
         known = number(value)
         if known is None:
-            if key == fact.slope_parameter or not isinstance(value, (str, bool)):
+            matters = fact.slope_parameter is None and not isinstance(value, (str, bool))
+            if matters or key == fact.slope_parameter:  # of a leaky rectifier nothing but its slope matters
                 return op_on(machine, "opaque", name, source, place)
             continue
         params[key] = known
