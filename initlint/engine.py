@@ -30,7 +30,7 @@ STDIN_NAME = "<stdin>"
 
 
 class Fixes(Enum):
-    """How far the fixes of findings are worked out: who only counts them need not wait for their verification."""
+    """How far the fixes of findings are worked out: who only counts them need wait for neither their edits nor a verification."""
 
     NONE = "none"
     DRAFTED = "drafted"
@@ -278,7 +278,7 @@ def _may_be_fixed(finding: Finding, rules: Mapping[str, Rule]) -> bool:
 
 def _lies_within(finding: Finding, texts: Mapping[str, str]) -> bool:
     """Whether a fix writes only into files that the user named."""
-    return finding.fix is None or all(edit.file in texts for edit in finding.fix.edits)
+    return finding.fix is None or finding.fix.files <= texts.keys()
 
 
 def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -306,11 +306,20 @@ Applicability = Literal["safe", "unsafe"]
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """Edits that belong together: all are applied or none. `title` is a verb phrase."""
+    """Edits that belong together: all are applied or none. `title` is a verb phrase.
+
+    `drafted` are the files of edits that nobody has asked for and that are not written yet.
+    """
 
     title: str
     applicability: Applicability
     edits: tuple[Edit, ...]
+    drafted: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files that it changes."""
+        return frozenset(self.drafted).union(edit.file for edit in self.edits)
 
 
 @dataclass(frozen=True, slots=True)

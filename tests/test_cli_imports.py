@@ -53,10 +53,16 @@ def test_a_clean_run_imports_nothing_heavy(tmp_path: Path, arguments: tuple[str,
     assert "initlint.engine" in modules or arguments[0] == "rule"
 
 
-def test_a_finding_imports_libcst_and_never_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "writes"), [((), False), (("--diff",), True), (("--output-format", "json"), True)]
+)
+def test_only_a_fix_that_is_written_imports_libcst_and_none_torch(
+    tmp_path: Path, arguments: tuple[str, ...], *, writes: bool
+) -> None:
     (tmp_path / "net.py").write_text(NET, encoding="utf-8")
-    modules = imported(tmp_path, "check")
-    assert "libcst" in modules
+    modules = imported(tmp_path, "check", "--no-cache", *arguments)
+    assert "initlint.fix.draft" in modules
+    assert ("libcst" in modules) is writes
     assert "torch" not in modules
 
 

@@ -29,10 +29,10 @@ def attach(
 ) -> tuple[Finding, ...]:
     """The findings, each with a fix where one is certain and with the reason in its help where none is.
 
-    `texts` are the current texts by absolute path. Without a `rescan` the fixes are drafts, which may yet fail their
-    verification. `judgements` are those of all layers, not only the reported ones:
-    with them loops are rewritten and written that otherwise might reach a layer that is right. `heed` tells what of a
-    rescan would be reported: only that may be repaired along with a finding.
+    `texts` are the current texts by absolute path. Without a `rescan` the fixes are drafts: not written, and they may
+    yet fail their verification. `judgements` are those of all layers, not only the reported ones: with them loops are
+    rewritten and written that otherwise might reach a layer that is right. `heed` tells what of a rescan would be
+    reported: only that may be repaired along with a finding.
     """
     bench = _bench(findings, texts, options, rescan, judgements, heed)
     knowledge = load_knowledge()

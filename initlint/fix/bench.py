@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
-from initlint.fix.draft import draft
+from initlint.fix.draft import Draft, draft, write
 from initlint.fix.edits import apply
 from initlint.fix.identity import Identity, identity
 from initlint.fix.proposals import Proposal, propose, widened
@@ -43,14 +43,20 @@ class Bench:
         self._findings = findings
         self._texts = texts
         self.workshop = workshop
-        self._verifier = Verifier(texts, findings, rescan, heed)
-        self._drafts: dict[_Key, _Edits | Refusal] = {}
+        self._verifier = None if rescan is None else Verifier(texts, findings, rescan, heed)
+        self._drafts: dict[_Key, Draft | Refusal] = {}
+        self._written: dict[_Key, _Edits | Refusal] = {}
         self._verified: dict[_Key, _Edits | Refusal] = {}
-        self._proposals = propose(findings, workshop, lambda proposal: self._draft([proposal]))
+        self._proposals = propose(findings, workshop, self._possible)
         self._batched = False
 
     def answer(self, index: int) -> Fix | Refusal | None:
-        """The first fix of a finding that stands, or why there is none; None for a rule that has no repair."""
+        """The first fix of a finding that stands, or why there is none; None for a rule that has no repair.
+
+        Without a rescan no fix can be verified and none is written: the first that can be drafted is the answer.
+        """
+        if self._verifier is None:
+            return self._drafted(index)
         if not self._batched:
             self._verify_at_once()
         chosen = self._choose(index)
@@ -58,6 +64,20 @@ class Bench:
             return chosen
         edits = self._verify([chosen])
         return edits if isinstance(edits, Refusal) else Fix(chosen.title, chosen.applicability, edits)
+
+    def _drafted(self, index: int) -> Fix | Refusal | None:
+        proposals = self._proposals.get(index)
+        if proposals is None or isinstance(proposals, Refusal):
+            return proposals
+        drafts = [(proposal, self._draft([proposal])) for proposal in proposals]
+        for proposal, drafted in drafts:
+            if isinstance(drafted, Draft):
+                return Fix(proposal.title, proposal.applicability, proposal.edits, tuple(drafted.changes))
+        return next(drafted for _, drafted in drafts if isinstance(drafted, Refusal))
+
+    def _possible(self, proposal: Proposal) -> Draft | _Edits | Refusal:
+        """A refusal where a proposal cannot be made, whatever a scan would say of it."""
+        return self._draft([proposal]) if self._verifier is None else self._write([proposal])
 
     def repairs(self, index: int) -> tuple[Repair, ...]:
         """How the layers that a finding speaks of are repaired, in its order; none where they are not."""
@@ -160,7 +180,7 @@ class Bench:
         first = {one[0].findings: one[0] for one in self._proposals.values() if not isinstance(one, Refusal)}
         batches: dict[bool, list[dict[_Key, _Edits]]] = {}
         for proposal in first.values():
-            edits = self._draft([proposal])
+            edits = self._write([proposal])
             if isinstance(edits, Refusal):
                 continue
             alike = batches.setdefault(bool(proposal.edits), [])
@@ -178,21 +198,31 @@ class Bench:
         """The edits of some proposals made together, or why they may not be made."""
         key = _key(proposals)
         if key not in self._verified:
-            edits = self._draft(proposals)
+            edits = self._write(proposals)
             objection = None if isinstance(edits, Refusal) else self._objection(edits, _answered(proposals))
             self._verified[key] = edits if objection is None else objection
         return self._verified[key]
 
-    def _draft(self, proposals: Sequence[Proposal]) -> _Edits | Refusal:
+    def _write(self, proposals: Sequence[Proposal]) -> _Edits | Refusal:
+        """The edits of some proposals made together, not verified."""
+        key = _key(proposals)
+        if key not in self._written:
+            drafted = self._draft(proposals)
+            made = drafted if isinstance(drafted, Refusal) else write(drafted, self.workshop)
+            known = tuple(dict.fromkeys(edit for proposal in proposals for edit in proposal.edits))
+            self._written[key] = made if isinstance(made, Refusal) else _joined(made, known)
+        return self._written[key]
+
+    def _draft(self, proposals: Sequence[Proposal]) -> Draft | Refusal:
         key = _key(proposals)
         if key not in self._drafts:
             repairs = {identity(repair.layer): repair for proposal in proposals for repair in proposal.repairs}
-            drafted = draft(list(repairs.values()), self.workshop) if repairs else ()
-            written = tuple(dict.fromkeys(edit for proposal in proposals for edit in proposal.edits))
-            self._drafts[key] = drafted if isinstance(drafted, Refusal) else _joined(drafted, written)
+            self._drafts[key] = draft(list(repairs.values()), self.workshop)
         return self._drafts[key]
 
     def _objection(self, edits: _Edits, findings: Iterable[int]) -> Refusal | None:
+        if self._verifier is None:
+            return None
         return self._verifier.objection(_applied(self._texts, edits), [self._findings[index] for index in findings])
 
 

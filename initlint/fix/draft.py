@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
 from initlint.fix.identity import Identity, identity
@@ -22,8 +22,20 @@ _INLINE_STATEMENTS = 3
 _METHOD_NAMES = ("init_weights", "initialize_weights", "reset_weights")
 
 
-def draft(repairs: Sequence[Repair], workshop: Workshop) -> tuple[Edit, ...] | Refusal:
-    """The edits that make all repairs together, one insertion for each place."""
+Changes = Mapping[str, Sequence[Change]]
+"""What is to be written, by file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The changes that make some repairs together, and the calls among them that are written anew."""
+
+    changes: Changes
+    rewritten: Collection[Site]
+
+
+def draft(repairs: Sequence[Repair], workshop: Workshop) -> Draft | Refusal:
+    """What makes all repairs together, one insertion for each place."""
     changes: dict[str, list[Change]] = {}
     rewritten = _rewritten(repairs, workshop)
     for site, repair in rewritten.items():
@@ -41,11 +53,16 @@ def draft(repairs: Sequence[Repair], workshop: Workshop) -> tuple[Edit, ...] | R
         return insertions
     for file, insertion in insertions:
         changes.setdefault(file, []).append(insertion)
-    edits = _edits(changes, workshop)
-    return edits if isinstance(edits, Refusal) else (*edits, *_follow_up(changes, rewritten, workshop))
+    return Draft(changes, rewritten.keys())
 
 
-def _follow_up(changes: Mapping[str, Sequence[Change]], rewritten: Iterable[Site], workshop: Workshop) -> list[Edit]:
+def write(drafted: Draft, workshop: Workshop) -> tuple[Edit, ...] | Refusal:
+    """The edits that make a draft's changes."""
+    edits = _edits(drafted.changes, workshop)
+    return edits if isinstance(edits, Refusal) else (*edits, *_follow_up(drafted.changes, drafted.rewritten, workshop))
+
+
+def _follow_up(changes: Changes, rewritten: Iterable[Site], workshop: Workshop) -> list[Edit]:
     """What the rewritten calls leave behind taken out, and the initializers that are called by name imported."""
     edits: list[Edit] = []
     for file, made in changes.items():
@@ -97,8 +114,8 @@ def _moved(wanted: Sequence[Wanted], sites: Container[Site]) -> list[Wanted] | N
     return moved
 
 
-def _edits(changes: dict[str, list[Change]], workshop: Workshop) -> tuple[Edit, ...] | Refusal:
-    from initlint.fix.rewrite import rewrite  # libcst is heavy, and a run without fixes never needs it
+def _edits(changes: Changes, workshop: Workshop) -> tuple[Edit, ...] | Refusal:
+    from initlint.fix.rewrite import rewrite  # libcst is heavy, and a run that writes no fixes never needs it
 
     edits: list[Edit] = []
     for file, wanted in changes.items():

@@ -34,9 +34,9 @@ class Verifier:
     """
 
     def __init__(
-        self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan | None, heed: Heed | None = None
+        self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan, heed: Heed | None = None
     ) -> None:
-        """Without a `rescan` only the rewritten text itself is looked at; without `heed` no layer counts as mendable."""
+        """Without `heed` no layer counts as mendable."""
         self._texts = texts
         self._rescan = rescan
         self._heed = heed
@@ -58,15 +58,12 @@ class Verifier:
                 return Refusal(f"nothing binds the name {min(unbound)}")
             if _comments(text) != _comments(self._texts[file]):
                 return Refusal("a comment would be lost")
-        rescan = self._rescan
-        if rescan is None:
-            return None
         repaired = tuple(repaired)
         gone = _census(repaired)
-        found = rescan(rewritten)
+        found = self._rescan(rewritten)
         if not _census(found) - (self._at_hand - gone):
             return None
-        known = self._known(tuple(sorted(rewritten)), rescan)
+        known = self._known(tuple(sorted(rewritten)))
         surplus = _census(found) - (_census(known) - gone)
         is_about_layers = any(finding.judgements for finding in repaired)
         if not is_about_layers:
@@ -86,9 +83,9 @@ class Verifier:
         thrown = () if hushed else tuple(sorted({(file, layer) for _, file, layer in surplus if layer is not None}))
         return Refusal(reason, entire=True, thrown=thrown)
 
-    def _known(self, files: tuple[str, ...], rescan: Rescan) -> tuple[Finding, ...]:
+    def _known(self, files: tuple[str, ...]) -> tuple[Finding, ...]:
         if files not in self._before:
-            self._before[files] = tuple(rescan({file: self._texts[file] for file in files}))
+            self._before[files] = tuple(self._rescan({file: self._texts[file] for file in files}))
         return self._before[files]
 
 

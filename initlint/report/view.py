@@ -67,7 +67,7 @@ class View:
 
     def in_notebook(self, finding: Finding) -> bool:
         """Whether a fix of the finding would be written into a notebook."""
-        return finding.fix is not None and any(edit.file in self.cells for edit in finding.fix.edits)
+        return finding.fix is not None and not finding.fix.files.isdisjoint(self.cells)
 
     def applicable(self, finding: Finding) -> bool:
         """Whether a run with the same options and ``--fix`` would repair the finding."""

@@ -70,11 +70,16 @@ def _code(file: SourceFile, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.C
 
 def definitions(file: SourceFile) -> Iterator[Definition]:
     """The functions and classes at the top level of `file`, also those under an ``if`` or a ``try``."""
+    for node in _top_level(file):
+        yield Definition(file, node)
+
+
+def _top_level(file: SourceFile) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
     pending = list(file.body)
     while pending:
         node = pending.pop(0)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield Definition(file, node)
+            yield node
         elif isinstance(node, (ast.If, ast.Try)) and not (isinstance(node, ast.If) and is_main_guard(node.test)):
             pending = [*node.body, *node.orelse, *pending]
 
@@ -161,7 +166,7 @@ class Relevance:
         known = list(self._project.targets)
         added: list[SourceFile] = []
         newest = set(files)
-        names = {each.name for file in files for each in definitions(file) if len(each.name) > 1}
+        names = {node.name for file in files for node in _top_level(file) if len(node.name) > 1}
         for _ in range(_MOST_HOPS):
             mentioning = self._project.mentioning(names, known)
             newest = {file for file in mentioning if not newest.isdisjoint(imported_files(self._project, file))}

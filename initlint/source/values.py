@@ -37,13 +37,12 @@ def choice(values: list[object]) -> object:
     kept: list[object] = []
     for value in values:
         for each in value.alternatives if isinstance(value, Choice) else (value,):
-            if not any(same(each, other) for other in kept):
-                kept.append(each)
-    if len(kept) == 1:
-        return kept[0]
-    if len(kept) > _MOST_ALTERNATIVES:
-        return UNKNOWN
-    return Choice(tuple(kept))
+            if any(same(each, other) for other in kept):
+                continue
+            if len(kept) == _MOST_ALTERNATIVES:
+                return UNKNOWN
+            kept.append(each)
+    return kept[0] if len(kept) == 1 else Choice(tuple(kept))
 
 
 def same(left: object, right: object) -> bool:
