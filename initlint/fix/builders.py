@@ -49,6 +49,5 @@ def _place(
 
 def _is_in_class(function: Function, source: Source) -> bool:
     return any(
-        isinstance(node, ast.ClassDef) and any(one is function for one in ast.walk(node))
-        for node in ast.walk(source.tree)
+        isinstance(node, ast.ClassDef) and any(one is function for one in ast.walk(node)) for node in source.nodes
     )

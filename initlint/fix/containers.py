@@ -334,7 +334,7 @@ def _values(call: ast.Call) -> ast.expr:
 def _returned(call: ast.Call, source: Source) -> ast.expr | None:
     """What a function of this file returns, if its only return writes a container out."""
     name = _callee(call)
-    found = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef) and node.name == name]
+    found = [node for node in source.nodes if isinstance(node, ast.FunctionDef) and node.name == name]
     if len(found) != 1:
         return None
     returns = [node for node in ast.walk(found[0]) if isinstance(node, ast.Return)]

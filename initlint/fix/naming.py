@@ -42,7 +42,7 @@ def function_around(layer: Layer, source: Source) -> Function | None:
     """The innermost function whose text builds a layer."""
     around = [
         node
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and source.contains(node, layer.site)
     ]
     return around[-1] if around else None
@@ -65,7 +65,7 @@ def returns_of(function: Function) -> list[ast.Return]:
 def _assigned(layer: Layer, source: Source) -> Iterator[tuple[str, ast.expr]]:
     """The variables that statements around the layer's construction assign, innermost first."""
     found = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if source.contains(node, layer.site):
                 found.append((name, value))

@@ -36,6 +36,11 @@ class Source:
         self.tree = ast.parse(text.removeprefix(BYTE_ORDER_MARK))
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes of the tree, what is around another before it: many questions to a file are asked for every layer."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def imports(self) -> dict[str, str]:
         """The names bound by module-level imports, each with the dotted name it stands for."""
         bound = dict(_imports(self.tree.body))
@@ -46,7 +51,7 @@ class Source:
     def _starred(self, bound: Container[str]) -> dict[str, str]:
         """The usual names of torch and torch.nn where a star import binds them, as no other line of the file does."""
         own = bound_names(self.tree)
-        used = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+        used = {node.id for node in self.nodes if isinstance(node, ast.Name)}
         return {name: full for name, full in _USUAL.items() if name in used and name not in own and name not in bound}
 
     @cached_property
@@ -61,8 +66,7 @@ class Source:
         if imported is None or imported.names[0].name == "*" or _INIT in self.imports.values():
             return False
         return not any(
-            isinstance(node, ast.Attribute) and self.dotted(node).startswith(f"{_INIT}.")
-            for node in ast.walk(self.tree)
+            isinstance(node, ast.Attribute) and self.dotted(node).startswith(f"{_INIT}.") for node in self.nodes
         )
 
     @cached_property
@@ -74,7 +78,7 @@ class Source:
     @cached_property
     def indent(self) -> str:
         """One step of indentation: that of the first indented block."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             body = getattr(node, "body", None)
             if isinstance(node, ast.stmt) and isinstance(body, list) and body[0].lineno > node.lineno:
                 outer = self._margin(node)
@@ -121,7 +125,7 @@ class Source:
         start, end = self.start(node), self.end(node)
         around = [
             one
-            for one in ast.walk(self.tree)
+            for one in self.nodes
             if isinstance(one, ast.FunctionDef) and self.start(one) <= start and end <= self.end(one)
         ]
         return around[-1] if around else None
@@ -143,7 +147,7 @@ class Source:
 
     def call_at(self, site: Site) -> ast.Call | None:
         """The call that starts and ends where `site` does."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if (
                 isinstance(node, ast.Call)
                 and self.start(node) == (site.line, site.column)

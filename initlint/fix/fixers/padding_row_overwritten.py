@@ -88,7 +88,7 @@ def _has_row(scene: Scene, built: ast.Call) -> bool:
         return isinstance(row.value, int)
     if not isinstance(row, ast.Name):
         return False
-    around = [node for node in ast.walk(scene.source.tree) if isinstance(node, Function) and built in ast.walk(node)]
+    around = [node for node in scene.source.nodes if isinstance(node, Function) and built in ast.walk(node)]
     arguments = around[-1].args if around else None
     if arguments is None:
         return False
