@@ -253,13 +253,19 @@ def test_a_matrix_that_is_multiplied_from_the_left_is_to_be_scaled_by_what_torch
 
 def test_what_the_widths_make_of_a_gain_is_quoted_beside_it() -> None:
     net = ModelBuilder()
-    narrowing = replace(xavier(), effective_gain=1.22)
-    net.output(net.layer(net.act(net.layer(net.input(), narrowing))))
+    widening = replace(xavier(), effective_gain=0.63)
+    net.output(net.layer(net.act(net.layer(net.input(), widening))))
     (finding,) = found(net)
     assert finding.message == (
-        "`Net.fc0` is initialized by xavier_uniform_ (gain 1.00, in effect 1.22) before relu (wants 1.41),"
-        " which scales the signal by 0.86 here"
+        "`Net.fc0` is initialized by xavier_uniform_ (gain 1.00, in effect 0.63) before relu (wants 1.41),"
+        " which scales the signal by 0.45 here"
     )
+
+
+def test_xavier_is_no_mismatch_where_the_widths_make_the_wanted_gain_of_it() -> None:
+    net = ModelBuilder()
+    net.output(net.layer(net.act(net.layer(net.input(), replace(xavier(), effective_gain=1.39)))))
+    assert not found(net)
 
 
 def test_transposed_convolutions_get_no_call_that_torch_would_scale_wrongly() -> None:

@@ -111,7 +111,11 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
         return Judgement(layer, "unknown", followers, reason="what fills the weight is not known")
     if gain is None:
         return Judgement(layer, "unknown", followers, reason="the gain of its initializer is not known")
-    suited = next((found for found in relevant if contains(_bands(found, scene), gain)), None)
+    effective = layer.weight.effective_gain
+    met = gain if effective is None or not _is_of_widths(layer.weight) else effective
+    suited = next(
+        (found for found in relevant if any(contains(_bands(found, scene), each) for each in (gain, met))), None
+    )
     if suited is None and any(_may_suit(other, relevant, scene) for other in _other_writers(layer)):
         layer = replace(layer, weight=UNKNOWN_INITIALIZER)
         return Judgement(layer, "unknown", followers, reason="which initializer fills the weight hangs on a condition")
@@ -127,6 +131,11 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
         bands=bands,
         reason=pardon,
     )
+
+
+def _is_of_widths(weight: Initializer) -> bool:
+    """Whether the widths change what the initializer promises on purpose: Xavier's mean of both fans."""
+    return weight.function is not None and weight.function.startswith("xavier")
 
 
 def _other_writers(layer: Layer) -> Iterator[Initializer]:

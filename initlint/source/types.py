@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.enumerations import is_enumeration, plain
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, Unknown
+from initlint.source.torch_modules import is_torch_class
 from initlint.source.values import (
     Bound,
     Builtin,
@@ -181,6 +182,16 @@ def _may_inherit_more(machine: Machine, value: Instance) -> bool:
     )
 
 
+def _external_of(machine: Machine, value: External, cls: object) -> bool | None:
+    """A class of torch is no list and no string; of other names from outside nothing is known."""
+    if not is_torch_class(machine, machine.resolve(value.name)):
+        return None
+    if isinstance(cls, Builtin):
+        return cls.name in ("type", "object")
+    last = cls.name.rpartition(".")[2] if isinstance(cls, External) else ""
+    return True if last == "Callable" else False if last in _ABSTRACT else None
+
+
 def _class_of(machine: Machine, value: ClassV, cls: object) -> bool | None:
     if isinstance(cls, Builtin):
         return cls.name in ("type", "object")
@@ -196,7 +207,7 @@ _MEMBERSHIPS: dict[type, Callable[..., bool | None]] = {
     View: _tensor_of,
     FunctionV: _function_of,
     Bound: _function_of,
-    External: _not_known,
+    External: _external_of,
     Unknown: _not_known,
     Sym: _not_known,
     Choice: _choice_of,
