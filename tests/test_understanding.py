@@ -220,7 +220,7 @@ def test_what_a_whole_model_sweeps_is_not_judged_by_its_parts(understand: Unders
     )
     assert layers["Block.fc"].verdict == "match"
     assert layers["Block.extra"].verdict == "unknown"
-    assert layers["Attend.score"].verdict == "unknown"
+    assert layers["Attend.score"].verdict == "match"
 
 
 def test_a_finding_that_holds_in_one_context_only_names_it(understand: Understanding) -> None:

@@ -66,7 +66,7 @@ def _paths(wiring: Wiring, propagation: Propagation, branches: Container[int]) -
     last: dict[int, Step] = {}
     for step in sorted(propagation.steps.values(), key=lambda step: -step.position):
         end = last.setdefault(step.position, step)
-        if step.before is not None and step.position not in branches:
+        if step.before is not None and step.position not in branches and not _leaves(step, propagation):
             rival = last.get(step.before.position)
             if rival is None or end.depth >= rival.depth:
                 last[step.before.position] = end
@@ -75,6 +75,12 @@ def _paths(wiring: Wiring, propagation: Propagation, branches: Container[int]) -
         if end.position not in whole:
             whole[end.position] = Path(_walk_back(end), headed=wiring.reaches_output[end.position])
     return {position: whole[end.position] for position, end in last.items()}
+
+
+def _leaves(step: Step, propagation: Propagation) -> bool:
+    """Whether the step is the first in a branch that a later sum takes in again: the trunk goes on beside it."""
+    renewed = propagation.renewed
+    return step.position in renewed and step.before is not None and step.before.position not in renewed
 
 
 def _walk_back(end: Step) -> tuple[Step, ...]:

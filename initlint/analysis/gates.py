@@ -45,6 +45,8 @@ class Gates:
         op = self._wiring.ops[consumer]
         if op.kind == "matmul":
             return self._is_attention(op)
+        if op.kind == "opaque":
+            return op.name == "mul"  # by what is not known: it may be a tensor
         return op.kind == "gate" or (op.kind in CARRYING and self._all[consumer])
 
     def _is_attention(self, op: Op) -> bool:

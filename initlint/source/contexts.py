@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +40,8 @@ FORWARD_BUDGET = 150_000
 OPEN_BUDGET = 50_000
 _FEW_SIBLINGS = 6
 _MOST_SIBLINGS = 24
+_MOST_CALLERS = 2
+_MOST_PASSING = 8
 _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
 
 
@@ -201,7 +204,7 @@ class Contexts:
         if not isinstance(cls, ClassV):
             return
         yield from self._run_constructors(definition, cls)
-        if definition.node in machine.called:
+        if definition.node in machine.called or self._went_on_from(cls):
             return
         if definition.name in self.used:
             self.unseen.add(definition.node)
@@ -214,6 +217,12 @@ class Contexts:
         if survives and any(each.torch_class for each in machine.instances):
             self._doubt_unswept(definition)
             yield from self._finish(definition.name, definition.file)
+
+    def _went_on_from(self, cls: ClassV) -> bool:
+        """Whether this is a module that was seen as the base of another: alone nobody builds it."""
+        own = cls.data.get("__init__")
+        is_module = isinstance(cls.lookup("forward"), FunctionV)
+        return is_module and isinstance(own, FunctionV) and own.node in self.machine.called
 
     def _run_builders(self, definition: Definition, made: object) -> None:
         """The methods of an object that is no module, such as a trainer, that build what others initialize or load."""
@@ -253,12 +262,18 @@ class Contexts:
 
     def _run_passed_by(self, definition: Definition) -> Iterator[Model]:
         """Those that ran but passed by the branch on which they build this class: below them it may be a part of a gate."""
-        machine = self.machine
-        for user in self._users_of(definition) if definition.is_class and definition.name in self.used else ():
-            if definition.node in machine.called:
+        users = self._passing(definition, _MOST_CALLERS) if definition.is_class and definition.name in self.used else ()
+        for user in itertools.islice(users, _MOST_PASSING):
+            if definition.node in self.machine.called:
                 return
-            if user.node in machine.called and calls(user, definition.name):
-                yield from self._run_open(user)
+            yield from self._run_open(user)
+
+    def _passing(self, definition: Definition, outwards: int) -> Iterator[Definition]:
+        """Those that ran and call a definition, after those that call them: what these do to a model counts, too."""
+        for user in self._users_of(definition):
+            if user.node in self.machine.called and calls(user, definition.name):
+                yield from self._passing(user, outwards - 1) if outwards else ()
+                yield user
 
     def _run_open(self, definition: Definition) -> Iterator[Model]:
         """A definition whose defaults leave layers out, run once more on arguments of which nothing is known.

@@ -89,6 +89,9 @@ def call_external(machine: Machine, function: External, arguments: Arguments, no
 
 def _call_torch(machine: Machine, name: str, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     knowledge = machine.knowledge
+    if isinstance(filled := arguments.keywords.get("out"), (ParamV, View)):
+        machine.write(filled, Write("assignment", (), machine.place(node, frame)))
+        return filled
     if name in _FALSE:
         return False
     if name in _CONTEXTS:

@@ -28,6 +28,7 @@ from initlint.source.torch_modules import (
     construct_torch_part,
     container_items,
     has_children,
+    linked,
     modules_below,
     named_parameters,
     own_parameters,
@@ -302,7 +303,10 @@ def _register(machine: Machine, instance: Instance, arguments: Arguments, node: 
     value = arguments.get(1, "module", arguments.get(1, "param", UNKNOWN))
     machine.touch(instance)
     key = name if isinstance(name, str) else f"?{len(instance.data)}"
-    instance.data[key] = adopt(machine, instance, key, value, machine.place(node, frame))
+    place = machine.place(node, frame)
+    if instance.torch_class in CONTAINERS:
+        value = linked(machine, value, place)
+    instance.data[key] = adopt(machine, instance, key, value, place)
     return None
 
 

@@ -49,7 +49,7 @@ def is_torch_class(machine: Machine, name: str) -> bool:
         or name in CONTAINERS
         or name in knowledge.layers
         or name in knowledge.activation_of
-        or (name.startswith("torch.nn.") and name in knowledge.operations)
+        or (name.startswith(("torch.nn.", "einops.layers.")) and name in knowledge.operations)
     )
 
 
@@ -223,7 +223,7 @@ def _fill_container(machine: Machine, instance: Instance, arguments: Arguments, 
     if first is ABSENT:
         return
     if isinstance(first, DictV) and (instance.torch_class == MODULE_DICT or len(arguments.positional) == 1):
-        instance.data.update({str(key): value for key, value in first.data.items()})
+        instance.data.update({str(key): linked(machine, value, instance.place) for key, value in first.data.items()})
         return
     if instance.torch_class == SEQUENTIAL:
         append_all(machine, instance, list(arguments.positional), repeats=arguments.open)
@@ -245,6 +245,11 @@ def append_all(machine: Machine, instance: Instance, modules: list[object], *, r
             continue
         instance.data[str(count)] = adopt(machine, instance, str(count), module, instance.place)
         count += 1
+
+
+def linked(machine: Machine, module: object, place: Place | None) -> object:
+    """What a container holds under a name: a link of its chain also where nothing is known of it."""
+    return machine.new_instance(External("unknown"), place) if module is UNKNOWN else module
 
 
 def container_items(instance: Instance) -> list[object] | None:
