@@ -226,11 +226,9 @@ class Project:
 
 
 def _is_hidden(folder: str, name: str) -> bool:
-    """Whether a package's own ``torch`` or ``types`` is reached by its full name only: those names mean the library."""
-    first = name.partition(".")[0]
-    return (first == "torch" or first in sys.stdlib_module_names) and os.path.isfile(
-        os.path.join(folder, "__init__.py")
-    )
+    """Whether a package's own ``types`` is reached by its full name only: the bare name means Python's."""
+    standard = name.partition(".")[0] in sys.stdlib_module_names
+    return standard and os.path.isfile(os.path.join(folder, "__init__.py"))
 
 
 def _matches(path: str, wanted: re.Pattern[bytes]) -> bool:
