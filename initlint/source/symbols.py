@@ -81,10 +81,12 @@ def multiply(left: Sym, right: Sym, sign: int = 1) -> object:
     """Left * right (`sign` 1) or left / right (`sign` -1); UNKNOWN for a division by zero."""
     if sign < 0 and right.coefficient == 0:
         return UNKNOWN
+    coefficient = left.coefficient * right.coefficient if sign > 0 else left.coefficient / right.coefficient
+    if not left.powers and not right.powers:
+        return coefficient
     powers = dict(left.powers)
     for name, power in right.powers:
         powers[name] = powers.get(name, 0) + sign * power
-    coefficient = left.coefficient * right.coefficient if sign > 0 else left.coefficient / right.coefficient
     return simplified(coefficient, powers)
 
 
