@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fix_builder import FILE, FORWARD, HEAD, RELU, Net, added, network, refusal
+from fix_builder import FILE, FORWARD, HEAD, RELU, Net, added, network, refusal, site_of
 
 from initlint import check_paths, check_source
 from initlint.config import Settings
@@ -345,3 +345,51 @@ def test_what_a_caller_brings_is_not_initialized_by_the_class_that_it_is_given_t
     net = Net(text)
     net.layer("nn.Linear(8, 8)", access)
     assert refusal(net) == "what builds or brings it may make it another layer"
+
+
+@pytest.mark.parametrize(
+    ("forward", "chosen"),
+    [
+        (["x = self.fc(x)", "if not self._unbounded:", "    x = torch.tanh(x)", "return x"], True),
+        (["x = self.fc(x)", "return x if self._unbounded else torch.tanh(x)"], True),
+        (["if not self._unbounded:", "    x = torch.tanh(self.fc(x))", "return x"], False),
+        (["x = self.fc(x)", "if self.training:", "    x = torch.tanh(x)", "return x"], False),
+    ],
+)
+def test_whether_a_layer_is_activated_at_all_may_be_the_choice_of_who_builds_the_model(
+    forward: list[str], *, chosen: bool
+) -> None:
+    lines = "".join(f"        {line}\n" for line in forward)
+    text = network(
+        "self.fc = nn.Linear(8, 8)", "self._unbounded = unbounded", forward=f"\n    def forward(self, x):\n{lines}"
+    )
+    net = Net(text.replace("(self)", "(self, unbounded=False)", 1))
+    judgement = net.layer("nn.Linear(8, 8)", "self.fc", "tanh")
+    assert judgement.decisive is not None
+    site = site_of(net.text, "torch.tanh(self.fc(x))" if "torch.tanh(self.fc" in lines else "torch.tanh(x)")
+    net.judgements = [replace(judgement, decisive=replace(judgement.decisive, site=site))]
+    fixed = net.attached()[0].fix
+    assert (fixed is None) is chosen
+    if chosen:
+        assert refusal(net) == "who builds the model chooses the activation"
+
+
+@pytest.mark.parametrize(("other", "chosen"), [("dice", True), ("gelu", False)])
+def test_a_word_that_stands_for_an_unknown_activation_is_a_choice(other: str, *, chosen: bool) -> None:
+    text = network(
+        "self.fc = nn.Linear(8, 8)",
+        'if activation == "relu":',
+        "    self.act = nn.ReLU()",
+        f'elif activation == "{other}":',
+        "    self.act = Other()",
+    ).replace("(self)", "(self, activation)", 1)
+    net = Net(text)
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert (net.attached()[0].fix is None) is chosen
+
+
+def test_a_model_is_initialized_before_it_is_moved() -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", "self.to(device)"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    assert f"{call}        self.to(device)\n" in net.repaired()

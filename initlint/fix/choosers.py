@@ -4,29 +4,65 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from initlint.fix.naming import Function
+from initlint.fix.spelling import Source
+from initlint.model import Site
 
 _ACTIVATION_NAME = re.compile(r"(?:^|_)(?:act|activ\w*|non_?lin\w*)(?:$|_)")
 
 
-def is_chosen(builder: Function, scope: ast.AST, activation: str, rivals: Iterable[str]) -> bool:
+def is_chosen(builder: Function, scope: ast.AST, activation: str, known: Mapping[str, bool]) -> bool:
     """Whether only a default of what `builder` is called with, or a caller, has named an activation in a scope.
 
-    Or it is chosen among some by their names, and one of those is a rival: it asks for another initializer.
+    Or it is chosen among some by their names, and one of those asks for another initializer, or nobody knows for which.
+    `known` says of all activations whether they ask for the same one.
     """
     if not any(_ACTIVATION_NAME.search(name) for name in _given(builder)):
         return False
     defaults = {id(one) for default in _defaults(scope) for one in ast.walk(default)}
     names = {_name(node) for node in ast.walk(scope) if id(node) not in defaults}
+    same = {_plain(name): agrees for name, agrees in known.items()}
     words = {_name(word) for word in _choices(scope)}
-    return activation.replace("_", "") not in names or any(rival.replace("_", "") in words for rival in rivals)
+    return (
+        _plain(activation) not in names
+        or any(not same.get(word, True) for word in words)
+        or any(word not in same for word in _words_of_activations(scope))
+    )
+
+
+def is_optional(builder: Function, scope: ast.AST, applied: str, source: Source, site: Site) -> bool:
+    """Whether an argument of `builder` decides if the activation at a site runs after what is `applied` in any case."""
+    given = {
+        target.attr
+        for node in ast.walk(builder)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in _arguments(builder)
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    }
+    for node in ast.walk(scope):
+        if not isinstance(node, ast.If | ast.IfExp):
+            continue
+        tested = {one.attr for one in ast.walk(node.test) if isinstance(one, ast.Attribute)}
+        branch = [*_listed(node.body), *_listed(node.orelse)]
+        around = [one for one in branch if source.contains(one, site)]
+        if around and tested & given and not any(applied in ast.unparse(one) for one in branch):
+            return True
+    return False
+
+
+def _listed(part: ast.expr | list[ast.stmt]) -> list[ast.expr] | list[ast.stmt]:
+    return part if isinstance(part, list) else [part]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def _given(builder: Function) -> Iterator[str]:
     """The names of what a function is called with: its arguments, and the attributes that it reads of those."""
-    arguments = {one.arg for one in (*builder.args.posonlyargs, *builder.args.args, *builder.args.kwonlyargs)}
+    arguments = _arguments(builder)
     yield from arguments
     for node in ast.walk(builder):
         match node:
@@ -34,6 +70,11 @@ def _given(builder: Function) -> Iterator[str]:
                 yield attribute
             case _:
                 pass
+
+
+def _arguments(builder: Function) -> frozenset[str]:
+    arguments = (*builder.args.posonlyargs, *builder.args.args, *builder.args.kwonlyargs)
+    return frozenset(one.arg for one in arguments)
 
 
 def _choices(scope: ast.AST) -> Iterator[ast.AST]:
@@ -51,6 +92,24 @@ def _choices(scope: ast.AST) -> Iterator[ast.AST]:
                 pass
 
 
+def _words_of_activations(scope: ast.AST) -> Iterator[str]:
+    """The words that an activation's name is compared with."""
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Compare):
+            operands = (node.left, *node.comparators)
+            if any(_ACTIVATION_NAME.search(_called(operand)) for operand in operands):
+                constants = (one for operand in operands for one in ast.walk(operand) if isinstance(one, ast.Constant))
+                yield from (_name(one) for one in constants if isinstance(one.value, str))
+
+
+def _called(node: ast.expr) -> str:
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""
+
+
 def _defaults(scope: ast.AST) -> Iterator[ast.expr]:
     """The default values of all arguments."""
     for node in ast.walk(scope):
@@ -63,6 +122,6 @@ def _name(node: ast.AST) -> str:
     """What a node calls by name, in lower case and without underscores: ``F.leaky_relu`` and ``nn.LeakyReLU`` are one."""
     match node:
         case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Constant(value=str(name)):
-            return name.lower().replace("_", "")
+            return _plain(name)
         case _:
             return ""

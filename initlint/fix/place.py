@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from initlint.fix.access import Access, read_access
-from initlint.fix.choosers import is_chosen
+from initlint.fix.choosers import is_chosen, is_optional
 from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.recommend import Refusal
 from initlint.fix.resets import resetting_method
@@ -31,6 +31,7 @@ _WRITERS = frozenset(
         "reset_parameters",
     }
 )
+_MOVES = frozenset({"to", "cuda", "cpu", "double", "float", "half"})
 _REORDERING = frozenset({"insert", "pop", "clear", "__delitem__", "__setitem__"})
 _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
 
@@ -65,13 +66,14 @@ class Place:
     nested: bool = False
     naming: str | None = None
 
-    def takes(self, activation: str, rivals: Iterable[str]) -> bool:
-        """Whether who builds the model chooses the activation: only a default, or a caller, has named this one.
-
-        Or it is chosen among some by their names, and one of those is a rival: it asks for another initializer.
-        """
+    def takes(self, activation: str, site: Site | None, known: Mapping[str, bool]) -> bool:
+        """Whether who builds the model chooses the activation at a site, or whether there is any; `known` as in `is_chosen`."""
         builder = self.function if self.definition is None else _method(self.definition, "__init__")
-        return builder is not None and is_chosen(builder, self.definition or builder, activation, rivals)
+        if builder is None:
+            return False
+        scope = self.definition or builder
+        optional = site is not None and is_optional(builder, scope, self.access.root_text, self.source, site)
+        return optional or is_chosen(builder, scope, activation, known)
 
     @property
     def key(self) -> tuple[str, int, int, bool]:
@@ -251,6 +253,9 @@ def _in_class(
         if extended is not None:
             anchor, before = _end_of(extended.body, len(extended.body))
             return Place(source, anchor, before, access, binding.value, extended, definition, extends=True)
+    # Moving the model to its device is the last thing that its author does.
+    while barrier - 1 > max(start, built) and _moves(body[barrier - 1]):
+        barrier -= 1
     # What initializes where its test says so is the caller's choice, and comes last.
     chosen = (index for index in range(start + 1, barrier) if isinstance(body[index], ast.If))
     barrier = next((index for index in chosen if _calls(body[index], _INITIALIZING)), barrier)
@@ -314,6 +319,15 @@ def _last_index(body: list[ast.stmt], source: Source, binding: Binding, written:
     built = [index for index, one in enumerate(body) if one is binding.statement or binding.statement in ast.walk(one)]
     wrote = [index for index, one in enumerate(body) if written is not None and source.contains(one, written)]
     return max([*built, *wrote], default=0)
+
+
+def _moves(statement: ast.stmt) -> bool:
+    """Whether a statement moves the whole model: ``self.to(device)``."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))):
+            return name in _MOVES
+        case _:
+            return False
 
 
 def _end_of(body: list[ast.stmt], stop: int) -> tuple[ast.stmt, bool]:

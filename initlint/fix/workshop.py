@@ -167,8 +167,8 @@ class Workshop:
         if isinstance(place, Place) and may_be_other(layer, place, self.source):
             place = Refusal("what builds or brings it may make it another layer")
         if isinstance(place, Place) and judgement.decisive is not None:
-            activation = judgement.decisive.activation
-            if place.takes(activation, self._rivals(activation)):
+            decisive = judgement.decisive
+            if place.takes(decisive.activation, decisive.site, self._agreeing(decisive.activation)):
                 return Refusal("who builds the model chooses the activation")
         zero_bias = self.options.bias == "zeros" and layer.bias is not None and not layer.bias.is_constant
         whole = layer.kind != BARE and self._is_whole(covered, layer.site, call)
@@ -177,14 +177,15 @@ class Workshop:
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
 
-    def _rivals(self, activation: str) -> Iterator[str]:
-        """The activations that ask for another function or gain than one does; by slopes alone none differs."""
+    def _agreeing(self, activation: str) -> Mapping[str, bool]:
+        """Which activations ask for the function and gain that one does; by slopes alone none differs."""
         wanted = dict(self._activations[activation].recommended)
+        agreeing: dict[str, bool] = {}
         for name, other in self._activations.items():
             asked = dict(other.recommended)
             family = {asked.get("nonlinearity"), wanted.get("nonlinearity")}
-            if asked and asked != wanted and not family <= {"relu", "leaky_relu"}:
-                yield name
+            agreeing[name] = not asked or asked == wanted or family <= {"relu", "leaky_relu"}
+        return agreeing
 
     def _place(self, layer: Layer) -> Place | Refusal:
         """Where a call for `layer` may be written; many models have one layer of the text."""
