@@ -22,6 +22,15 @@ def test_a_variable_at_module_level_is_initialized_after_its_assignment() -> Non
     )
 
 
+def test_a_variable_with_a_type_is_a_variable() -> None:
+    net = Net("from torch import nn\n\nnet: nn.Module = nn.Sequential(nn.Linear(8, 8), nn.ReLU())\n", owner="")
+    net.layer("nn.Linear(8, 8)", "net[0]")
+    assert net.repaired() == f"{net.text}nn.init.kaiming_normal_(net[0].weight, {RELU})\n"
+    (finding,) = check_source(net.text)
+    assert finding.layer == "net[0]"
+    assert finding.fix is not None
+
+
 def test_a_variable_in_a_function_is_initialized_after_its_assignment() -> None:
     text = (
         "from torch import nn\ndef build():\n"

@@ -22,7 +22,10 @@ def find_builder(layer: Layer, sources: Callable[[str], Source | None]) -> Place
     for block, _ in blocks(function.body):
         for statement in block:
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if source.contains(value, layer.site):
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ) if source.contains(value, layer.site):
                     return _place(layer, source, function, statement, value, name)
                 case _:
                     pass

@@ -67,7 +67,10 @@ def _assigned(layer: Layer, source: Source) -> Iterator[tuple[str, ast.expr]]:
     found = []
     for node in source.nodes:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if source.contains(node, layer.site):
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ) if source.contains(node, layer.site):
                 found.append((name, value))
             case _:
                 pass

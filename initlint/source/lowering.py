@@ -99,7 +99,10 @@ def _variable(place: Place | None) -> str | None:
     while body and node is not None and hasattr(node, "lineno"):
         around = next((one for one in body if one.lineno <= node.lineno <= (one.end_lineno or one.lineno)), None)
         match around:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+            ) if value is node:
                 return name
             case ast.Try(handlers=handlers):
                 body = [
