@@ -31,6 +31,7 @@ from initlint.source.values import (
     TensorV,
     View,
     Write,
+    present,
 )
 
 if TYPE_CHECKING:
@@ -375,7 +376,7 @@ def _sequence_item(machine: Machine, value: tuple[object, ...] | ListV | str, ke
 def _mapping_item(value: DictV, key: object) -> object:
     from initlint.source.expressions import is_key
 
-    return value.data.get(key, UNKNOWN) if is_key(key) else UNKNOWN
+    return present(value.data.get(key, UNKNOWN), UNKNOWN) if is_key(key) else UNKNOWN
 
 
 def _instance_item(machine: Machine, value: Instance, key: object, node: ast.AST, frame: Frame) -> object:

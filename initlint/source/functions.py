@@ -26,6 +26,7 @@ from initlint.source.values import (
     Scope,
     SuperV,
     TensorV,
+    present,
 )
 
 _MOST_RECURSION = 24
@@ -185,7 +186,8 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
         for position in range(len(bound), len(names)):
             name = names[position]
             if name in keywords:
-                bound[name] = keywords[name]
+                default = ABSENT if position < first_default else function.defaults[position - first_default]
+                bound[name] = present(keywords[name], default)
                 used += 1
             elif position < first_default or arguments.open:
                 bound[name] = missing(machine, function, name)
@@ -193,7 +195,7 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
                 bound[name] = function.defaults[position - first_default]
     for each, default in zip(signature.kwonlyargs, function.keyword_defaults, strict=True):
         if each.arg in keywords:
-            bound[each.arg] = keywords[each.arg]
+            bound[each.arg] = present(keywords[each.arg], default)
             used += 1
         else:
             bound[each.arg] = missing(machine, function, each.arg) if default is ABSENT else default

@@ -313,13 +313,19 @@ class Machine:
         if isinstance(cell, Filling):
             return joined_fillings([state for state in states if isinstance(state, Write)])
         if isinstance(first, dict):
-            return self._joined_names([state for state in states if isinstance(state, dict)])
+            return self._joined_names(
+                [state for state in states if isinstance(state, dict)], optional=isinstance(cell, DictV)
+            )
         if isinstance(first, list):
             columns = itertools.zip_longest(*(state for state in states if isinstance(state, list)), fillvalue=ABSENT)
             return [self.join(list(column)) for column in columns]
         return first
 
-    def _joined_names(self, states: list[dict[object, object]]) -> dict[object, object]:
+    def _joined_names(self, states: list[dict[object, object]], *, optional: bool) -> dict[object, object]:
+        """The names of all branches; a key that only some of them put into a mapping may be missing."""
+        if optional:
+            keys = dict.fromkeys(key for state in states for key in state)
+            return {key: self.join([state.get(key, ABSENT) for state in states]) for key in keys}
         merged = dict(states[0])
         for state in states[1:]:
             for key, value in state.items():

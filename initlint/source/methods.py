@@ -27,6 +27,7 @@ from initlint.source.values import (
     SuperV,
     TensorV,
     View,
+    present,
 )
 
 _PURE_STRING = frozenset(
@@ -318,8 +319,8 @@ def _dict_lookup(machine: Machine, receiver: DictV, name: str, arguments: Argume
     if key in receiver.data:
         if name == "pop":
             machine.touch(receiver)
-            return receiver.data.pop(key)
-        return receiver.data[key]
+            return present(receiver.data.pop(key), default)
+        return present(receiver.data[key], default)
     if name == "setdefault":
         machine.touch(receiver)
         receiver.data[key] = default

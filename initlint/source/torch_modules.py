@@ -23,6 +23,7 @@ from initlint.source.values import (
     TensorV,
     View,
     Write,
+    present,
 )
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ def bind(signature: tuple[tuple[str, object], ...], arguments: Arguments) -> dic
     for (name, _), value in zip(signature, arguments.positional, strict=False):
         bound[name] = value
     for name, default in signature:
-        if name not in bound:
-            bound[name] = UNKNOWN if default is ... or arguments.open else default
+        fallback = UNKNOWN if default is ... or arguments.open else default
+        bound[name] = present(bound.get(name, fallback), fallback)
     return bound
 
 

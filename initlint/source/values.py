@@ -32,6 +32,14 @@ class Choice:
 _MOST_ALTERNATIVES = 6
 
 
+def present(value: object, default: object) -> object:
+    """`value` where it is there, and `default` where it may be missing; ABSENT stands for no default."""
+    if not isinstance(value, Choice) or ABSENT not in value.alternatives:
+        return value
+    given: list[object] = [each for each in value.alternatives if each is not ABSENT]
+    return choice(given if default is ABSENT else [*given, default])
+
+
 def choice(values: list[object]) -> object:
     """The join of `values`: the value itself if all agree, a `Choice`, or UNKNOWN when there are too many."""
     kept: list[object] = []
