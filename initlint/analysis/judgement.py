@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from zlib import crc32
@@ -16,6 +17,7 @@ from initlint.analysis.wiring import wire
 from initlint.knowledge import Knowledge
 from initlint.model import UNKNOWN_INITIALIZER, Chain, Follower, Initializer, Judgement, Layer, Model
 
+_SAME = 0.05
 _STARVED = 0.03
 """Below this J a gain that is taught but carries no signal no longer matches (Xavier before hidden sigmoids)."""
 
@@ -111,10 +113,9 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
         return Judgement(layer, "unknown", followers, reason="what fills the weight is not known")
     if gain is None:
         return Judgement(layer, "unknown", followers, reason="the gain of its initializer is not known")
-    effective = layer.weight.effective_gain
-    met = gain if effective is None or not _is_of_widths(layer.weight) else effective
     suited = next(
-        (found for found in relevant if any(contains(_bands(found, scene), each) for each in (gain, met))), None
+        (found for found in relevant if contains(_bands(found, scene), gain) or _happens_to_suit(layer, found, scene)),
+        None,
     )
     if suited is None and any(_may_suit(other, relevant, scene) for other in _other_writers(layer)):
         layer = replace(layer, weight=UNKNOWN_INITIALIZER)
@@ -133,9 +134,12 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
     )
 
 
-def _is_of_widths(weight: Initializer) -> bool:
-    """Whether the widths change what the initializer promises on purpose: Xavier's mean of both fans."""
-    return weight.function is not None and weight.function.startswith("xavier")
+def _happens_to_suit(layer: Layer, follower: Follower, scene: _Scene) -> bool:
+    """Whether the widths make of Xavier's gain just what the activation wants: it is promised something else all the same."""
+    weight, ideal = layer.weight, ideal_gain(follower, scene.knowledge.activations)
+    if ideal is None or weight.effective_gain is None or not (weight.function or "").startswith("xavier"):
+        return False
+    return math.isclose(weight.effective_gain, ideal, rel_tol=_SAME)
 
 
 def _other_writers(layer: Layer) -> Iterator[Initializer]:
