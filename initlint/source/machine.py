@@ -349,7 +349,10 @@ class Machine:
             tuples = [value for value in values if isinstance(value, tuple) and len(value) == len(first)]
             if len(tuples) == len(values):
                 return tuple(self.join(list(column)) for column in zip(*tuples, strict=True))
-        return choice(values)
+        joined = choice(values)
+        if joined is UNKNOWN:
+            _set_adrift(values)
+        return joined
 
     def place(self, node: ast.AST, frame: Frame) -> Place:
         """Where `node` stands."""
@@ -419,6 +422,14 @@ class Machine:
                 if flow:
                     return flow
         return Flow.NEXT
+
+
+def _set_adrift(values: Sequence[object]) -> None:
+    """What is one of too many to tell apart may be what something unknown is done to."""
+    for value in values:
+        for each in value.alternatives if isinstance(value, Choice) else (value,):
+            if isinstance(each, Instance):
+                each.adrift = True
 
 
 __all__ = [
