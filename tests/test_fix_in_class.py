@@ -393,3 +393,17 @@ def test_a_model_is_initialized_before_it_is_moved() -> None:
     net.layer("nn.Linear(8, 8)", "self.fc")
     call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
     assert f"{call}        self.to(device)\n" in net.repaired()
+
+
+@pytest.mark.parametrize(
+    ("test", "repaired"),
+    [("inference_mode", False), ("self.deploy", False), ("not inference_mode", True), ("wide", True)],
+)
+def test_what_is_built_for_inference_only_is_left(test: str, *, repaired: bool) -> None:
+    """A convolution into which the branches of training are folded gets its weights from them."""
+    net = Net(network(f"if {test}:", "    self.fc = nn.Linear(8, 8)", "else:", "    self.fc = None"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    if repaired:
+        assert net.attached()[0].fix is not None
+    else:
+        assert refusal(net) == "it is built for weights that are loaded into it"

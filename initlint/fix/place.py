@@ -31,6 +31,7 @@ _WRITERS = frozenset(
         "reset_parameters",
     }
 )
+_DEPLOYMENT = re.compile(r"(?:^|_)(?:inference|deploy\w*)(?:$|_)")
 _MOVES = frozenset({"to", "cuda", "cpu", "double", "float", "half"})
 _REORDERING = frozenset({"insert", "pop", "clear", "__delitem__", "__setitem__"})
 _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
@@ -240,6 +241,8 @@ def _in_class(
         return Refusal("it is built in a loop")
     if conditions and binding.statement in constructor.body:
         return Refusal("it is built only under a condition, in another method")
+    if any(_is_deployed(one, binding.statement) for one in conditions):
+        return Refusal("it is built for weights that are loaded into it")
     body = list(binding.block) if conditions else constructor.body
     start = _last_index(body, source, binding, layer.weight.site)
     barrier = next((index for index, one in enumerate(body) if index >= start and _calls(one, _LOADERS)), len(body))
@@ -319,6 +322,17 @@ def _last_index(body: list[ast.stmt], source: Source, binding: Binding, written:
     built = [index for index, one in enumerate(body) if one is binding.statement or binding.statement in ast.walk(one)]
     wrote = [index for index, one in enumerate(body) if written is not None and source.contains(one, written)]
     return max([*built, *wrote], default=0)
+
+
+def _is_deployed(condition: ast.stmt, statement: ast.stmt) -> bool:
+    """Whether a statement runs only where a model is built for inference, as its condition says."""
+    if not isinstance(condition, ast.If):
+        return False
+    test, branch = condition.test, condition.body
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, branch = test.operand, condition.orelse
+    flag = last_name(test)
+    return bool(_DEPLOYMENT.search(flag)) and any(statement in ast.walk(one) for one in branch)
 
 
 def _moves(statement: ast.stmt) -> bool:
