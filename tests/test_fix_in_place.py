@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fix_builder import RELU, SQRT2, Net, added, explicit_and_default, network, refusal
 
+from initlint import check_source
 from initlint.config import Settings
 from initlint.engine import check, text_source
 from initlint.fix.edits import apply
@@ -162,3 +163,19 @@ def test_a_call_is_rewritten_in_place_also_where_an_event_was_repaired_before() 
         "nn.init.zeros_(module.weight[module.padding_idx])",
         f"nn.init.kaiming_normal_(module.weight, {RELU})",
     ]
+
+
+def test_what_an_author_initialized_as_part_of_a_residual_branch_is_left() -> None:
+    """T5 draws what enters its feed-forward layers with std 1 / sqrt(width): a recipe, and the trunk's scale hangs on it."""
+    text = (
+        "from torch import nn\n\n\nclass Block(nn.Module):\n    def __init__(self, width=512):\n        super().__init__()\n"
+        "        self.norm = nn.LayerNorm(width)\n        self.wi = nn.Linear(width, 4 * width)\n"
+        "        self.wi.weight.data.normal_(mean=0.0, std=width**-0.5)\n        self.wo = nn.Linear(4 * width, width)\n\n"
+        "    def forward(self, x):\n        return x + self.wo(self.wi(self.norm(x)).relu())\n"
+    )
+    (finding,) = check_source(text)
+    assert finding.fix is None
+    assert "its author initialized it as part of a residual branch" in (finding.help or "")
+    (alone,) = check_source(text.replace("return x + ", "return "))
+    assert alone.fix is not None
+    assert alone.fix.applicability == "unsafe"
