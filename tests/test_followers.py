@@ -321,6 +321,15 @@ def test_a_tanh_output_wants_xavier_with_either_gain() -> None:
     assert [verdict(net(gain, hidden=False)).verdict for gain in (1.0, 2**0.5, 5 / 3)] == ["match", "mismatch", "match"]
 
 
+def test_scores_that_a_softmax_makes_weights_of_are_no_features() -> None:
+    """Graph attention: softmax(leaky_relu(a @ [h_i, h_j])) multiplies the values."""
+    net = ModelBuilder()
+    weights = net.op("softmax", net.act(net.layer(net.input()), "leaky_relu"))
+    net.output(net.op("gate", weights, net.input()))
+    assert only(net).gated
+    assert verdict(net).verdict == "exempt"
+
+
 def _ending(end: str, gain: float = 3**-0.5) -> ModelBuilder:
     net = ModelBuilder()
     tensor = net.op("concat", net.block(net.input(), xavier(gain), act="sigmoid"), net.input())

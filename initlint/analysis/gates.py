@@ -19,7 +19,8 @@ class Gates:
 
     A bounded activation is a gate as soon as one consumer multiplies it, or may, being unknown, or adds it to another
     gate; an unbounded one only where every consumer multiplies it: what a squeeze-excitation rescales is a feature, not
-    a gate. Feature maps of attention, whose products with one another are all that is used, gate as well.
+    a gate. Feature maps of attention, whose products with one another are all that is used, gate as well, and so do the
+    scores that a softmax makes weights of.
     """
 
     def __init__(self, wiring: Wiring, activations: Mapping[str, Activation]) -> None:
@@ -47,7 +48,7 @@ class Gates:
             return self._is_attention(op)
         if op.kind == "opaque":
             return op.name == "mul"  # by what is not known: it may be a tensor
-        return op.kind == "gate" or (op.kind in CARRYING and self._all[consumer])
+        return op.kind in ("gate", "softmax") or (op.kind in CARRYING and self._all[consumer])
 
     def _is_attention(self, op: Op) -> bool:
         """Whether a product is one of queries, keys and values: each operand comes out of a layer."""

@@ -45,6 +45,9 @@ def is_optional(builder: Function, scope: ast.AST, applied: str, source: Source,
         if not isinstance(node, ast.If | ast.IfExp):
             continue
         tested = {one.attr for one in ast.walk(node.test) if isinstance(one, ast.Attribute)}
+        if node in ast.walk(builder):
+            tested |= {one.id for one in ast.walk(node.test) if isinstance(one, ast.Name)} & _arguments(builder)
+            given |= tested & _arguments(builder)
         branch = [*_listed(node.body), *_listed(node.orelse)]
         around = [one for one in branch if source.contains(one, site)]
         if around and tested & given and not any(applied in ast.unparse(one) for one in branch):

@@ -70,16 +70,18 @@ def recommend(
     options: FixOptions,
     *,
     stride: int | None = None,
+    together: bool = False,
 ) -> Call | Refusal:
     """The call to write for one mismatched layer, or why there is none.
 
+    `together`: the activation is built with the layer, as one Sequential: whatever branch they lie on, it follows.
     `stride` is that of a transposed convolution, where it is known: torch swaps the fans of its weight, so Kaiming
     with mode="fan_out" is exact for stride 1 and nothing in torch.nn.init is for any other (SCIENCE: facts/layers.csv).
     """
     follower = judgement.decisive
     if follower is None:
         return Refusal("no activation decides")
-    refusal = _refuse(judgement, follower)
+    refusal = _refuse(judgement, follower, together=together)
     if refusal is not None:
         return Refusal(refusal)
     activation = activations.get(follower.activation)
@@ -92,7 +94,7 @@ def recommend(
     return _call(judgement, follower, activation, habit, options)
 
 
-def _refuse(judgement: Judgement, follower: Follower) -> str | None:
+def _refuse(judgement: Judgement, follower: Follower, *, together: bool) -> str | None:
     """Why nothing certain can be written for this layer, whatever the activation."""
     layer = judgement.layer
     chain = judgement.chain
@@ -113,7 +115,7 @@ def _refuse(judgement: Judgement, follower: Follower) -> str | None:
         ),
         (follower.gated, "the activation is a gate"),
         (
-            follower.alternative and sum(one.alternative for one in judgement.followers) == 1,
+            not together and follower.alternative and sum(one.alternative for one in judgement.followers) == 1,
             "only one of several branches has this activation",
         ),
         (

@@ -161,7 +161,7 @@ class Workshop:
         judgement = replace(judgement, layer=self._named(judgement.layer))
         layer = judgement.layer
         place = Refusal("it is a bare parameter") if layer.kind == BARE else self._place(layer)
-        call = self._call(judgement, self._habit(place) if isinstance(place, Place) else Habit())
+        call = self._call(judgement, self._habit(place) if isinstance(place, Place) else Habit(), place)
         if isinstance(call, Refusal):
             return call
         if isinstance(place, Place) and may_be_other(layer, place, self.source):
@@ -205,9 +205,11 @@ class Workshop:
         built = [layer for layer in self.census if layer.site == site and identity(layer) not in covered]
         return all(self.agrees(layer, call) for layer in built)
 
-    def _call(self, judgement: Judgement, usual: Habit) -> Call | Refusal:
+    def _call(self, judgement: Judgement, usual: Habit, place: Place | Refusal | None = None) -> Call | Refusal:
         stride = self._stride(judgement.layer)
-        return recommend(judgement, self._activations, usual, self.options, stride=stride)
+        site = None if judgement.decisive is None else judgement.decisive.site
+        together = isinstance(place, Place) and site is not None and place.source.contains(place.value, site)
+        return recommend(judgement, self._activations, usual, self.options, stride=stride, together=together)
 
     def _named(self, layer: Layer) -> Layer:
         """A layer with the expression that names it: outside of any class too, and in the quotes of its file."""
