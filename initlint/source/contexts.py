@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from initlint.model import Model
 from initlint.source.aftermath import inspect_aftermath
 from initlint.source.coverage import initializer_names
+from initlint.source.ends import inputs_of, tensors_in
 from initlint.source.functions import call_function, instantiate
 from initlint.source.imports import module_scope
 from initlint.source.leftovers import Leftovers, calls
@@ -21,10 +22,10 @@ from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import apply_configuration, init_hooks
 from initlint.source.relevance import Definition, Relevance, definitions, script_words
 from initlint.source.statements import is_main_guard
-from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.symbols import ABSENT
 from initlint.source.torch_modules import modules_below
 from initlint.source.uncalled import uncalled_initializers
-from initlint.source.values import Arguments, ClassV, FunctionV, Instance, ListV, Scope, TensorV
+from initlint.source.values import Arguments, ClassV, FunctionV, Instance, Scope
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
@@ -412,65 +413,14 @@ class Contexts:
         place = module.place
         node = place.node if place is not None else ast.Pass()
         frame = Frame(Scope(place.file if place is not None else self.project.targets[0]))
-        arguments = self._inputs(module)
+        arguments = inputs_of(machine, module)
         results: list[object] = []
         before = machine.graph.end
         if self._survives(lambda: results.append(machine.call(module, arguments, node, frame))):
-            for op in _tensors(results):
+            for op in tensors_in(results):
                 if whole:
                     machine.graph.add("output", "output", (op,))
                 elif op >= before:
                     machine.graph.add("opaque", "unknown", (op,))
             machine.graph.hand_over()
         machine.forwarded.add(module)
-
-    def _inputs(self, module: Instance) -> Arguments:
-        method = module.cls.lookup("forward") if isinstance(module.cls, ClassV) else ABSENT
-        if not isinstance(method, FunctionV):
-            return Arguments([self._input("input")])
-        signature = method.node.args
-        names = [*signature.posonlyargs, *signature.args][1:]
-        required = names[: max(len(names) - len(method.defaults), 0)]
-        given = [self._input_like(each) for each in required]
-        if not required and names:
-            given = [self._input_like(names[0])]
-        if signature.vararg and not given:
-            given = [self._input("input")]
-        keywords = {
-            each.arg: self._input_like(each)
-            for each, default in zip(signature.kwonlyargs, method.keyword_defaults, strict=True)
-            if default is ABSENT
-        }
-        return Arguments(given, keywords)
-
-    def _input_like(self, parameter: ast.arg) -> object:
-        annotation = ast.dump(parameter.annotation) if parameter.annotation is not None else ""
-        if "'List'" in annotation or "'list'" in annotation or "'Sequence'" in annotation:
-            return ListV([self._input(parameter.arg)], repeats=True)
-        if any(f"id='{word}'" in annotation for word in ("int", "float", "bool", "str")) and "Tensor" not in annotation:
-            return UNKNOWN
-        return self._input(parameter.arg)
-
-    def _input(self, name: str) -> TensorV:
-        return TensorV(self.machine.graph.add("input", name))
-
-
-def _tensors(values: list[object], depth: int = 0) -> list[int]:
-    from initlint.source.values import Choice, DictV
-
-    found: list[int] = []
-    for value in values:
-        if isinstance(value, TensorV):
-            found.append(value.op)
-        elif depth < 4 and isinstance(value, (tuple, ListV, DictV, Choice, Instance)):
-            inner: list[object]
-            if isinstance(value, Instance):
-                inner = [] if value.torch_class else list(value.data.values())
-            elif isinstance(value, DictV):
-                inner = list(value.data.values())
-            elif isinstance(value, Choice):
-                inner = list(value.alternatives)
-            else:
-                inner = list(value.data if isinstance(value, ListV) else value)
-            found += _tensors(inner, depth + 1)
-    return list(dict.fromkeys(found))
