@@ -139,7 +139,7 @@ def _happens_to_suit(layer: Layer, follower: Follower, scene: _Scene) -> bool:
     weight, ideal = layer.weight, ideal_gain(follower, scene.knowledge.activations)
     if ideal is None or weight.effective_gain is None or not (weight.function or "").startswith("xavier"):
         return False
-    return math.isclose(weight.effective_gain, ideal, rel_tol=_SAME)
+    return weight.effective_gain != weight.gain and math.isclose(weight.effective_gain, ideal, rel_tol=_SAME)
 
 
 def _other_writers(layer: Layer) -> Iterator[Initializer]:
