@@ -196,7 +196,13 @@ def _class_of(machine: Machine, value: ClassV, cls: object) -> bool | None:
     if isinstance(cls, Builtin):
         return cls.name in ("type", "object")
     last = cls.name.rpartition(".")[2] if isinstance(cls, External) else ""
-    return is_enumeration(value) if last in ("EnumMeta", "EnumType") else last == "Callable" or None
+    if last in ("EnumMeta", "EnumType"):
+        return is_enumeration(value)
+    if last in ("Callable", "Hashable"):
+        return True
+    if last in _ABSTRACT:  # `isinstance(block, Iterable)` of a class: only that of an enumeration may be one
+        return None if value.remade or is_enumeration(value) else False
+    return None
 
 
 _MEMBERSHIPS: dict[type, Callable[..., bool | None]] = {
