@@ -108,15 +108,19 @@ def _mentions(file: SourceFile, candidate: Candidate) -> bool:
 
 
 def _has_its_own(file: SourceFile, tree: ast.Module, candidate: Candidate) -> bool:
-    """Whether a file that mentions the name defines one itself and knows nothing of the candidate."""
+    """Whether a file that mentions the name defines one itself, and neither it nor the candidate's file knows of the other."""
     name = candidate.node.name
     if candidate.owner is None:
         defines = any(isinstance(node, _Function) and node.name == name for node in tree.body)
         return defines and not any(isinstance(node, ast.alias) and node.name == name for node in ast.walk(tree))
-    if candidate.owner.name in file.words or candidate.file.name.rpartition(".")[2] in file.words:
+    if candidate.owner.name in file.words or _speaks_of(file, candidate.file) or _speaks_of(candidate.file, file):
         return False
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
     return any(isinstance(inner, _Function) and inner.name == name for each in classes for inner in each.body)
+
+
+def _speaks_of(file: SourceFile, other: SourceFile) -> bool:
+    return other.name.rpartition(".")[2] in file.words
 
 
 def _outside(tree: ast.Module, candidate: Candidate) -> Iterator[ast.AST]:
