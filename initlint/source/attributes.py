@@ -299,7 +299,7 @@ def set_attribute(machine: Machine, target: object, name: str, value: object, no
         for each in target.alternatives:
             set_attribute(machine, each, name, value, node, frame)
     elif target is UNKNOWN and isinstance(value, Instance) and value.torch_class:
-        value.adrift = True
+        machine.set_adrift([value])
 
 
 def _set_parameter_attribute(

@@ -193,7 +193,7 @@ def _key(value: object, cells: list[Cell], depth: int) -> Hashable:
 
 def _key_of_cell(value: ListV | DictV | Instance, cells: list[Cell], depth: int) -> Hashable:
     if isinstance(value, ListV):
-        return "list", value.kind, value.repeats, *(_key(each, cells, depth) for each in value.data)
+        return "list", value.kind, value.repeats, value.depth, *(_key(each, cells, depth) for each in value.data)
     if isinstance(value, Instance):
         if value.torch_class or value.uncertain:
             raise UnrepeatableError

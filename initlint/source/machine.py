@@ -351,8 +351,16 @@ class Machine:
                 return tuple(self.join(list(column)) for column in zip(*tuples, strict=True))
         joined = choice(values)
         if joined is UNKNOWN:
-            _set_adrift(values)
+            self.set_adrift(values)
         return joined
+
+    def set_adrift(self, values: Sequence[object]) -> None:
+        """What is put into something unknown, or is one of too many to tell apart, may be what unknown code is done to."""
+        for value in values:
+            for each in value.alternatives if isinstance(value, Choice) else (value,):
+                if isinstance(each, Instance) and not each.adrift:
+                    self.touch(each)
+                    each.adrift = True
 
     def place(self, node: ast.AST, frame: Frame) -> Place:
         """Where `node` stands."""
@@ -422,14 +430,6 @@ class Machine:
                 if flow:
                     return flow
         return Flow.NEXT
-
-
-def _set_adrift(values: Sequence[object]) -> None:
-    """What is one of too many to tell apart may be what something unknown is done to."""
-    for value in values:
-        for each in value.alternatives if isinstance(value, Choice) else (value,):
-            if isinstance(each, Instance):
-                each.adrift = True
 
 
 __all__ = [

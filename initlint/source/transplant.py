@@ -147,7 +147,7 @@ class Transplant:
     def _list(self, value: ListV) -> ListV:
         if value.born < self._old.clock:
             return value
-        twin = ListV([], value.kind, repeats=value.repeats)
+        twin = ListV([], value.kind, repeats=value.repeats, depth=value.depth)
         self._copies[id(value)] = twin
         twin.data = list(map(self.value, value.data))
         return twin
