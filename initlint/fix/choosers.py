@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from initlint.fix.naming import Function
 from initlint.fix.spelling import Source
 from initlint.model import Site
+from initlint.syntax import last_name
 
 _ACTIVATION_NAME = re.compile(r"(?:^|_)(?:act|activ\w*|non_?lin\w*)(?:$|_)")
 
@@ -100,17 +101,9 @@ def _words_of_activations(scope: ast.AST) -> Iterator[str]:
     for node in ast.walk(scope):
         if isinstance(node, ast.Compare):
             operands = (node.left, *node.comparators)
-            if any(_ACTIVATION_NAME.search(_called(operand)) for operand in operands):
+            if any(_ACTIVATION_NAME.search(last_name(operand)) for operand in operands):
                 constants = (one for operand in operands for one in ast.walk(operand) if isinstance(one, ast.Constant))
                 yield from (_name(one) for one in constants if isinstance(one.value, str))
-
-
-def _called(node: ast.expr) -> str:
-    match node:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case _:
-            return ""
 
 
 def _defaults(scope: ast.AST) -> Iterator[ast.expr]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
+from initlint.syntax import last_name
 
 if TYPE_CHECKING:
     from initlint.fix.place import Place
@@ -61,37 +62,37 @@ def find_trail(value: ast.expr, site: Site, source: Source) -> tuple[str | int, 
 
 def is_container(value: ast.expr) -> bool:
     """Whether an expression builds one of torch's containers."""
-    return isinstance(value, ast.Call) and _callee(value) in _CONTAINERS
+    return isinstance(value, ast.Call) and last_name(value.func) in _CONTAINERS
 
 
 def is_keyed(value: ast.expr) -> bool:
     """Whether iterating over a container yields keys."""
-    return isinstance(value, ast.Call) and _callee(value) == "ModuleDict"
+    return isinstance(value, ast.Call) and last_name(value.func) == "ModuleDict"
 
 
 def is_list(value: ast.expr) -> bool:
     """Whether an expression builds a list of modules, which a forward pass need not apply all."""
-    return isinstance(value, ast.Call) and _callee(value) == "ModuleList"
+    return isinstance(value, ast.Call) and last_name(value.func) == "ModuleList"
 
 
 def count_layers(value: ast.expr, kinds: tuple[str, ...], source: Source) -> int | None:
     """How many layers of some kinds a container that is written out holds; None if it is not."""
-    if not isinstance(value, ast.Call) or _callee(value) not in _CONTAINERS:
+    if not isinstance(value, ast.Call) or last_name(value.func) not in _CONTAINERS:
         return None
     elements = [element for _, element in _named(value)] or _positional(value)
     calls = [element for element in elements if isinstance(element, ast.Call)]
     if len(calls) != len(elements) or any(_returned(call, source) is not None for call in calls):
         return None
-    return sum(_callee(node) in kinds for call in calls for node in ast.walk(call) if isinstance(node, ast.Call))
+    return sum(last_name(node.func) in kinds for call in calls for node in ast.walk(call) if isinstance(node, ast.Call))
 
 
 def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     """Whether every element of a list of modules is written as a call of one of some kinds."""
     value = place.value
     if isinstance(value, ast.Call):
-        if _callee(value) == "ModuleDict":
+        if last_name(value.func) == "ModuleDict":
             value = _values(value)
-        elif _callee(value) == "ModuleList":
+        elif last_name(value.func) == "ModuleList":
             value = value.args[0] if value.args else ast.List(elts=[])
     scope = place.definition or place.function or place.source.tree
     listed = value.id if isinstance(value, ast.Name) and place.function is not None else None
@@ -106,7 +107,7 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
             elements += [added or value] if more is None else more
     elements += [element for _, element in _growths(place.access.root_text, ast.walk(scope)) if element is not None]
     choices = [one for element in elements for one in choices_of(element, place.function)]
-    return bool(choices) and all(isinstance(one, ast.Call) and _callee(one) in kinds for one in choices)
+    return bool(choices) and all(isinstance(one, ast.Call) and last_name(one.func) in kinds for one in choices)
 
 
 def is_uniform(place: Place, steps: tuple[str | int, ...]) -> bool:
@@ -126,7 +127,7 @@ def is_last(place: Place, layer: Layer) -> bool:
     """Whether a layer is written as the last element of a container, or as the only thing that a loop appends to it."""
     scope = place.source.tree if place.function is None else place.function
     name = place.access.root_text
-    if isinstance(place.value, ast.Call) and _callee(place.value) == "ModuleList" and not _listed(place.value):
+    if isinstance(place.value, ast.Call) and last_name(place.value.func) == "ModuleList" and not _listed(place.value):
         growths = list(_growths(name, ast.walk(scope)))
         if len(growths) == 1 and _is_at_end(growths[0][0]):
             added = growths[0][1]
@@ -203,7 +204,7 @@ def _element(value: ast.expr, step: str | int, source: Source) -> ast.expr | Non
     """The expression behind one step into a container that is written out, None where it is not."""
     if not isinstance(value, ast.Call):
         return None
-    if _callee(value) not in _CONTAINERS | {"__init__"}:
+    if last_name(value.func) not in _CONTAINERS | {"__init__"}:
         returned = _returned(value, source)
         return None if returned is None else _element(returned, step, source)
     named = dict(_named(value)) or _added(value, source)
@@ -298,7 +299,7 @@ def _positional(call: ast.Call) -> list[ast.expr]:
     match call.args:
         case [ast.List(elts=elements) | ast.Tuple(elts=elements)]:
             return elements
-        case [ast.expr() as listed] if _callee(call) == "ModuleList":
+        case [ast.expr() as listed] if last_name(call.func) == "ModuleList":
             return [ast.copy_location(ast.Starred(value=listed), listed)]
         case _:
             return call.args
@@ -311,7 +312,7 @@ def _named(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
             for key, value in zip(keys, values, strict=True):
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
                     yield key.value, value
-        case [ast.Call(args=[ast.List(elts=pairs)]) as inner] if _callee(inner) == "OrderedDict":
+        case [ast.Call(args=[ast.List(elts=pairs)]) as inner] if last_name(inner.func) == "OrderedDict":
             for pair in pairs:
                 match pair:
                     case ast.Tuple(elts=[ast.Constant(value=str(name)), value]):
@@ -333,21 +334,13 @@ def _values(call: ast.Call) -> ast.expr:
 
 def _returned(call: ast.Call, source: Source) -> ast.expr | None:
     """What a function of this file returns, if its only return writes a container out."""
-    name = _callee(call)
+    name = last_name(call.func)
     found = [node for node in source.nodes if isinstance(node, ast.FunctionDef) and node.name == name]
     if len(found) != 1:
         return None
     returns = [node for node in ast.walk(found[0]) if isinstance(node, ast.Return)]
     value = returns[0].value if len(returns) == 1 else None
-    return value if isinstance(value, ast.Call) and _callee(value) in _CONTAINERS else None
-
-
-def _callee(call: ast.Call) -> str:
-    match call.func:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case _:
-            return ""
+    return value if isinstance(value, ast.Call) and last_name(value.func) in _CONTAINERS else None
 
 
 def _written(value: ast.expr) -> list[ast.expr] | None:
@@ -428,9 +421,9 @@ def _last(value: ast.expr, body: Iterable[ast.stmt]) -> ast.expr | None:
     match value:
         case ast.Starred(value=inner):
             return _last(inner, body)
-        case ast.Call(args=[*_, final]) if _callee(value) in _SEQUENCES | {"__init__"}:
+        case ast.Call(args=[*_, final]) if last_name(value.func) in _SEQUENCES | {"__init__"}:
             return _last(final, body)
-        case ast.Call(args=[ast.List(elts=[*_, ast.Tuple(elts=[_, final])])]) if _callee(value) == "OrderedDict":
+        case ast.Call(args=[ast.List(elts=[*_, ast.Tuple(elts=[_, final])])]) if last_name(value.func) == "OrderedDict":
             return _last(final, body)
         case ast.List(elts=[*_, final]) | ast.Tuple(elts=[*_, final]):
             return _last(final, body)
@@ -440,7 +433,7 @@ def _last(value: ast.expr, body: Iterable[ast.stmt]) -> ast.expr | None:
             return _last(right, body)
         case ast.Name(id=name):
             return _last_growth(name, body, None)
-        case ast.Call() if _callee(value) not in _HOLDERS:
+        case ast.Call() if last_name(value.func) not in _HOLDERS:
             return value
         case _:
             return None

@@ -12,8 +12,9 @@ from initlint.fix.choosers import is_chosen, is_optional
 from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.recommend import Refusal
 from initlint.fix.resets import resetting_method
-from initlint.fix.spelling import Source, last_name
+from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
+from initlint.syntax import last_name
 
 _INITIALIZING = re.compile(
     r"^apply$|^_?(init|reset)\w*(weight|param)|^(xavier|kaiming|normal|uniform|orthogonal|constant)_"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from initlint.fix.access import Access
 from initlint.fix.naming import Function
-from initlint.fix.spelling import last_name
+from initlint.syntax import last_name
 
 _ALL = frozenset({"self.modules()", "self.children()"})
 

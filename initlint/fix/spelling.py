@@ -16,6 +16,7 @@ from initlint.cells import HEADER
 from initlint.fix.edits import BYTE_ORDER_MARK, LineMap
 from initlint.fix.recommend import Argument, CalculatedGain, Call, Distribution, Habit, Mode
 from initlint.model import Site
+from initlint.syntax import last_name
 
 _INIT = "torch.nn.init"
 _NN = "torch.nn"
@@ -295,12 +296,3 @@ def _mode(calls: list[ast.Call]) -> Mode | None:
         if keyword.arg == "mode" and isinstance(keyword.value, ast.Constant)
     }
     return "fan_out" if modes == {"fan_out"} else None
-
-
-def last_name(function: ast.expr) -> str:
-    """What a call calls, without where that is found: ``normal_`` of ``nn.init.normal_``."""
-    match function:
-        case ast.Attribute(attr=name) | ast.Name(id=name):
-            return name
-        case _:
-            return ""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from initlint.source.sweeps import FALSE, Sweep, trial
 from initlint.source.symbols import UNKNOWN, Sym, names_of
-from initlint.source.syntax import last_name
 from initlint.source.torch_modules import CONTAINERS, children, named_parameters, walk
 from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place
+from initlint.syntax import last_name
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine

@@ -7,8 +7,8 @@ import functools
 
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.symbols import UNKNOWN
-from initlint.source.syntax import decorator_name, last_name
 from initlint.source.values import Arguments, Bound, Cell, ClassV, DictV, FunctionV, Instance, Scope
+from initlint.syntax import decorator_name, last_name
 
 _ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
 _LASTING_ROLES = frozenset({"cached_property", "lazy_property", "getter"})

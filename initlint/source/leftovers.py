@@ -6,9 +6,9 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from initlint.source.syntax import last_name
 from initlint.source.torch_modules import walk
 from initlint.source.values import ClassV
+from initlint.syntax import last_name
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from initlint.source.repeats import UnrepeatableError
-from initlint.source.syntax import last_name
+from initlint.syntax import last_name
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine

@@ -6,8 +6,8 @@ import ast
 
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.syntax import decorator_name
 from initlint.source.values import Arguments, ClassV, External, FunctionV, Instance, ListV, Scope
+from initlint.syntax import decorator_name
 
 _DECORATORS = frozenset({"dataclass", "define", "frozen", "attrs", "s"})
 _BASES = frozenset({"NamedTuple", "BaseModel", "BaseSettings", "TypedDict"})

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from initlint.model import Event, Site
 from initlint.source.coverage import is_initializer
-from initlint.source.imports import module_scope
-from initlint.source.syntax import decorator_name, last_name
+from initlint.source.imports import imported_files, module_scope
 from initlint.source.values import ClassV, External
+from initlint.syntax import decorator_name, last_name
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
@@ -59,12 +59,14 @@ def uncalled_initializers(
     """An event for every such function in `files` that no file of the project mentions."""
     open_ = [each for file in files for each in _candidates(file, initializers)]
     open_ = [each for each in open_ if each.node not in machine.called or each.owner is None]
-    open_ = [each for each in open_ if not _is_called_by_framework(machine, each) and not _mentions(each.file, each)]
+    open_ = [
+        each for each in open_ if not _is_called_by_framework(machine, each) and not _mentions(project, each.file, each)
+    ]
     for file in project.targets:
-        open_ = [each for each in open_ if file is each.file or not _mentions(file, each)]
+        open_ = [each for each in open_ if file is each.file or not _mentions(project, file, each)]
     names = {each.node.name for each in open_}
     for file in project.mentioning(names, project.targets) if names else ():
-        open_ = [each for each in open_ if not _mentions(file, each)]
+        open_ = [each for each in open_ if not _mentions(project, file, each)]
     return tuple(
         Event(
             "init-never-called",
@@ -96,31 +98,29 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
     return any(isinstance(each, ast.Call) and is_initializer(each.func, initializers) for each in ast.walk(node))
 
 
-def _mentions(file: SourceFile, candidate: Candidate) -> bool:
+def _mentions(project: Project, file: SourceFile, candidate: Candidate) -> bool:
     """Whether `file` speaks of the function anywhere outside its own body."""
     name = candidate.node.name
     if name not in file.words:
         return False
     tree = file.tree
-    if tree is not None and file is not candidate.file and _has_its_own(file, tree, candidate):
+    if tree is not None and file is not candidate.file and _has_its_own(project, file, tree, candidate):
         return False
     return tree is None or any(_names(node, candidate) for node in _outside(tree, candidate))
 
 
-def _has_its_own(file: SourceFile, tree: ast.Module, candidate: Candidate) -> bool:
+def _has_its_own(project: Project, file: SourceFile, tree: ast.Module, candidate: Candidate) -> bool:
     """Whether a file that mentions the name defines one itself, and neither it nor the candidate's file knows of the other."""
     name = candidate.node.name
     if candidate.owner is None:
         defines = any(isinstance(node, _Function) and node.name == name for node in tree.body)
         return defines and not any(isinstance(node, ast.alias) and node.name == name for node in ast.walk(tree))
-    if candidate.owner.name in file.words or _speaks_of(file, candidate.file) or _speaks_of(candidate.file, file):
+    if candidate.owner.name in file.words or candidate.file.name.rpartition(".")[2] in file.words:
+        return False
+    if file in imported_files(project, candidate.file):
         return False
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
     return any(isinstance(inner, _Function) and inner.name == name for each in classes for inner in each.body)
-
-
-def _speaks_of(file: SourceFile, other: SourceFile) -> bool:
-    return other.name.rpartition(".")[2] in file.words
 
 
 def _outside(tree: ast.Module, candidate: Candidate) -> Iterator[ast.AST]:
