@@ -16,7 +16,7 @@ from initlint import __version__
 from initlint.errors import InitlintError
 
 _USAGE = 2
-_COLLECT_EVERY = 1_000_000
+_COLLECT_EVERY = 2_500_000
 """New objects between two searches for garbage: nearly all that a scan makes lives to its end, so that looking through it
 every 700, Python's habit, is a third of the run."""
 

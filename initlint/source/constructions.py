@@ -8,13 +8,13 @@ second is kept, not the first, since most are never repeated, and keeping one me
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from initlint.source.dataflow import Node
-from initlint.source.repeats import UnrepeatableError, Watch, constant_key
+from initlint.source.repeats import CONSTANT_TYPES, UnrepeatableError, Watch
 from initlint.source.sweeps import Sweep
-from initlint.source.symbols import UNKNOWN
+from initlint.source.symbols import ABSENT, UNKNOWN, Absent
 from initlint.source.transplant import Site, Transplant
 from initlint.source.values import (
     CLOCK,
@@ -81,10 +81,10 @@ def constructed(
     except UnrepeatableError:
         return run()
     known = machine.repeats.constructions
-    if key not in known:
+    kept = known.get(key, ABSENT)
+    if isinstance(kept, Absent):
         known[key] = None
         return run()
-    kept = known[key]
     if kept is not None:
         return _repeated(machine, kept, given, node, frame)
     site, watch = _site(machine, node, frame), Watch(machine)
@@ -168,13 +168,27 @@ def _sweeps(transplant: Transplant, sweeps: list[Sweep]) -> list[Sweep]:
 
 def _given(arguments: Arguments, cells: list[Cell]) -> Iterator[Hashable]:
     """Arguments as something to compare; the cells among them in the order they are met."""
-    yield tuple(_key(each, cells, 0) for each in arguments.positional)
-    yield tuple((name, _key(each, cells, 0)) for name, each in arguments.keywords.items())
+    yield tuple(_keys(arguments.positional, cells, 0))
+    if arguments.keywords:
+        yield tuple(arguments.keywords)
+        yield from _keys(arguments.keywords.values(), cells, 0)
+
+
+def _keys(values: Iterable[object], cells: list[Cell], depth: int) -> list[object]:
+    """Values as something to compare: a constant by its type and itself, anything else by a tuple."""
+    keys: list[object] = []
+    for value in values:
+        kind = type(value)
+        if kind in CONSTANT_TYPES:
+            keys += (kind, value)
+        else:
+            keys.append(_key(value, cells, depth))
+    return keys
 
 
 def _key(value: object, cells: list[Cell], depth: int) -> Hashable:
     if isinstance(value, tuple):
-        return tuple(_key(each, cells, depth) for each in value)
+        return ("tuple", *_keys(value, cells, depth))
     if isinstance(value, (ListV, DictV, Instance)):
         if depth > _DEEPEST:
             raise UnrepeatableError
@@ -184,19 +198,19 @@ def _key(value: object, cells: list[Cell], depth: int) -> Hashable:
         cells.append(value)
         return _key_of_cell(value, cells, depth + 1)
     if isinstance(value, Partial):
-        keywords = tuple((name, _key(each, cells, depth)) for name, each in value.keywords.items())
-        return "partial", _key(value.function, cells, depth), _key(value.positional, cells, depth), keywords
+        given = (value.function, value.positional, *value.keywords.values())
+        return "partial", *value.keywords, *_keys(given, cells, depth)
     if isinstance(value, Bound) and isinstance(value.receiver, ClassV):
         return "bound", value.function, value.receiver
-    return constant_key(value)
+    raise UnrepeatableError
 
 
 def _key_of_cell(value: ListV | DictV | Instance, cells: list[Cell], depth: int) -> Hashable:
     if isinstance(value, ListV):
-        return "list", value.kind, value.repeats, value.depth, *(_key(each, cells, depth) for each in value.data)
+        return "list", value.kind, value.repeats, value.depth, *_keys(value.data, cells, depth)
     if isinstance(value, Instance):
         if value.torch_class or value.uncertain:
             raise UnrepeatableError
-        return value.cls, *((name, _key(each, cells, depth)) for name, each in value.data.items())
-    items = ((_key(name, cells, depth), _key(each, cells, depth)) for name, each in value.data.items())
-    return "dict", value.kind, value.open, *items
+        return value.cls, *value.data, *_keys(value.data.values(), cells, depth)
+    items = (each for item in value.data.items() for each in item)
+    return "dict", value.kind, value.open, *_keys(items, cells, depth)

@@ -21,6 +21,7 @@ from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import apply_configuration, init_hooks
 from initlint.source.relevance import Definition, Relevance, definitions, script_words
+from initlint.source.scales import Scales
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT
 from initlint.source.torch_modules import modules_below
@@ -63,6 +64,7 @@ class Contexts:
         self.opened: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
         self.unseen: set[ast.AST] = set()
+        self.scales = Scales(knowledge)
         self.leftovers = Leftovers(knowledge)
         self.interesting: list[Definition] = []
         self.built: frozenset[str] = frozenset()
@@ -374,7 +376,7 @@ class Contexts:
             inspect_aftermath(machine, tops, self.doubted, self.unseen)
         else:
             machine.occurrences = []
-        lowering = Lowering(machine, name, file, tops, self.doubted)
+        lowering = Lowering(machine, self.scales, name, file, tops, self.doubted)
         model = lowering.model()
         self.leftovers.take_in(machine)
         if spoken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,19 @@ class Graph:
                 inputs = tuple(each for each in inputs if each >= first)
         nodes.append(Node(kind, name, inputs, layer, params, place))
         return first + len(nodes) - 1
+
+    def concerning_layers(self) -> Iterator[int]:
+        """The ops that a layer's output arrives at, and those that something which does is computed from; in order."""
+        nodes, first = self.nodes, self.first
+        concerned = bytearray(len(nodes))
+        for position, node in enumerate(nodes):
+            if node.kind == "layer" or any(concerned[each - first] for each in node.inputs):
+                concerned[position] = True
+        for position in range(len(nodes) - 1, -1, -1):
+            if concerned[position]:
+                for each in nodes[position].inputs:
+                    concerned[each - first] = True
+        return (first + position for position, wanted in enumerate(concerned) if wanted)
 
     def hand_over(self) -> None:
         """What a forward pass kept in an attribute and used for nothing is for the next pass, which may do anything."""

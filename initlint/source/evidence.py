@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from initlint.source.lowering import site_of
+from initlint.source.sites import site_of
 
 if TYPE_CHECKING:
     from initlint.model import Model, Site

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initlint.model import Event, Initializer, Layer, Model, Op, Site
-from initlint.source.scales import Fans, fact_of, measured, rescaled, value_of
+from initlint.source.scales import Scales, value_of
+from initlint.source.sites import site_of
 from initlint.source.torch_modules import CONTAINERS, MODULE_DICT, children, modules_below
-from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place, Write, quotable
+from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place, quotable
 
 if TYPE_CHECKING:
+    from initlint.source.dataflow import Node
     from initlint.source.machine import Machine
     from initlint.source.project import SourceFile
 
@@ -21,28 +22,6 @@ _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
 _SITED = frozenset({"activation", "layer", "norm"})
 _LOWERED = {"fused": "transparent", "shift": "transparent", "constant": "input"}
 _FANS = {"conv": "conv", "conv_transpose": "conv_transpose", "linear": "linear", "embedding": "embedding"}
-
-
-def site_of(place: Place | None) -> Site | None:
-    """The text that a syntax node covers."""
-    if place is None or not hasattr(place.node, "lineno"):
-        return None
-    node, file = place.node, place.file
-    return Site(
-        file.path,
-        node.lineno,
-        _column(file.lines, node.lineno, node.col_offset),
-        node.end_lineno or node.lineno,
-        _column(file.lines, node.end_lineno or node.lineno, node.end_col_offset or node.col_offset),
-    )
-
-
-def _column(lines: list[str], line: int, offset: int) -> int:
-    """The parser counts bytes of UTF-8, people count characters, from 1."""
-    text = lines[line - 1] if line <= len(lines) else ""
-    if text.isascii():
-        return offset + 1
-    return len(text.encode()[:offset].decode(errors="ignore")) + 1
 
 
 class Name:
@@ -146,14 +125,20 @@ class Lowering:
     """Builds one Model from one context."""
 
     def __init__(
-        self, machine: Machine, name: str, file: SourceFile, tops: list[Instance], doubted: set[ast.AST]
+        self,
+        machine: Machine,
+        scales: Scales,
+        name: str,
+        file: SourceFile,
+        tops: list[Instance],
+        doubted: set[ast.AST],
     ) -> None:
         self.machine = machine
+        self.scales = scales
         self.doubted = doubted
         self.name = name
         place = Path(file.path).name
         self.context = place if name == file.name else f"{name} in {place}"
-        self.knowledge = machine.knowledge
         self.names = names_of(machine, tops)
         self.ids: dict[Instance | ParamV, int] = {}
         self.layers: list[Layer] = []
@@ -166,7 +151,7 @@ class Lowering:
         for module in self.names:
             if module.fact is not None and module.fact.role in _LISTED:
                 self._layer(module)
-        ops = tuple(self._op(index) for index in range(len(self.machine.graph.nodes)))
+        ops = self._ops()
         events = tuple(
             Event(
                 each.kind,
@@ -194,14 +179,23 @@ class Lowering:
         owner = "" if name.owner is None else name.owner.class_name
         return ".".join(part for part in (owner, name.path) if part) or module.class_name
 
-    def _op(self, index: int) -> Op:
+    def _ops(self) -> tuple[Op, ...]:
+        """The ops that layers take part in; masks, grids and boxes made beside them concern nobody."""
         graph = self.machine.graph
-        node = graph.nodes[index]
+        positions: dict[int, int] = {}
+        ops: list[Op] = []
+        for number in graph.concerning_layers():
+            node = graph.node(number)
+            inputs = tuple([positions[each] for each in node.inputs])
+            positions[number] = len(ops)
+            ops.append(self._op(len(ops), node, inputs))
+        return tuple(ops)
+
+    def _op(self, index: int, node: Node, inputs: tuple[int, ...]) -> Op:
         kind = _LOWERED.get(node.kind, node.kind)
         layer = self.ids.get(node.layer) if node.layer is not None and node.kind == "layer" else None
         if node.kind == "layer" and layer is None:
             kind = "opaque"
-        inputs = tuple(each - graph.first for each in node.inputs)
         built = node.layer.place if kind == "activation" and node.layer is not None else None
         site = site_of(built or node.place) if kind in _SITED else None
         return Op(index, kind, node.name, inputs, layer, node.params, site)  # type: ignore[arg-type]
@@ -221,7 +215,7 @@ class Lowering:
         name = self.names.get(module) or Name(None, "", None)
         shape = getattr(module.data.get("weight"), "shape", None)
         fact = module.fact
-        fans = Fans(
+        fans = self.scales.fans(
             shape,
             kind=_FANS.get(fact.fans, "linear"),
             groups=module.arguments.get("groups", 1),
@@ -229,7 +223,7 @@ class Lowering:
         )
         weight = self._param(module, "weight")
         bias = self._param(module, "bias")
-        history = self._history(weight, fans)
+        history = self.scales.history(weight, fans)
         groups = module.arguments.get("groups", 1)
         last = history[-1] if history else Initializer("unknown")
         if self._is_doubtful(module) or (name.owner is not None and self._is_doubtful(name.owner)):
@@ -241,7 +235,7 @@ class Lowering:
             path=name.path,
             site=site,
             weight=last,
-            bias=next(reversed(self._history(bias, Fans(None))), None),
+            bias=next(reversed(self.scales.history(bias, self.scales.fans(None))), None),
             history=tuple(history[:-1]),
             fan_in=_whole(value_of(fans.true_in)),
             fan_out=_whole(value_of(fans.true_out)),
@@ -278,8 +272,8 @@ class Lowering:
         named_owner, path, access = name.owner, name.path, name.access
         if isinstance(owner.cls, ClassV):
             named_owner, path, access = owner, "", "self"
-        fans = Fans(param.shape, kind=param.fans)
-        history = self._history(param, fans)
+        fans = self.scales.fans(param.shape, kind=param.fans)
+        history = self.scales.history(param, fans)
         last = history[-1] if history else Initializer("unknown")
         return Layer(
             id=len(self.layers),
@@ -298,30 +292,6 @@ class Lowering:
             owner_site=None if named_owner is None else _class_site(named_owner),
             context=self.context,
         )
-
-    def _history(self, param: ParamV | None, fans: Fans) -> list[Initializer]:
-        history: list[Initializer] = []
-        for write in param.data if param is not None else ():
-            if write.source == "loaded" and write.conditional:
-                continue
-            if write.function == "scale":
-                made = rescaled(history[-1] if history else Initializer("unknown"), write)
-            else:
-                made = measured(self.knowledge, write, fans)
-            history.append(self._sited(made, write))
-        return history
-
-    def _sited(self, made: Initializer, write: Write) -> Initializer:
-        if write.source == "default":
-            return made
-        fact = fact_of(self.knowledge, write)
-        editable = (
-            write.place is not None
-            and isinstance(write.place.node, ast.Call)
-            and fact is not None
-            and fact.name.startswith(("torch.nn.init.", "Tensor."))
-        )
-        return replace(made, site=site_of(write.place), editable=editable, conditional=write.conditional)
 
 
 def _doubted(initializer: Initializer) -> Initializer:

@@ -12,6 +12,10 @@ import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initlint.model import Site
 
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", "initlint.toml")
 _SKIPPED_FOLDERS = frozenset(
@@ -65,7 +69,7 @@ def _decoded(path: str) -> str:
 class SourceFile:
     """One Python file; read and parsed when first asked for."""
 
-    __slots__ = ("_problem", "_text", "_tree", "_words", "is_package", "lines_cache", "name", "path")
+    __slots__ = ("_problem", "_text", "_tree", "_words", "is_package", "lines_cache", "name", "path", "sites")
 
     def __init__(self, path: str, name: str, *, text: str | None = None) -> None:
         self.path = path
@@ -76,6 +80,7 @@ class SourceFile:
         self._words: frozenset[str] | None = None
         self._problem: SyntaxProblem | None = None
         self.lines_cache: list[str] | None = None
+        self.sites: dict[ast.AST, Site] = {}
 
     def __repr__(self) -> str:
         return f"<file {self.path}>"

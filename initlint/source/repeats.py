@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from initlint.source.symbols import ABSENT, UNKNOWN, Sym
+from initlint.source.symbols import Absent, Sym, Unknown
 from initlint.source.values import CLOCK, Builtin, Cell, ClassV, External, FunctionV, is_older
 
 if TYPE_CHECKING:
@@ -29,14 +29,16 @@ class UnrepeatableError(Exception):
     """What was run may look at, or do, or make, more than can be repeated."""
 
 
+CONSTANT_TYPES = frozenset((*CONSTANT, bool, type(None), Unknown, Absent))
+
+
 def constant_key(value: object) -> Hashable:
     """A constant as something to compare; UnrepeatableError for any other value, of which nothing is known."""
-    if value is None or value is ABSENT or value is UNKNOWN:
-        return value
+    kind = type(value)
+    if kind in CONSTANT_TYPES:
+        return kind, value
     if isinstance(value, tuple):
         return tuple(map(constant_key, value))
-    if isinstance(value, CONSTANT):
-        return type(value), value
     raise UnrepeatableError
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.model import UNKNOWN_INITIALIZER, Initializer
+from initlint.source.sites import site_of
 from initlint.source.symbols import Sym, monomial, multiply, power
 from initlint.source.torch_modules import number
-from initlint.source.values import Write, quotable
+from initlint.source.values import ParamV, Write, quotable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from initlint.knowledge import InitializerFact, Knowledge
 
@@ -23,12 +25,13 @@ _UNTRUNCATED = 4.0
 class Fans:
     """The fans of one weight: as torch counts them by the shape, and true to the computation; None where unknown."""
 
-    __slots__ = ("cols", "fan_in", "fan_out", "rows", "true_in", "true_out")
+    __slots__ = ("cols", "fan_in", "fan_out", "made", "rows", "true_in", "true_out")
 
     def __init__(
         self, shape: tuple[object, ...] | None, *, kind: str = "linear", groups: object = 1, stride: object = ()
     ) -> None:
         self.fan_in = self.fan_out = self.true_in = self.true_out = self.rows = self.cols = None
+        self.made: dict[Hashable, Initializer] = {}
         if shape is None or len(shape) < 2 or any((value_of(monomial(size)) or 0) < 0 for size in shape):
             return  # -1 is how torch_geometric writes a width that the first input decides
         field = _product(shape[2:])
@@ -88,7 +91,66 @@ def fact_of(knowledge: Knowledge, write: Write) -> InitializerFact | None:
     return knowledge.initializers.get(write.function) or knowledge.initializers.get(f"torch.nn.init.{write.function}")
 
 
-def measured(knowledge: Knowledge, write: Write, fans: Fans) -> Initializer:
+class Scales:
+    """What was written to parameters; equal writes to equally wide weights are measured once."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self._fans: dict[Hashable, Fans] = {}
+
+    def fans(
+        self, shape: tuple[object, ...] | None, *, kind: str = "linear", groups: object = 1, stride: object = ()
+    ) -> Fans:
+        """The fans of a weight of this shape."""
+        sizes = shape or ()
+        key = shape, kind, groups, stride, type(groups), *map(type, sizes)
+        try:
+            known = self._fans.get(key)
+        except TypeError:  # what cannot be looked up is counted anew
+            return Fans(shape, kind=kind, groups=groups, stride=stride)
+        if known is None:
+            known = self._fans[key] = Fans(shape, kind=kind, groups=groups, stride=stride)
+        return known
+
+    def history(self, param: ParamV | None, fans: Fans) -> list[Initializer]:
+        """The initializers of a parameter, oldest first."""
+        history: list[Initializer] = []
+        for write in param.data if param is not None else ():
+            if write.source == "loaded" and write.conditional:
+                continue
+            if write.function == "scale":
+                made = _rescaled(history[-1] if history else UNKNOWN_INITIALIZER, write)
+                history.append(self._sited(made, write))
+            else:
+                history.append(self._initializer(write, fans))
+        return history
+
+    def _initializer(self, write: Write, fans: Fans) -> Initializer:
+        node = None if write.place is None or write.source == "default" else write.place.node
+        kinds = (type(value) for _, value in write.arguments)  # 1 is not True
+        key = write.function, write.source, write.partial, write.conditional, node, write.arguments, *kinds
+        try:
+            known = fans.made.get(key)
+        except TypeError:
+            return self._sited(_measured(self._knowledge, write, fans), write)
+        if known is None:
+            known = fans.made[key] = self._sited(_measured(self._knowledge, write, fans), write)
+        return known
+
+    def _sited(self, made: Initializer, write: Write) -> Initializer:
+        if write.source == "default":
+            return made
+        fact = fact_of(self._knowledge, write)
+        editable = (
+            write.place is not None
+            and isinstance(write.place.node, ast.Call)
+            and fact is not None
+            and fact.name.startswith(("torch.nn.init.", "Tensor."))
+        )
+        return replace(made, site=site_of(write.place), editable=editable, conditional=write.conditional)
+
+
+def _measured(knowledge: Knowledge, write: Write, fans: Fans) -> Initializer:
     """What one write promises, without its site."""
     if write.source in ("unknown", "uninitialized"):
         return UNKNOWN_INITIALIZER
@@ -266,7 +328,7 @@ _FORMULAS: dict[str, Callable[..., Initializer]] = {
 }
 
 
-def rescaled(before: Initializer, write: Write) -> Initializer:
+def _rescaled(before: Initializer, write: Write) -> Initializer:
     """``w.mul_(c)`` after another initializer."""
     name, value = write.arguments[0]
     by = number(value)

@@ -347,11 +347,12 @@ def adopt(machine: Machine, instance: Instance, name: str, value: object, place:
 def children(instance: Instance) -> Iterator[tuple[str, Instance]]:
     """The direct children by name, in order of registration; alternatives of one attribute one after the other."""
     for name, value in instance.data.items():
-        if isinstance(value, Instance):
-            if value.torch_class:
-                yield name, value
-        elif isinstance(value, Choice):
-            for each in value.alternatives:
+        kind = type(value)
+        if kind is Instance:
+            if value.torch_class:  # type: ignore[attr-defined]
+                yield name, value  # type: ignore[misc]
+        elif kind is Choice:
+            for each in value.alternatives:  # type: ignore[attr-defined]
                 if isinstance(each, Instance) and each.torch_class:
                     yield name, each
 
