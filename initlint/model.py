@@ -149,7 +149,7 @@ class Op:
 
     def param(self, name: str, default: float | None = None) -> float | None:
         """The numeric parameter `name`, or `default`."""
-        return dict(self.params).get(name, default)
+        return dict(self.params).get(name, default) if self.params else default
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -28,8 +28,12 @@ def find_followers(
     entering: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     leaving: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
-        met = _met(wiring, position, entering, raised)
-        leaving[position] = _distinct(_leaving(wiring.consumers[position], met, taken))
+        consumers = wiring.consumers[position]
+        if len(consumers) == 1 and wiring.ops[consumers[0]].kind != "add":
+            leaving[position] = entering[consumers[0]]
+        elif consumers:
+            met = _met(wiring, position, entering, raised)
+            leaving[position] = _distinct(_leaving(consumers, met, taken))
         entering[position] = _entering(wiring, position, leaving[position], gates)
     return {
         layer: _distinct(found for position in positions for found in leaving[position])
@@ -67,7 +71,7 @@ def _leaving(
 ) -> Iterator[Follower]:
     """What a tensor runs into: what all of its parts run into is met by all of it."""
     taken = [entering[consumer] for consumer in consumers if consumer in parts]
-    shared = frozenset[Follower]()
+    shared = frozenset[Hashable]()
     if len(taken) > 1:
         shared = frozenset.intersection(*(frozenset(map(_unplaced, found)) for found in taken))
     for consumer in consumers:
@@ -76,15 +80,19 @@ def _leaving(
             yield replace(found, part=True) if is_part and _unplaced(found) not in shared else found
 
 
-def _unplaced(follower: Follower) -> Follower:
-    return replace(follower, site=None)
+def _unplaced(one: Follower) -> Hashable:
+    """All that a follower means, wherever it stands."""
+    return (
+        *(one.activation, one.params, one.normalized, one.residual, one.adds, one.summed),
+        *(one.gated, one.scaled, one.output, one.alternative, one.part),
+    )
 
 
 def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
     met = tuple(followers)
     if len(met) < 2:
         return met
-    kept: dict[Follower, Follower] = {}
+    kept: dict[Hashable, Follower] = {}
     for follower in met:
         kept.setdefault(_unplaced(follower), follower)
     return tuple(kept.values())
@@ -95,6 +103,8 @@ def _entering(wiring: Wiring, position: int, leaving: tuple[Follower, ...], gate
     op = wiring.ops[position]
     if op.kind == "activation":
         return (_follower(wiring, position, gates),)
+    if not leaving or op.kind in _UNALTERED:
+        return leaving
     passed = _PASSAGES.get(op.kind)
     return () if passed is None else _distinct(met for found in leaving if (met := passed(found, op)) is not None)
 
@@ -108,10 +118,9 @@ def _rescaled(found: Follower, op: Op) -> Follower:
     return replace(found, scaled=None if found.scaled is None or factor is None else found.scaled * factor)
 
 
+_UNALTERED = frozenset({"transparent", "concat"})
 _PASSAGES: Mapping[OpKind, Callable[[Follower, Op], Follower | None]] = MappingProxyType(
     {
-        "transparent": lambda found, _: found,
-        "concat": lambda found, _: found,
         "norm": lambda found, _: replace(found, normalized=True),
         "scale": _rescaled,
         "gate": lambda found, _: replace(found, gated=True),
@@ -119,7 +128,7 @@ _PASSAGES: Mapping[OpKind, Callable[[Follower, Op], Follower | None]] = MappingP
         "add": _added,
     }
 )
-"""What lies on the way to a follower, by kind of op; whatever is not here ends the way."""
+"""What lies on the way to a follower and alters what it means, by kind of op; whatever else there is ends the way."""
 
 
 def _follower(wiring: Wiring, position: int, gates: Gates) -> Follower:
@@ -152,7 +161,7 @@ def find_optional(wiring: Wiring) -> frozenset[int]:
     for position in range(len(wiring.ops) - 1, -1, -1):
         for consumer in wiring.consumers[position]:
             kind = wiring.ops[consumer].kind
-            passed = kind in _PASSAGES
+            passed = kind in _PASSAGES or kind in _UNALTERED
             ahead[position] |= kind == "activation" or (passed and ahead[consumer])
             bare[position] |= passed and (bare[consumer] or (kind == "join" and not ahead[consumer]))
     return frozenset(layer for layer, positions in wiring.uses.items() if any(bare[position] for position in positions))

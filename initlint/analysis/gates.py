@@ -31,8 +31,9 @@ class Gates:
         self._all = [False] * count
         for position in range(count - 1, -1, -1):
             consumers = wiring.consumers[position]
-            self._some[position] = any(self._may_multiply(consumer) for consumer in consumers)
-            self._all[position] = bool(consumers) and all(self._multiplies(consumer) for consumer in consumers)
+            if consumers:
+                self._some[position] = any(map(self._may_multiply, consumers))
+                self._all[position] = all(map(self._multiplies, consumers))
 
     def _may_multiply(self, consumer: int) -> bool:
         op = self._wiring.ops[consumer]

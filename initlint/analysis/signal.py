@@ -171,11 +171,10 @@ class _Pass:
 
     def tensor(self, position: int, op: Op) -> Tensor:
         """The tensor that the op at `position` makes."""
-        inputs = tuple(self.tensors[source] for source in op.inputs)
         effect = _EFFECTS.get(op.kind)
-        if not inputs or effect is None:
+        if effect is None or not op.inputs:
             return _fresh(position)
-        return effect(self, position, op, inputs)
+        return effect(self, position, op, tuple([self.tensors[source] for source in op.inputs]))
 
     def apply_layer(self, position: int, op: Op, entering: Tensor) -> Tensor:
         """A weight layer is one more step; any other layer begins a path."""
@@ -212,10 +211,13 @@ class _Pass:
                 self.damped.update(step.position for step in _since_fork(tensor, trunk))
         summands = self.model.ops[position].inputs
         for summand, tensor in zip(summands, inputs, strict=True):
+            mixed_in = list(self._mixed_into(tensor))
+            if tensor.step is None and not mixed_in:
+                continue
             others = frozenset(root for other in summands if other != summand for root in self._roots(other))
             if tensor.step is not None and self._is_made_of(tensor.source, others):
                 self.renewed.update(step.position for step in _since_fork(tensor, _fresh(position)))
-            for mixed in self._mixed_into(tensor):
+            for mixed in mixed_in:
                 if mixed.source in others or self._is_made_of(mixed.source, others):
                     self.renewed.update(step.position for step in _since_fork(mixed, _fresh(position)))
         square = _sum([tensor.square for tensor in inputs])
@@ -233,7 +235,7 @@ class _Pass:
             trunk.pools,
             activated,
             beside=trunk.beside,
-            aside=tuple(replace(strand, aside=()) for strand in aside[:_MOST_STRANDS]),
+            aside=tuple(replace(each, aside=()) if each.aside else each for each in aside[:_MOST_STRANDS]),
         )
 
     def gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:

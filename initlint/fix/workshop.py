@@ -213,12 +213,12 @@ class Workshop:
 
     def _named(self, layer: Layer) -> Layer:
         """A layer with the expression that names it: outside of any class too, and in the quotes of its file."""
-        source = self.source((layer.owner_site or layer.site).file)
+        known = bool(layer.owner) if layer.access is None else '"' not in layer.access
+        source = None if known else self.source((layer.owner_site or layer.site).file)
         if source is None:
             return layer
-        if layer.access is not None:
-            return replace(layer, access=layer.access.replace('"', source.quote)) if '"' in layer.access else layer
-        return layer if layer.owner else replace(layer, access=name_layer(layer, source))
+        access = name_layer(layer, source) if layer.access is None else layer.access.replace('"', source.quote)
+        return replace(layer, access=access)
 
     def _stride(self, layer: Layer) -> int | None:
         """The stride that a convolution is built with: torch's default or a number, None where it is computed."""

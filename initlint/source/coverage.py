@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.sweeps import FALSE, Sweep, trial
 from initlint.source.symbols import UNKNOWN, Sym, names_of
-from initlint.source.torch_modules import CONTAINERS, children, named_parameters, walk
+from initlint.source.torch_modules import CONTAINERS, children, modules_below, named_parameters, walk
 from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place
 from initlint.syntax import last_name
 
@@ -62,6 +62,8 @@ def default_weight(module: Instance) -> ParamV | None:
 
 def _inspect_order(machine: Machine, sweep: Sweep) -> bool:
     """Layers below the root that were added after the sweep, and that it would have initialized; whether there are any."""
+    if sweep.seen.issuperset(modules_below(sweep.root)):
+        return False
     late = [(path, module) for path, module in walk(sweep.root) if module not in sweep.seen]
     missed: list[Instance] = []
     for path, module in late:

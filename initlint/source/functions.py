@@ -46,10 +46,12 @@ def make_function(
     return FunctionV(node, frame.scope.enclosing, defaults, keyword_defaults)
 
 
-def _is_generator(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def _is_generator(machine: Machine, function: FunctionV) -> bool:
+    node = function.node
     known = machine.generators.get(node)
     if known is None:
-        known = machine.generators[node] = _yields(node.body)
+        known = "yield" in function.scope.file.words and isinstance(node.body, list) and _yields(node.body)
+        machine.generators[node] = known
     return known
 
 
@@ -155,7 +157,7 @@ def _run_body(machine: Machine, function: FunctionV, arguments: Arguments, node:
         machine.active[function.node] = running
         machine.no_grad -= function.quiet
         machine.depth -= 1
-    if inner.yielded or (flow is Flow.NEXT and _is_generator(machine, function.node)):
+    if inner.yielded or (flow is Flow.NEXT and _is_generator(machine, function)):
         return ListV(inner.yielded)
     if flow is not Flow.RETURN or not inner.returned:
         inner.returned.append(None)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from initlint.source.torch_modules import walk
+from initlint.source.torch_modules import modules_below
 from initlint.source.values import ClassV
 from initlint.syntax import last_name
 
@@ -39,7 +39,9 @@ class Leftovers:
         for sweep in machine.sweeps:
             if sweep.writes:
                 self._swept.update(
-                    each.cls.node for _, each in walk(sweep.root) if isinstance(each.cls, ClassV) and each.cls.node
+                    each.cls.node
+                    for each in modules_below(sweep.root)
+                    if isinstance(each.cls, ClassV) and each.cls.node
                 )
 
     def holds_unbuilt(self, definition: Definition) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from initlint.source.project import Project, SourceFile
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_RUN = re.compile(r"\w+")
 _MEMBER = re.compile(r"\.\s*([A-Za-z_]\w*)")
 _LITERAL = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\b\d[\w.]*""")
 _WEIGHTS = re.compile(r"\w*weights\w*(?:\.\w+)*", re.IGNORECASE)
@@ -49,7 +50,8 @@ class Definition:
         """The code without its own name, its numbers and strings, and the names of weights."""
         lines = self.code.partition(":\n")[2]
         text = " ".join(_WEIGHTS.sub("", _LITERAL.sub("", lines)).split())
-        return re.sub(rf"\w*{re.escape(self.name)}\w*", "", text, flags=re.IGNORECASE)
+        own = self.name.lower()
+        return _RUN.sub(lambda found: "" if own in found[0].lower() else found[0], text)
 
     @property
     def is_class(self) -> bool:

@@ -136,12 +136,14 @@ def _signature(machine: Machine, name: str) -> tuple[tuple[str, object], ...]:
 
 def bind(signature: tuple[tuple[str, object], ...], arguments: Arguments) -> dict[str, object]:
     """Arguments by parameter name; what was not given has its default, what is required and missing is UNKNOWN."""
-    bound: dict[str, object] = dict(arguments.keywords)
+    bound: dict[str, object] = {
+        name: UNKNOWN if default is ... or arguments.open else default for name, default in signature
+    }
+    given = dict(arguments.keywords)
     for (name, _), value in zip(signature, arguments.positional, strict=False):
-        bound[name] = value
-    for name, default in signature:
-        fallback = UNKNOWN if default is ... or arguments.open else default
-        bound[name] = present(bound.get(name, fallback), fallback)
+        given[name] = value
+    for name, value in given.items():
+        bound[name] = present(value, bound[name]) if type(value) is Choice and name in bound else value
     return bound
 
 
@@ -373,7 +375,8 @@ def walk(instance: Instance, prefix: str = "", seen: set[Instance] | None = None
         seen.add(module)
         yield path, module
         below = [(f"{path}.{name}" if path else name, child) for name, child in children(module)]
-        pending += reversed(below)
+        below.reverse()
+        pending += below
 
 
 def modules_below(instance: Instance, seen: set[Instance] | None = None) -> list[Instance]:
@@ -387,7 +390,8 @@ def modules_below(instance: Instance, seen: set[Instance] | None = None) -> list
             seen.add(module)
             found.append(module)
             below = [child for _, child in children(module)]
-            pending += reversed(below)
+            below.reverse()
+            pending += below
     return found
 
 
