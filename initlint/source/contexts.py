@@ -20,7 +20,7 @@ from initlint.source.leftovers import Leftovers, calls
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import apply_configuration, init_hooks
-from initlint.source.relevance import Definition, Relevance, definitions, script_words
+from initlint.source.relevance import Definition, Relevance, script_words
 from initlint.source.scales import Scales
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT
@@ -75,15 +75,14 @@ class Contexts:
         models = tuple(self.models())
         self.machine.restart(BUDGET)
         settled = self.machine.evidence.settled(models, {file.path for file in self.project.targets})
-        files = self.relevance.files()
-        uncalled = uncalled_initializers(self.machine, self.project, files, initializer_names(self.machine))
+        names = initializer_names(self.machine)
+        uncalled = uncalled_initializers(self.machine, self.project, self.relevance.files, names)
         return (*settled, Model("", (), (), uncalled)) if uncalled else settled
 
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
-        files = self.relevance.files()
-        files += self.relevance.users(files)
-        found = [each for file in files for each in definitions(file)]
+        files = [*self.relevance.files, *self.relevance.users(self.relevance.files)]
+        found = [each for file in files for each in self.relevance.definitions(file)]
         interesting = self.interesting = self.relevance.interesting(found)
         mentioned = self.used = self.relevance.mentioned(interesting)
         names = {each.name for each in interesting}

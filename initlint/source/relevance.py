@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from initlint.source.imports import imported_files, imports
@@ -128,6 +129,7 @@ class Relevance:
         self._borrowed: frozenset[str] = frozenset()
         self._seeds: dict[SourceFile, frozenset[str]] = {}
         self._names: dict[SourceFile, _Names] = {}
+        self._definitions: dict[SourceFile, list[Definition]] = {}
 
     def seeds(self, file: SourceFile) -> frozenset[str]:
         """The last parts of the names of everything that makes a layer or initializes one, as `file` may call it."""
@@ -137,20 +139,31 @@ class Relevance:
             self._seeds[file] = known
         return known | self._borrowed
 
+    @cached_property
     def files(self) -> list[SourceFile]:
-        """The named files that make or initialize layers, or mention a name that such a file defines."""
+        """The named files that make or initialize layers, or mention a name by which another file leads to some."""
         files = self._project.targets
         kept = [file for file in files if "torch" in file.text and file.words & self.seeds(file)]
-        names = {name for file in kept if file.tree is not None for name in _defined(file.tree)}
-        rest = [file for file in files if file not in kept]
-        while added := [file for file in rest if "import" in file.words and file.words & names]:
-            kept += added
-            rest = [file for file in rest if file not in added]
-            names = {name for file in added if file.tree is not None for name in _defined(file.tree)}
         borrowing = {file for file in files if "Module" in file.words and self._borrows(file)}
-        kept += [file for file in rest if file in borrowing]
-        chosen = set(kept)
-        return [file for file in files if file in chosen and file.tree is not None]
+        chosen = {*kept, *borrowing}
+        while True:
+            names = self._leading_names(file for file in files if file in chosen)
+            added = [file for file in files if file not in chosen and "import" in file.words and file.words & names]
+            if not added:
+                return [file for file in files if file in chosen and file.tree is not None]
+            chosen.update(added)
+
+    def definitions(self, file: SourceFile) -> list[Definition]:
+        """The functions and classes at the top level of `file`, each time the same."""
+        known = self._definitions.get(file)
+        if known is None:
+            known = self._definitions[file] = list(definitions(file))
+        return known
+
+    def _leading_names(self, files: Iterable[SourceFile]) -> frozenset[str]:
+        """The names by which what makes or initializes layers in `files`, or leads to some, is known."""
+        found = self.interesting([each for file in files for each in self.definitions(file)])
+        return frozenset(name for each in found for name in (each.name, *_registries(each.node)))
 
     def _borrows(self, file: SourceFile) -> bool:
         """Whether a file builds on layers that files which were not named define; their names then count as layers."""
