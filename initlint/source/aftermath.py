@@ -11,6 +11,7 @@ from initlint.source.histories import inspect_histories
 from initlint.source.packed import inspect_packed
 from initlint.source.registration import inspect_registration
 from initlint.source.symmetry import inspect_symmetry
+from initlint.source.torch_modules import modules_below
 from initlint.source.unscaled import inspect_scales
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ def inspect_aftermath(machine: Machine, tops: list[Instance], doubted: set[ast.A
     those that other code speaks of but that no context was seen to build.
     """
     inspect_sweeps(machine)
-    inspect_histories(machine, tops, doubted, unseen)
-    inspect_registration(machine, tops)
+    below = {top: modules_below(top) for top in tops}
+    inspect_histories(machine, below, doubted, unseen)
+    inspect_registration(machine, below)
     inspect_symmetry(machine)
     inspect_scales(machine)
     inspect_fans(machine)

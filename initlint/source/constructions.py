@@ -88,7 +88,7 @@ def constructed(
     if kept is not None:
         return _repeated(machine, kept, given, node, frame)
     site, watch = _site(machine, node, frame), Watch(machine)
-    with watch.watching():
+    with watch:
         result = run()
     if _is_alone(watch):
         known[key] = _kept(machine, result, site, tuple(given), watch)

@@ -80,8 +80,13 @@ class Graph:
         nodes, first = self.nodes, self.first
         concerned = bytearray(len(nodes))
         for position, node in enumerate(nodes):
-            if node.kind == "layer" or any(concerned[each - first] for each in node.inputs):
+            if node.kind == "layer":
                 concerned[position] = True
+                continue
+            for each in node.inputs:
+                if concerned[each - first]:
+                    concerned[position] = True
+                    break
         for position in range(len(nodes) - 1, -1, -1):
             if concerned[position]:
                 for each in nodes[position].inputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from initlint.source.scales import fact_of
@@ -16,14 +17,17 @@ if TYPE_CHECKING:
 _LOADS = frozenset({"load_state_dict", "from_pretrained", "load_checkpoint", "load_file", "load_weights"})
 
 
-def inspect_histories(machine: Machine, tops: list[Instance], doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
+def inspect_histories(
+    machine: Machine, below: Mapping[Instance, list[Instance]], doubted: set[ast.AST], unseen: set[ast.AST]
+) -> None:
     """Note what the history of each parameter of this context shows, at its end.
 
-    What builds a class of `unseen` may fill what the class itself leaves empty.
+    `below` has the modules below each that no other contains. What builds a class of `unseen` may fill what the class
+    itself leaves empty.
     """
     owned = [(param, owner) for param in machine.params if (owner := param.owner) is not None and not param.buffer]
-    tops = [top for top in tops if not top.discarded]
-    kept = {module for top in tops for module in modules_below(top)}
+    tops = [top for top in below if not top.discarded]
+    kept = {module for top in tops for module in below[top]}
     open_ = [top for top in tops if getattr(top.cls, "node", None) in unseen]
     open_ += [module for module in kept if module.uncertain]
     elsewhere = {module for each in open_ for module in modules_below(each)}

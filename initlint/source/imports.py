@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
-from initlint.source.project import Project, SourceFile
+from initlint.source.project import Imported, Project, SourceFile
 from initlint.source.repeats import Watch
 from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.values import CLOCK, Arguments, External, ModuleRef, Scope
@@ -27,7 +27,7 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
     machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = None, 0, machine.trunk, 0, 0
     watch = Watch(machine)
     try:
-        with watch.watching():
+        with watch:
             run_top_level(machine, file, Frame(scope))
     finally:
         if watch.changed:
@@ -63,11 +63,15 @@ def import_statements(file: SourceFile) -> Iterator[ast.Import | ast.ImportFrom]
             pending += handler.body
 
 
-def imports(project: Project, file: SourceFile) -> Iterator[tuple[str, str, SourceFile | None, SourceFile | None]]:
-    """What `file` imports: the name bound, the name it has in its module ("" for a module), that module, a submodule.
+def imports(project: Project, file: SourceFile) -> tuple[Imported, ...]:
+    """What `file` imports, anywhere in its text; modules outside the project are None."""
+    known = project.imported.get(file)
+    if known is None:
+        known = project.imported[file] = tuple(_imports(project, file))
+    return known
 
-    Modules outside the project are None.
-    """
+
+def _imports(project: Project, file: SourceFile) -> Iterator[Imported]:
     yield from _lazy_modules(project, file)
     for node in import_statements(file):
         if isinstance(node, ast.Import):
@@ -84,9 +88,7 @@ def imports(project: Project, file: SourceFile) -> Iterator[tuple[str, str, Sour
             yield alias.asname or alias.name, alias.name, source, below
 
 
-def _lazy_modules(
-    project: Project, file: SourceFile
-) -> Iterator[tuple[str, str, SourceFile | None, SourceFile | None]]:
+def _lazy_modules(project: Project, file: SourceFile) -> Iterator[Imported]:
     """The modules of a package that imports them by name when it is asked for something."""
     if not file.is_package or not {"__getattr__", "import_module"} <= file.words:
         return

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from initlint.source.torch_modules import modules_below
 from initlint.source.values import ClassV
 from initlint.syntax import last_name
 
@@ -39,9 +38,7 @@ class Leftovers:
         for sweep in machine.sweeps:
             if sweep.writes:
                 self._swept.update(
-                    each.cls.node
-                    for each in modules_below(sweep.root)
-                    if isinstance(each.cls, ClassV) and each.cls.node
+                    each.cls.node for each in sweep.seen if isinstance(each.cls, ClassV) and each.cls.node
                 )
 
     def holds_unbuilt(self, definition: Definition) -> bool:

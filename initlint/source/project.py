@@ -144,6 +144,10 @@ class SourceFile:
         return self.lines_cache
 
 
+Imported = tuple[str, str, SourceFile | None, SourceFile | None]
+"""What an import binds: a name, the name it has in its module ("" for a module), that module, a submodule."""
+
+
 class Project:
     """All files around the ones that were named, found lazily by dotted name."""
 
@@ -152,6 +156,8 @@ class Project:
         self._sources = dict(sources or {})
         self._by_path: dict[str, SourceFile] = {}
         self._by_name: dict[str, SourceFile | None] = {}
+        self.imported: dict[SourceFile, tuple[Imported, ...]] = {}
+        self._above: dict[str, list[str]] = {}
         self._found_beside: dict[tuple[str, str], SourceFile | None] = {}
         self.roots: list[str] = []
         self._shared_folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in files] or [os.sep])
@@ -199,10 +205,14 @@ class Project:
         return self._found_beside[key]
 
     def _folders_above(self, folder: str) -> list[str]:
+        known = self._above.get(folder)
+        if known is not None:
+            return known
         top = _marked_root(os.path.join(folder, "x.py")) or os.path.dirname(self._shared_folder)
         folders = [folder]
         while folders[-1] != top and len(folders) < _MOST_FOLDERS:
             folders.append(os.path.dirname(folders[-1]))
+        self._above[folder] = folders
         return folders
 
     def under(self, folder: str, name: str) -> SourceFile | None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from initlint.source.torch_modules import all_parameters, modules_below
+from initlint.source.torch_modules import all_parameters
 from initlint.source.values import ClassV, DictV, Instance, ListV
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
 
-def inspect_registration(machine: Machine, tops: list[Instance]) -> None:
-    """Note layers that no module registers, at the end of a context."""
-    registered = {module for top in tops for module in modules_below(top)}
+def inspect_registration(machine: Machine, below: Mapping[Instance, list[Instance]]) -> None:
+    """Note layers that no module registers, at the end of a context; `below` has those that hang on each outermost one."""
+    registered = {module for modules in below.values() for module in modules}
     for holder in list(registered):
         if isinstance(holder.cls, ClassV):
             for name, value in holder.data.items():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
+from operator import sub
 from typing import TYPE_CHECKING, NamedTuple
 
 from initlint.source.symbols import Absent, Sym, Unknown
@@ -100,22 +100,23 @@ class Watch:
         self.changed: list[Cell] = []
         self.fused = False
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch what runs inside."""
-        machine, graph, before = self._machine, self._machine.graph, self.before
-        graph.lowest_fused = before.ops
+    def __enter__(self) -> None:
+        """Watch what runs from here on."""
+        machine = self._machine
+        machine.graph.lowest_fused = self.before.ops
         machine.watching += 1
-        try:
-            with self.code.noted(machine):
-                yield
-        finally:
-            machine.watching -= 1
-            self.fused = graph.lowest_fused < before.ops
-            graph.lowest_fused = min(self._lowest_fused, graph.lowest_fused)
-            self.done = Deeds(*(now - then for now, then in zip(Deeds.of(machine), before, strict=True)))
-            touched = machine.touched[self._touched :]
-            self.changed = [cell for cell in touched if is_older(cell, before.serial, self.clock)]
+        self.code.swap(machine)
+
+    def __exit__(self, *_: object) -> None:
+        machine, graph, before = self._machine, self._machine.graph, self.before
+        self.code.swap(machine)
+        self.code.add_to(machine)
+        machine.watching -= 1
+        self.fused = graph.lowest_fused < before.ops
+        graph.lowest_fused = min(self._lowest_fused, graph.lowest_fused)
+        self.done = Deeds(*map(sub, Deeds.of(machine), before))
+        touched = machine.touched[self._touched :]
+        self.changed = [cell for cell in touched if is_older(cell, before.serial, self.clock)]
 
 
 class Code:
@@ -129,17 +130,8 @@ class Code:
         self.reached: set[ast.AST] = set()
         self.read: set[str] = set()
 
-    @contextmanager
-    def noted(self, machine: Machine) -> Iterator[None]:
-        """Note what runs inside, for itself and for the machine."""
-        self._swap(machine)
-        try:
-            yield
-        finally:
-            self._swap(machine)
-            self.add_to(machine)
-
-    def _swap(self, machine: Machine) -> None:
+    def swap(self, machine: Machine) -> None:
+        """Let the machine note what runs from here on in this, or, the second time, where it did before."""
         machine.called, self.called = self.called, machine.called
         machine.ran, self.ran = self.ran, machine.ran
         machine.reached, self.reached = self.reached, machine.reached

@@ -77,7 +77,7 @@ def replayed(machine: Machine, module: Instance | FunctionV, arguments: Argument
             if standing_for is not None:
                 return _copied(machine, recording, *standing_for)
     watch = Watch(machine)
-    with watch.watching():
+    with watch:
         result = run()
     done = watch.done
     if not (

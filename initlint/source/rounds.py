@@ -102,7 +102,7 @@ class Rounds:
         before = {param: param.data for param in params.values()}
         names = {} if self._frame is None else self._frame.scope.data.copy()
         watch = Watch(machine)
-        with watch.watching():
+        with watch:
             flow = body()
         done = watch.done
         if any(cell not in before for cell in watch.changed):
