@@ -1,8 +1,9 @@
-"""What a piece of syntax is called."""
+"""What a piece of syntax is called, and all that is in it."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 
 def last_name(node: ast.expr) -> str:
@@ -15,3 +16,16 @@ def last_name(node: ast.expr) -> str:
 def decorator_name(node: ast.expr) -> str:
     """``no_grad`` of ``@torch.no_grad()``."""
     return last_name(node.func if isinstance(node, ast.Call) else node)
+
+
+def nodes_of(root: ast.AST) -> Iterator[ast.AST]:
+    """`root` and all nodes below it, in no particular order: `ast.walk` takes twice as long."""
+    pending: list[ast.AST] = [root]
+    while pending:
+        node = pending.pop()
+        yield node
+        for value in vars(node).values():
+            if isinstance(value, list):
+                pending += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST):
+                pending.append(value)

@@ -70,7 +70,11 @@ _PASSIVE = frozenset({"transparent", "scale", "add", "gate", "concat", "norm"})
 
 def _living(ops: Sequence[Op], consumers: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
     """The consumers of each op without those whose results nothing uses; all of them where that is true of each."""
-    idle = [False] * len(ops)
+    idle: set[int] = set()
     for position in range(len(ops) - 1, -1, -1):
-        idle[position] = ops[position].kind in _PASSIVE and all(idle[consumer] for consumer in consumers[position])
-    return tuple(tuple(one for one in all_ if not idle[one]) or tuple(all_) for all_ in consumers)
+        if ops[position].kind in _PASSIVE and idle.issuperset(consumers[position]):
+            idle.add(position)
+    return tuple(
+        tuple(all_) if idle.isdisjoint(all_) else tuple(one for one in all_ if one not in idle) or tuple(all_)
+        for all_ in consumers
+    )

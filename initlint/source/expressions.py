@@ -13,7 +13,7 @@ from initlint.source.misuse import inspect_alternative_types
 from initlint.source.operators import binary, compare, unary
 from initlint.source.sequences import elements, repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
-from initlint.source.values import Arguments, Builtin, Choice, ClassV, DictV, External, ListV, Scope, truth
+from initlint.source.values import Arguments, Builtin, Choice, ClassV, DictV, External, Instance, ListV, Scope, truth
 
 _BUILTINS = {name: Builtin(name) for name in dir(builtins)}
 _MOST_CHARACTERS = 4000
@@ -41,7 +41,9 @@ def _constant(machine: Machine, node: ast.Constant, frame: Frame) -> object:
 
 
 def _attribute(machine: Machine, node: ast.Attribute, frame: Frame) -> object:
-    return get_attribute(machine, machine.evaluate(node.value, frame), node.attr, node, frame)
+    value = machine.evaluate(node.value, frame)
+    held = value.data.get(node.attr, ABSENT) if type(value) is Instance else ABSENT
+    return get_attribute(machine, value, node.attr, node, frame) if held is ABSENT else held
 
 
 def _subscript(machine: Machine, node: ast.Subscript, frame: Frame) -> object:

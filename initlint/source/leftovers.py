@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from initlint.source.values import ClassV
-from initlint.syntax import last_name
+from initlint.syntax import last_name, nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
@@ -19,7 +19,7 @@ _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
 
 def calls(user: Definition, name: str) -> bool:
     """Whether a call of that name stands in `user`."""
-    return any(isinstance(node, ast.Call) and last_name(node.func) == name for node in ast.walk(user.node))
+    return any(isinstance(node, ast.Call) and last_name(node.func) == name for node in nodes_of(user.node))
 
 
 class Leftovers:
@@ -45,7 +45,7 @@ class Leftovers:
         """Whether a call in `definition` that reads like a layer's constructor has built nothing yet."""
         return bool(definition.words & self._layer_names) and any(
             isinstance(node, ast.Call) and last_name(node.func) in self._layer_names and node not in self.built
-            for node in ast.walk(definition.node)
+            for node in nodes_of(definition.node)
         )
 
     def may_be_swept(self, definition: Definition, users: Callable[[Definition], Iterable[Definition]]) -> bool:

@@ -102,6 +102,7 @@ class Occurrence:
 
 
 MOST_DEPTH = 40
+_TRAIL = 6
 
 
 class Machine:
@@ -135,9 +136,7 @@ class Machine:
         self.repeating = 0
         self.branching = 0
         self.trunk = self.branch = object()
-        self.no_grad = 0
-        self.guarded = 0
-        self.serial = 0
+        self.no_grad = self.guarded = self.serial = 0
         self.journal: dict[Cell, object] | None = None
         self.graph = Graph()
         self.instances: list[Instance] = []
@@ -154,6 +153,7 @@ class Machine:
         self.lasting = 0, next(CLOCK)
         self.evidence = Evidence()
         self.calls: list[Place] = []
+        self._trail: tuple[Place, ...] = ()
         self.active: dict[ast.AST, int] = {}
         self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
@@ -372,9 +372,16 @@ class Machine:
         instance = Instance(cls, place, self.serial)
         instance.repeats = self.repeating > 0
         instance.branch = self.branch
-        instance.trail = tuple(self.calls[-6:])
+        instance.trail = self.trail()
         self.instances.append(instance)
         return instance
+
+    def trail(self) -> tuple[Place, ...]:
+        """The last calls that lead to where the program is; the same object as long as it is there."""
+        calls = tuple(self.calls[-_TRAIL:])
+        if calls != self._trail:
+            self._trail = calls
+        return self._trail
 
     def new_param(
         self, name: str, shape: tuple[object, ...] | None, writes: tuple[Write, ...], place: Place | None = None

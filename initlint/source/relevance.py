@@ -19,6 +19,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _RUN = re.compile(r"\w+")
 _MEMBER = re.compile(r"\.\s*([A-Za-z_]\w*)")
 _LITERAL = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\b\d[\w.]*""")
+_WORD_OR_LITERAL = re.compile(rf"(?:{_LITERAL.pattern})|({_WORD.pattern})")
 _WEIGHTS = re.compile(r"\w*weights\w*(?:\.\w+)*", re.IGNORECASE)
 _COMMENT = re.compile(r"#.*")
 _MOST_HOPS = 3
@@ -35,7 +36,7 @@ class Definition:
         self.node = node
         self.name = node.name
         self.code = _code(file, node)
-        self.words = frozenset(_WORD.findall(_LITERAL.sub("", self.code)))
+        self.words = frozenset(filter(None, _WORD_OR_LITERAL.findall(self.code)))
 
     @property
     def telling_words(self) -> frozenset[str]:
@@ -129,6 +130,7 @@ class Relevance:
         self._borrowed: frozenset[str] = frozenset()
         self._seeds: dict[SourceFile, frozenset[str]] = {}
         self._names: dict[SourceFile, _Names] = {}
+        self._meant: dict[Definition, frozenset[str]] = {}
         self._definitions: dict[SourceFile, list[Definition]] = {}
 
     def seeds(self, file: SourceFile) -> frozenset[str]:
@@ -215,7 +217,10 @@ class Relevance:
 
     def names(self, definition: Definition) -> frozenset[str]:
         """The names of definitions of the project that the code of `definition` may mean."""
-        return self._visible(definition.file).meant_by(definition)
+        known = self._meant.get(definition)
+        if known is None:
+            known = self._meant[definition] = self._visible(definition.file).meant_by(definition)
+        return known
 
     def means(self, user: Definition, used: Definition) -> bool:
         """Whether `user`, whose code has the name of `used`, does not mean another one that its own file defines."""

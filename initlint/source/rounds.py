@@ -213,8 +213,10 @@ def called_rounds(machine: Machine, function: FunctionV, arguments: Arguments) -
         return None
     first, rest = arguments.positional[0], arguments.positional
     subject = first if isinstance(first, Instance) else None
-    names = [*node.args.posonlyargs, *node.args.args]
-    plan = plan_of(machine, node, node.body, names[0].arg if subject is not None and names else "", None)
+    name = ""
+    if subject is not None:
+        name = next((each.arg for each in (*node.args.posonlyargs, *node.args.args)), "")
+    plan = plan_of(machine, node, node.body, name, None)
     if plan is None or plan.luck <= 0 or function.scope.parent is not None:
         return None
     try:

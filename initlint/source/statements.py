@@ -31,8 +31,9 @@ _MOST_WHILE = 64
 def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> None:
     """Bind `target` to `value`."""
     if isinstance(target, ast.Name):
-        scope = frame.elsewhere.get(target.id, frame.scope)
-        if scope is not frame.scope:
+        scope = frame.scope
+        if frame.elsewhere and frame.elsewhere.get(target.id, scope) is not scope:
+            scope = frame.elsewhere[target.id]
             machine.touched.append(scope)
         if scope.parent is None and scope.data.get(target.id, value) is not value:
             machine.repeats.outdate()

@@ -66,7 +66,7 @@ class Transplant:
         self._old = old
         self._new = new
         self._copies: dict[int, object] = dict(stand_ins)
-        self._trails: dict[tuple[int, ...], tuple[Place, ...]] = {}
+        self._trails: dict[tuple[int, int], tuple[Place, ...]] = {}
 
     def value(self, value: object) -> object:
         """The copy of `value`; the same for the same. UnrepeatableError for what has no copy."""
@@ -108,15 +108,17 @@ class Transplant:
 
     def _trail(self, trail: tuple[Place, ...], most: int) -> tuple[Place, ...]:
         """The last calls that lead to something: those around the old site are replaced by those around the new one."""
+        known = self._trails.get((id(trail), most))
+        if known is None:
+            known = self._trails[id(trail), most] = self._moved(trail, most)
+        return known
+
+    def _moved(self, trail: tuple[Place, ...], most: int) -> tuple[Place, ...]:
         inner = [each for each in trail if id(each) not in self._old.around]
         if len(inner) == len(trail) == most and all(each.node is not self._old.node for each in inner):
             return trail
-        key = tuple(map(id, trail))
-        known = self._trails.get(key)
-        if known is None:
-            moved = [place for each in inner if (place := self.place(each)) is not None]
-            known = self._trails[key] = (*self._new.calls, *moved)[-most:]
-        return known
+        moved = [place for each in inner if (place := self.place(each)) is not None]
+        return (*self._new.calls, *moved)[-most:]
 
     def _instance(self, value: Instance) -> Instance:
         if value.serial <= self._old.serial:
