@@ -270,3 +270,28 @@ def test_a_context_that_builds_nothing_is_given_up_early(tmp_path: Path, monkeyp
     assert {model.name for model in scan([tmp_path / "net.py"], knowledge=load_knowledge()).models} == {"early", "late"}
     monkeypatch.setattr("initlint.source.contexts.BARREN_BUDGET", 200)
     assert {model.name for model in scan([tmp_path / "net.py"], knowledge=load_knowledge()).models} == {"early", "make"}
+
+
+SCRIPT = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
+
+def main():
+    net = build()
+    return net
+
+if __name__ == "__main__":
+    main()
+    {then}
+"""
+
+
+@pytest.mark.parametrize(("then", "contexts"), [("pass", ["train"]), ("raise SystemExit", ["main"])])
+def test_what_a_script_has_run_is_run_again_only_where_the_script_did_not_end(
+    tmp_path: Path, then: str, contexts: list[str]
+) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT.format(then=then))
+    assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == contexts

@@ -92,7 +92,7 @@ class Contexts:
                 yield from self._visited(file, "", self._run_file(file))
         candidates = self._without_variants(interesting)
         for each in candidates:
-            if not each.is_class and each.name not in mentioned:
+            if not each.is_class and each.name not in mentioned and each.node not in self.machine.called:
                 yield from self._run(each)
         for each in self._callers_first(candidates):
             if each.node in self.machine.called or each in self.tried:
@@ -181,8 +181,11 @@ class Contexts:
         for statement in file.body:
             if isinstance(statement, ast.If) and is_main_guard(statement.test):
                 machine.restart(BUDGET, barren=BARREN_BUDGET)
+                before = set(machine.called)
                 if self._survives(lambda body=statement.body, names=scope: machine.execute(body, Frame(names))):
                     yield from self._finish(file.name, file)
+                else:
+                    machine.called = before
 
     def _run_function(self, definition: Definition) -> Iterator[Model]:
         machine = self.machine
