@@ -19,13 +19,13 @@ def decorator_name(node: ast.expr) -> str:
 
 
 def nodes_of(root: ast.AST) -> Iterator[ast.AST]:
-    """`root` and all nodes below it, in no particular order: `ast.walk` takes twice as long."""
-    pending: list[ast.AST] = [root]
-    while pending:
-        node = pending.pop()
+    """`root` and all nodes below it, what is around another before it: in the order of `ast.walk`, in half its time."""
+    found: list[ast.AST] = [root]
+    for node in found:
         yield node
-        for value in vars(node).values():
-            if isinstance(value, list):
-                pending += [each for each in value if isinstance(each, ast.AST)]
-            elif isinstance(value, ast.AST):
-                pending.append(value)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                found.append(value)
+            elif type(value) is list:
+                found += [each for each in value if isinstance(each, ast.AST)]

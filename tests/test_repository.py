@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from initlint.knowledge import load_rules
+from initlint.syntax import nodes_of
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "initlint").rglob("*.py"))
@@ -142,3 +143,9 @@ def test_fixtures_and_rules_ship_with_the_tests_and_the_wheel() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert 'only-include = ["initlint", "rules"]' in text
     assert '"rules" = "initlint/rules"' in text
+
+
+def test_nodes_of_a_tree_are_those_of_ast_walk_in_their_order() -> None:
+    for path in SOURCES:
+        module = tree(path)
+        assert [*map(id, nodes_of(module))] == [*map(id, ast.walk(module))], path

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from zlib import crc32
 
-from initlint.analysis.chains import find_chains, find_enclosed, find_erased
+from initlint.analysis.chains import find_chains, find_enclosed, find_erased, unmended
 from initlint.analysis.doubts import UNREAD, find_unread
 from initlint.analysis.followers import MOST_ADDS, find_followers, find_optional
 from initlint.analysis.gates import Gates, find_excitations
@@ -47,8 +47,8 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     verdicts = [_judge(layer, scene) if layer.id in judged else _set_aside(layer, scene) for layer in model.layers]
     verdicts = _starve(verdicts, chains)
     mended = _mended(verdicts, weights)
-    then = propagate(model, {**weights, **mended}, knowledge, now.route) if mended else now
-    chains = find_chains(wiring, now, then)
+    then = propagate(model, {**weights, **mended}, knowledge, now.route) if mended else None
+    chains = find_chains(wiring, now, then) if then else {each: unmended(chain) for each, chain in chains.items()}
     identity = _identity(model)
     return tuple(
         replace(judgement, chain=chains.get(judgement.layer.id), model=identity, traced=model.traced)

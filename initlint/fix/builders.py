@@ -11,6 +11,7 @@ from initlint.fix.naming import Function, free_name, function_around, returned_c
 from initlint.fix.place import Place, blocks
 from initlint.fix.spelling import Source
 from initlint.model import Layer
+from initlint.syntax import nodes_of
 
 
 def find_builder(layer: Layer, sources: Callable[[str], Source | None]) -> Place | None:
@@ -52,5 +53,5 @@ def _place(
 
 def _is_in_class(function: Function, source: Source) -> bool:
     return any(
-        isinstance(node, ast.ClassDef) and any(one is function for one in ast.walk(node)) for node in source.nodes
+        isinstance(node, ast.ClassDef) and any(one is function for one in nodes_of(node)) for node in source.nodes
     )

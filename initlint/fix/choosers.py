@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from initlint.fix.naming import Function
 from initlint.fix.spelling import Source
 from initlint.model import Site
-from initlint.syntax import last_name
+from initlint.syntax import last_name, nodes_of
 
 _ACTIVATION_NAME = re.compile(r"(?:^|_)(?:act|activ\w*|non_?lin\w*)(?:$|_)")
 
@@ -22,8 +22,8 @@ def is_chosen(builder: Function, scope: ast.AST, activation: str, known: Mapping
     """
     if not any(_ACTIVATION_NAME.search(name) for name in _given(builder)):
         return False
-    defaults = {id(one) for default in _defaults(scope) for one in ast.walk(default)}
-    names = {_name(node) for node in ast.walk(scope) if id(node) not in defaults}
+    defaults = {id(one) for default in _defaults(scope) for one in nodes_of(default)}
+    names = {_name(node) for node in nodes_of(scope) if id(node) not in defaults}
     same = {_plain(name): agrees for name, agrees in known.items()}
     words = {_name(word) for word in _choices(scope)}
     return (
@@ -37,17 +37,17 @@ def is_optional(builder: Function, scope: ast.AST, applied: str, source: Source,
     """Whether an argument of `builder` decides if the activation at a site runs after what is `applied` in any case."""
     given = {
         target.attr
-        for node in ast.walk(builder)
+        for node in nodes_of(builder)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in _arguments(builder)
         for target in node.targets
         if isinstance(target, ast.Attribute)
     }
-    for node in ast.walk(scope):
+    for node in nodes_of(scope):
         if not isinstance(node, ast.If | ast.IfExp):
             continue
-        tested = {one.attr for one in ast.walk(node.test) if isinstance(one, ast.Attribute)}
-        if node in ast.walk(builder):
-            tested |= {one.id for one in ast.walk(node.test) if isinstance(one, ast.Name)} & _arguments(builder)
+        tested = {one.attr for one in nodes_of(node.test) if isinstance(one, ast.Attribute)}
+        if node in nodes_of(builder):
+            tested |= {one.id for one in nodes_of(node.test) if isinstance(one, ast.Name)} & _arguments(builder)
             given |= tested & _arguments(builder)
         branch = [*_listed(node.body), *_listed(node.orelse)]
         around = [one for one in branch if source.contains(one, site)]
@@ -68,7 +68,7 @@ def _given(builder: Function) -> Iterator[str]:
     """The names of what a function is called with: its arguments, and the attributes that it reads of those."""
     arguments = _arguments(builder)
     yield from arguments
-    for node in ast.walk(builder):
+    for node in nodes_of(builder):
         match node:
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in arguments and name != "self":
                 yield attribute
@@ -83,11 +83,11 @@ def _arguments(builder: Function) -> frozenset[str]:
 
 def _choices(scope: ast.AST) -> Iterator[ast.AST]:
     """What values are compared with or looked up by: the words that choose among several ways."""
-    for node in ast.walk(scope):
+    for node in nodes_of(scope):
         match node:
             case ast.Compare(left=left, comparators=others):
                 for operand in (left, *others):
-                    yield from ast.walk(operand)
+                    yield from nodes_of(operand)
             case ast.Dict(keys=keys):
                 yield from (key for key in keys if key is not None)
             case ast.MatchValue(value=value):
@@ -98,17 +98,17 @@ def _choices(scope: ast.AST) -> Iterator[ast.AST]:
 
 def _words_of_activations(scope: ast.AST) -> Iterator[str]:
     """The words that an activation's name is compared with."""
-    for node in ast.walk(scope):
+    for node in nodes_of(scope):
         if isinstance(node, ast.Compare):
             operands = (node.left, *node.comparators)
             if any(_ACTIVATION_NAME.search(last_name(operand)) for operand in operands):
-                constants = (one for operand in operands for one in ast.walk(operand) if isinstance(one, ast.Constant))
+                constants = (one for operand in operands for one in nodes_of(operand) if isinstance(one, ast.Constant))
                 yield from (_name(one) for one in constants if isinstance(one.value, str))
 
 
 def _defaults(scope: ast.AST) -> Iterator[ast.expr]:
     """The default values of all arguments."""
-    for node in ast.walk(scope):
+    for node in nodes_of(scope):
         if isinstance(node, ast.arguments):
             yield from node.defaults
             yield from (default for default in node.kw_defaults if default is not None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
-from initlint.syntax import last_name
+from initlint.syntax import last_name, nodes_of
 
 if TYPE_CHECKING:
     from initlint.fix.place import Place
@@ -83,7 +83,7 @@ def count_layers(value: ast.expr, kinds: tuple[str, ...], source: Source) -> int
     calls = [element for element in elements if isinstance(element, ast.Call)]
     if len(calls) != len(elements) or any(_returned(call, source) is not None for call in calls):
         return None
-    return sum(last_name(node.func) in kinds for call in calls for node in ast.walk(call) if isinstance(node, ast.Call))
+    return sum(last_name(node.func) in kinds for call in calls for node in nodes_of(call) if isinstance(node, ast.Call))
 
 
 def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
@@ -102,10 +102,10 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     if elements is None:
         return False
     if listed is not None and place.function is not None:
-        for _, added in _growths(listed, ast.walk(place.function)):
+        for _, added in _growths(listed, nodes_of(place.function)):
             more = None if added is None else _written(added)
             elements += [added or value] if more is None else more
-    elements += [element for _, element in _growths(place.access.root_text, ast.walk(scope)) if element is not None]
+    elements += [element for _, element in _growths(place.access.root_text, nodes_of(scope)) if element is not None]
     choices = [one for element in elements for one in choices_of(element, place.function)]
     return bool(choices) and all(isinstance(one, ast.Call) and last_name(one.func) in kinds for one in choices)
 
@@ -119,7 +119,7 @@ def is_uniform(place: Place, steps: tuple[str | int, ...]) -> bool:
     if elements is None:
         return False
     scope = place.definition or place.function or place.source.tree
-    elements += [one for _, one in _growths(place.access.root_text, ast.walk(scope)) if one is not None]
+    elements += [one for _, one in _growths(place.access.root_text, nodes_of(scope)) if one is not None]
     return len(elements) == 1 and is_exact(elements[0], steps, place.source)
 
 
@@ -128,7 +128,7 @@ def is_last(place: Place, layer: Layer) -> bool:
     scope = place.source.tree if place.function is None else place.function
     name = place.access.root_text
     if isinstance(place.value, ast.Call) and last_name(place.value.func) == "ModuleList" and not _listed(place.value):
-        growths = list(_growths(name, ast.walk(scope)))
+        growths = list(_growths(name, nodes_of(scope)))
         if len(growths) == 1 and _is_at_end(growths[0][0]):
             added = growths[0][1]
             return isinstance(added, ast.Call) and place.source.contains(added, layer.site)
@@ -140,10 +140,10 @@ def is_last(place: Place, layer: Layer) -> bool:
 def _block_around(value: ast.expr, scope: ast.AST) -> list[ast.stmt]:
     """The innermost block with a statement that holds an expression."""
     found: list[ast.stmt] = []
-    for node in ast.walk(scope):
+    for node in nodes_of(scope):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
-            if isinstance(block, list) and any(value is one for statement in block for one in ast.walk(statement)):
+            if isinstance(block, list) and any(value is one for statement in block for one in nodes_of(statement)):
                 found = block
     return found
 
@@ -161,7 +161,7 @@ def values_of(name: str, function: ast.AST, *, growing: bool = False) -> list[as
     """
     values: list[ast.expr] = []
     bindings = 0
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         match node:
             case ast.Assign(targets=targets, value=value) if any(_is_name(one, name) for one in targets):
                 values.append(value)
@@ -188,11 +188,11 @@ def grows_in_loop(place: Place) -> bool:
         return False
     names = {
         one.value.id
-        for one in ast.walk(place.value)
+        for one in nodes_of(place.value)
         if isinstance(one, ast.Starred) and isinstance(one.value, ast.Name)
     }
-    loops = [node for node in ast.walk(place.function) if isinstance(node, ast.For | ast.While)]
-    return any(True for name in names for loop in loops for _ in _growths(name, ast.walk(loop)))
+    loops = [node for node in nodes_of(place.function) if isinstance(node, ast.For | ast.While)]
+    return any(True for name in names for loop in loops for _ in _growths(name, nodes_of(loop)))
 
 
 def _listed(call: ast.Call) -> bool:
@@ -224,7 +224,7 @@ def _added(container: ast.Call, source: Source) -> dict[str, ast.expr]:
     holder = next(
         (
             ast.unparse(node.targets[0])
-            for node in ast.walk(function)
+            for node in nodes_of(function)
             if isinstance(node, ast.Assign) and node.value is container
         ),
         None,
@@ -233,7 +233,7 @@ def _added(container: ast.Call, source: Source) -> dict[str, ast.expr]:
         return {}
     found: dict[str, ast.expr] = {}
     for statement in function.body:
-        for node, _ in _growths(holder, ast.walk(statement)):
+        for node, _ in _growths(holder, nodes_of(statement)):
             match node, statement:
                 case (
                     ast.Call(func=ast.Attribute(attr="add_module"), args=[ast.Constant(value=str(name)), value]),
@@ -263,7 +263,7 @@ def _beginning(listed: ast.expr, used: ast.expr, source: Source) -> list[ast.exp
     if function is None or not isinstance(listed, ast.Name):
         return []
     name = listed.id
-    nodes = list(ast.walk(function))
+    nodes = list(nodes_of(function))
     created = _created(name, function)
     uses = sum(isinstance(node, ast.Name) and node.id == name for node in nodes)
     growths = [node for node, _ in _growths(name, nodes)]
@@ -276,7 +276,7 @@ def _beginning(listed: ast.expr, used: ast.expr, source: Source) -> list[ast.exp
 def _appended_next(name: str, created: ast.List, function: ast.AST) -> Iterator[ast.expr]:
     """What the statements below a list's creation add to it one after the other, up to a loop or branch that adds to it."""
     block = _block_around(created, function)
-    first = next((index for index, one in enumerate(block) if created in ast.walk(one)), len(block))
+    first = next((index for index, one in enumerate(block) if created in nodes_of(one)), len(block))
     for statement in block[first + 1 :]:
         match statement:
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=holder), attr="append"), args=[added])):
@@ -287,7 +287,7 @@ def _appended_next(name: str, created: ast.List, function: ast.AST) -> Iterator[
                 pass
             case ast.AugAssign(target=ast.Name(id=holder), value=ast.List(elts=more)):
                 pass
-            case _ if any(True for _ in _growths(name, ast.walk(statement))):
+            case _ if any(True for _ in _growths(name, nodes_of(statement))):
                 return
             case _:
                 continue
@@ -338,7 +338,7 @@ def _returned(call: ast.Call, source: Source) -> ast.expr | None:
     found = [node for node in source.nodes if isinstance(node, ast.FunctionDef) and node.name == name]
     if len(found) != 1:
         return None
-    returns = [node for node in ast.walk(found[0]) if isinstance(node, ast.Return)]
+    returns = [node for node in nodes_of(found[0]) if isinstance(node, ast.Return)]
     value = returns[0].value if len(returns) == 1 else None
     return value if isinstance(value, ast.Call) and last_name(value.func) in _CONTAINERS else None
 
@@ -408,7 +408,7 @@ def _is_at_end(growth: ast.AST) -> bool:
 def _last_growth(name: str, body: Iterable[ast.stmt], last: ast.expr | None) -> ast.expr | None:
     """The last element after all growth in a block; None where growth in a loop or branch leaves it open."""
     for statement in body:
-        for node, added in _growths(name, ast.walk(statement)):
+        for node, added in _growths(name, nodes_of(statement)):
             direct = node is statement or (isinstance(statement, ast.Expr) and node is statement.value)
             inserted = isinstance(node, ast.Call) and added is None
             if not inserted:

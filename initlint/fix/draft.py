@@ -17,6 +17,7 @@ from initlint.fix.spelling import Source, bound_names, spell, used_names
 from initlint.fix.statements import Census, Wanted, by_place, write_statements
 from initlint.fix.workshop import Repair, Workshop
 from initlint.model import Edit, Layer, Site
+from initlint.syntax import nodes_of
 
 _INLINE_STATEMENTS = 3
 _METHOD_NAMES = ("init_weights", "initialize_weights", "reset_weights")
@@ -240,7 +241,7 @@ def _method_name(place: Place, statements: int, options: FixOptions) -> str | No
     bases = [place.source.dotted(base) for base in place.definition.bases]
     if any(base != "torch.nn.Module" for base in bases):
         return None
-    attributes = {node.attr for node in ast.walk(place.definition) if isinstance(node, ast.Attribute)}
+    attributes = {node.attr for node in nodes_of(place.definition) if isinstance(node, ast.Attribute)}
     # A subclass may define a method of that name for layers that its parent's __init__ has not built yet.
     methods = {node.name for node in place.source.nodes if isinstance(node, ast.FunctionDef)}
     return next((name for name in _METHOD_NAMES if name not in attributes | methods), None)

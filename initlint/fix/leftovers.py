@@ -9,6 +9,7 @@ from initlint.fix.lines import removed
 from initlint.fix.place import blocks
 from initlint.fix.spelling import Source
 from initlint.model import Edit
+from initlint.syntax import nodes_of
 
 _PURE_METHODS = frozenset({"size", "dim", "numel"})
 _PURE_FUNCTIONS = frozenset({"float", "int", "len", "max", "min", "pow", "round", "sum", "abs"})
@@ -63,22 +64,22 @@ def _function(source: Source, node: ast.AST) -> ast.FunctionDef | None:
 
 
 def _reads(node: ast.AST) -> Iterator[ast.Name]:
-    for one in ast.walk(node):
+    for one in nodes_of(node):
         if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
             yield one
 
 
 def _are_unread(names: Collection[str], scope: ast.AST, gone: Collection[ast.AST]) -> bool:
     """Whether names of a scope are bound once there and read by `gone` only."""
-    inside = {id(one) for node in gone for one in ast.walk(node)}
-    uses = [one for one in ast.walk(scope) if isinstance(one, ast.Name) and one.id in names and id(one) not in inside]
+    inside = {id(one) for node in gone for one in nodes_of(node)}
+    uses = [one for one in nodes_of(scope) if isinstance(one, ast.Name) and one.id in names and id(one) not in inside]
     bound = [one.id for one in uses if isinstance(one.ctx, ast.Store)]
     return len(bound) == len(uses) == len(set(bound))
 
 
 def _is_pure(value: ast.expr, source: Source) -> bool:
     """Whether computing a value does nothing else."""
-    for node in ast.walk(value):
+    for node in nodes_of(value):
         match node:
             case ast.Call(func=ast.Attribute(attr=name)) if name in _PURE_METHODS:
                 pass

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from initlint.fix.spelling import Source
 from initlint.fix.spot import Spot
 from initlint.model import Edit
+from initlint.syntax import nodes_of
 
 _AFTER = re.compile(r"[ \t]*(#.*)?")
 
@@ -107,7 +108,7 @@ def has_text_over_lines(statements: Iterable[ast.stmt]) -> bool:
         and isinstance(getattr(node, "value", ""), str | bytes)
         and node.lineno != node.end_lineno
         for statement in statements
-        for node in ast.walk(statement)
+        for node in nodes_of(statement)
     )
 
 

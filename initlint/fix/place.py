@@ -14,7 +14,7 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.resets import resetting_method
 from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
-from initlint.syntax import last_name
+from initlint.syntax import last_name, nodes_of
 
 _INITIALIZING = re.compile(
     r"^apply$|^_?(init|reset)\w*(weight|param)|^(xavier|kaiming|normal|uniform|orthogonal|constant)_"
@@ -307,20 +307,20 @@ def _uses_list(layer: Layer, source: Source, binding: Binding) -> bool:
     """Whether a binding unpacks a local list that a statement before it puts the layer into."""
     names = {
         node.value.id
-        for node in ast.walk(binding.value)
+        for node in nodes_of(binding.value)
         if isinstance(node, ast.Starred) and isinstance(node.value, ast.Name)
     }
     for statement in binding.block:
         if statement is binding.statement:
             return False
         if source.contains(statement, layer.site):
-            return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(statement))
+            return any(isinstance(node, ast.Name) and node.id in names for node in nodes_of(statement))
     return False
 
 
 def _last_index(body: list[ast.stmt], source: Source, binding: Binding, written: Site | None) -> int:
     """The index of the last statement that builds the layer or writes its weight."""
-    built = [index for index, one in enumerate(body) if one is binding.statement or binding.statement in ast.walk(one)]
+    built = [index for index, one in enumerate(body) if one is binding.statement or binding.statement in nodes_of(one)]
     wrote = [index for index, one in enumerate(body) if written is not None and source.contains(one, written)]
     return max([*built, *wrote], default=0)
 
@@ -333,7 +333,7 @@ def _is_deployed(condition: ast.stmt, statement: ast.stmt) -> bool:
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         test, branch = test.operand, condition.orelse
     flag = last_name(test)
-    return bool(_DEPLOYMENT.search(flag)) and any(statement in ast.walk(one) for one in branch)
+    return bool(_DEPLOYMENT.search(flag)) and any(statement in nodes_of(one) for one in branch)
 
 
 def _moves(statement: ast.stmt) -> bool:
@@ -360,7 +360,7 @@ def _init_method(
         called = statement.body[0] if isinstance(statement, ast.If) and not statement.orelse else statement
         method = _called_method(definition, called)
         if method is not None and _INIT_METHOD.search(method.name) and _is_method(method) and _writes(method):
-            returns = [node for node in ast.walk(method) if isinstance(node, ast.Return | ast.Yield)]
+            returns = [node for node in nodes_of(method) if isinstance(node, ast.Return | ast.Yield)]
             outermost = source.start(method)[1] < source.start(method.body[0])[1]
             return method if not returns and outermost else None
         if _writes(statement):
@@ -370,18 +370,18 @@ def _init_method(
 
 def _writes(node: ast.AST) -> bool:
     """Whether code visits modules or parameters, or calls something in place."""
-    names = [last_name(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)]
+    names = [last_name(one.func) for one in nodes_of(node) if isinstance(one, ast.Call)]
     return any(name in _WRITERS or (name.endswith("_") and not name.endswith("__")) for name in names)
 
 
 def _unbinds(statement: ast.stmt, access: Access) -> bool:
     """Whether after a statement an access may name something else, or nothing."""
     names = {
-        ast.unparse(one) for one in ast.walk(ast.parse(access.text)) if isinstance(one, ast.Attribute | ast.Subscript)
+        ast.unparse(one) for one in nodes_of(ast.parse(access.text)) if isinstance(one, ast.Attribute | ast.Subscript)
     }
     names.add(access.root_text)
     targets: list[ast.expr] = []
-    for node in ast.walk(statement):
+    for node in nodes_of(statement):
         match node:
             case ast.Assign(targets=found) | ast.Delete(targets=found):
                 targets += found
@@ -399,7 +399,7 @@ def _unbinds(statement: ast.stmt, access: Access) -> bool:
 
 def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:
     """Whether code calls a function whose name matches."""
-    return any(isinstance(one, ast.Call) and bool(pattern.search(last_name(one.func))) for one in ast.walk(node))
+    return any(isinstance(one, ast.Call) and bool(pattern.search(last_name(one.func))) for one in nodes_of(node))
 
 
 def _beside_variable(layer: Layer, access: Access, source: Source) -> Place | Refusal:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from initlint.fix.access import Access
 from initlint.fix.naming import Function
-from initlint.syntax import last_name
+from initlint.syntax import last_name, nodes_of
 
 _ALL = frozenset({"self.modules()", "self.children()"})
 
@@ -31,16 +31,16 @@ def _reached(name: str, methods: dict[str, ast.FunctionDef]) -> Iterator[str]:
         yield found
         waiting += [
             node.attr
-            for node in ast.walk(methods[found])
+            for node in nodes_of(methods[found])
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
         ]
 
 
 def _resets(method: ast.FunctionDef, access: Access) -> bool:
     """Whether a method calls `reset_parameters` or an initializer on what an access leads to, or that on all it loops over."""
-    loops = [node.iter for node in ast.walk(method) if isinstance(node, ast.For)]
+    loops = [node.iter for node in nodes_of(method) if isinstance(node, ast.For)]
     is_loop = any(ast.unparse(one) in _ALL or _leads_to(one, access) for one in loops)
-    for node in ast.walk(method):
+    for node in nodes_of(method):
         match node:
             case ast.Call(func=ast.Attribute(value=target, attr="reset_parameters")):
                 if _leads_to(target, access) or (is_loop and isinstance(target, ast.Name) and target.id != "self"):

@@ -16,7 +16,7 @@ from initlint.cells import HEADER
 from initlint.fix.edits import BYTE_ORDER_MARK, LineMap
 from initlint.fix.recommend import Argument, CalculatedGain, Call, Distribution, Habit, Mode
 from initlint.model import Site
-from initlint.syntax import last_name
+from initlint.syntax import last_name, nodes_of
 
 _INIT = "torch.nn.init"
 _NN = "torch.nn"
@@ -39,7 +39,7 @@ class Source:
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
         """All nodes of the tree, what is around another before it: many questions to a file are asked for every layer."""
-        return tuple(ast.walk(self.tree))
+        return tuple(nodes_of(self.tree))
 
     @cached_property
     def imports(self) -> dict[str, str]:
@@ -255,7 +255,7 @@ def spell(source: Source, taken: frozenset[str] = frozenset()) -> Spelling:
 def bound_names(scope: ast.AST) -> frozenset[str]:
     """The names that a function or module binds by itself: arguments, assignments, loops, definitions."""
     names: set[str] = set()
-    for node in ast.walk(scope):
+    for node in nodes_of(scope):
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
                 names.add(name)
@@ -268,7 +268,7 @@ def bound_names(scope: ast.AST) -> frozenset[str]:
 
 def used_names(scope: ast.AST) -> frozenset[str]:
     """The names that a function or module reads or binds anywhere: a new variable of that name would hide them."""
-    return bound_names(scope) | {node.id for node in ast.walk(scope) if isinstance(node, ast.Name)}
+    return bound_names(scope) | {node.id for node in nodes_of(scope) if isinstance(node, ast.Name)}
 
 
 def habit(scope: ast.AST, file: ast.Module) -> Habit:
@@ -278,7 +278,7 @@ def habit(scope: ast.AST, file: ast.Module) -> Habit:
 
 
 def _scaled_calls(tree: ast.AST) -> list[ast.Call]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _SCALED.match(last_name(node.func))]
+    return [node for node in nodes_of(tree) if isinstance(node, ast.Call) and _SCALED.match(last_name(node.func))]
 
 
 def _distribution(names: list[str]) -> Distribution | None:

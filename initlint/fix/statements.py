@@ -22,6 +22,7 @@ from initlint.fix.place import Place
 from initlint.fix.recommend import Call, Refusal, kind_of
 from initlint.fix.spelling import Spelling
 from initlint.model import Layer
+from initlint.syntax import nodes_of
 
 _VARIABLES = ("layer", "module", "m")
 _BLOCK_VARIABLES = ("block", *_VARIABLES)
@@ -227,10 +228,10 @@ def _is_built_instead(layer: Layer, place: Place) -> bool:
     """Whether a layer is built on the other branch of an ``if`` that code is inserted into."""
     if not place.nested or place.function is None or layer.site.file != place.source.file:
         return False
-    for node in ast.walk(place.function):
+    for node in nodes_of(place.function):
         if isinstance(node, ast.If):
             for here, other in ((node.body, node.orelse), (node.orelse, node.body)):
-                inserted = any(one is place.anchor for statement in here for one in ast.walk(statement))
+                inserted = any(one is place.anchor for statement in here for one in nodes_of(statement))
                 if inserted and any(place.source.contains(statement, layer.site) for statement in other):
                     return True
     return False

@@ -14,6 +14,7 @@ from initlint.fix.identity import qualified
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import bound_names
 from initlint.model import Finding, Severity
+from initlint.syntax import nodes_of
 
 Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
 """Scans the project with some texts replaced and returns what would be reported, before any suppression."""
@@ -125,14 +126,14 @@ def _unbound(tree: ast.Module, before: str) -> frozenset[str]:
     added = _read_names(tree) - _read_names(ast.parse(before.removeprefix(BYTE_ORDER_MARK)))
     if not added:
         return frozenset()
-    imported = (node.names for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    imported = (node.names for node in nodes_of(tree) if isinstance(node, ast.Import | ast.ImportFrom))
     known = {(alias.asname or alias.name).partition(".")[0] for names in imported for alias in names}
     return added - known - bound_names(tree) - vars(builtins).keys()
 
 
 def _read_names(tree: ast.Module) -> frozenset[str]:
     return frozenset(
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        node.id for node in nodes_of(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from initlint.graph.frames import character
 from initlint.model import Site
+from initlint.syntax import nodes_of
 
 
 class ClassSites:
@@ -50,9 +51,9 @@ def _assignments(header: Site) -> dict[str, Site]:
     except SyntaxError:
         return {}
     found: dict[str, Site] = {}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ClassDef) and node.lineno == header.line:
-            for statement in ast.walk(node):
+            for statement in nodes_of(node):
                 if isinstance(statement, ast.Assign):
                     for target in statement.targets:
                         if isinstance(target, ast.Attribute):

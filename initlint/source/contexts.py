@@ -27,6 +27,7 @@ from initlint.source.symbols import ABSENT
 from initlint.source.torch_modules import modules_below
 from initlint.source.uncalled import uncalled_initializers
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, Scope
+from initlint.syntax import nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
@@ -243,7 +244,7 @@ class Contexts:
                 or method.node in machine.ran
             ):
                 continue
-            if names.isdisjoint(each.id for each in ast.walk(method.node) if isinstance(each, ast.Name)):
+            if names.isdisjoint(each.id for each in nodes_of(method.node) if isinstance(each, ast.Name)):
                 continue
             before = set(machine.called)
             given = Arguments([made] if method.role == "function" else [])
@@ -370,10 +371,12 @@ class Contexts:
             self._initialize(top)
             if top not in machine.forwarded:
                 self._forward(top, whole=True)
-        for module in unreached(machine):
-            if module not in machine.forwarded and isinstance(module.cls, ClassV):
-                self._forward(module, whole=False)
         tops = top_modules(machine)
+        if left := unreached(machine, tops):
+            for module in left:
+                if module not in machine.forwarded:
+                    self._forward(module, whole=False)
+            tops = top_modules(machine)
         if spoken is None:
             inspect_aftermath(machine, tops, self.doubted, self.unseen)
         else:

@@ -9,7 +9,7 @@ from initlint.source.sweeps import FALSE, Sweep, trial
 from initlint.source.symbols import UNKNOWN, Sym, names_of
 from initlint.source.torch_modules import CONTAINERS, children, modules_below, named_parameters, walk
 from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place
-from initlint.syntax import last_name
+from initlint.syntax import last_name, nodes_of
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
@@ -136,7 +136,7 @@ def _inspect_tests(machine: Machine, sweep: Sweep, initializers: frozenset[str],
 def _initializes(node: ast.If, initializers: frozenset[str]) -> bool:
     """Whether the body of an ``if`` calls an initializer, by the last part of its name."""
     for statement in node.body:
-        for each in ast.walk(statement):
+        for each in nodes_of(statement):
             if isinstance(each, ast.Call) and is_initializer(each.func, initializers):
                 return True
     return False

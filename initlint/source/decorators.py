@@ -8,7 +8,7 @@ import functools
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.symbols import UNKNOWN
 from initlint.source.values import Arguments, Bound, Cell, ClassV, DictV, FunctionV, Instance, Scope
-from initlint.syntax import decorator_name, last_name
+from initlint.syntax import decorator_name, last_name, nodes_of
 
 _ROLES = {"staticmethod": "static", "classmethod": "class", "property": "property"}
 _LASTING_ROLES = frozenset({"cached_property", "lazy_property", "getter"})
@@ -71,7 +71,7 @@ def _initializes(machine: Machine, node: ast.AST) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _called(node: ast.AST) -> frozenset[str]:
-    calls = (each for each in ast.walk(node) if isinstance(each, ast.Call))
+    calls = (each for each in nodes_of(node) if isinstance(each, ast.Call))
     return frozenset(last_name(each.func).lower() for each in calls) - {"isinstance", "__init__"}
 
 

@@ -86,24 +86,25 @@ def _read(node: Node, weight: ParamV) -> _Reading | None:
     shape = weight.shape
     if shape is None or len(shape) < 2:
         return None
-    plain = Fans(shape)
     if isinstance(node.layer, Instance):
-        return _read_convolution(node.layer, shape, plain)
+        return _read_convolution(node.layer, shape)
     if len(shape) == 3 and weight.fans != "out_in":
         rows, columns = monomial(shape[1]), monomial(shape[2])
-        return _Reading(plain, rows, columns, "stack")
+        return _Reading(Fans(shape), rows, columns, "stack")
     if weight.fans == "in_out" and len(shape) == 2:
+        plain = Fans(shape)
         return _Reading(plain, plain.fan_out, plain.fan_in, "left")
     return None
 
 
-def _read_convolution(layer: Instance, shape: tuple[object, ...], plain: Fans) -> _Reading | None:
+def _read_convolution(layer: Instance, shape: tuple[object, ...]) -> _Reading | None:
     kind = _KINDS.get(layer.fact.fans) if layer.fact is not None else None
     groups = layer.arguments.get("groups", 1)
     if kind is None or (kind == "conv" and groups == 1):
         return None
     true = Fans(shape, kind=kind, groups=groups, stride=layer.arguments.get("stride", ()))
-    return _Reading(plain, true.true_in, true.true_out, "transposed" if kind == "conv_transpose" else "groups")
+    reason = "transposed" if kind == "conv_transpose" else "groups"
+    return _Reading(Fans(shape), true.true_in, true.true_out, reason)
 
 
 def _ratio(fact: InitializerFact, write: Write, reading: _Reading) -> float | None:

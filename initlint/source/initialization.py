@@ -15,6 +15,7 @@ from initlint.source.sequences import elements
 from initlint.source.symbols import UNKNOWN, Sym, Unknown
 from initlint.source.torch_modules import all_parameters, bind, own_parameters, walk
 from initlint.source.values import Arguments, Choice, Filling, Instance, ListV, ParamV, Place, TensorV, View, Write
+from initlint.syntax import nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact
@@ -289,7 +290,7 @@ def _is_made_of_receiver(call: _Call) -> bool:
         isinstance(each, ast.Call)
         and any(isinstance(one, ast.Name) and one.id == parameters[0].arg for one in each.args)
         for expression in given
-        for each in ast.walk(expression)
+        for each in nodes_of(expression)
         if parameters
     )
 

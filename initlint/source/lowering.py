@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,23 +45,21 @@ class Name:
 
 def top_modules(machine: Machine) -> list[Instance]:
     """The modules that no other module contains, in the order they were built."""
-    inside: set[Instance] = set()
+    inside: set[object] = set()
     modules = [each for each in machine.instances if each.torch_class]
     for module in modules:
-        for _, child in children(module):
-            if child is not module:
-                inside.add(child)
-        for child in _listed_modules(module):
-            inside.add(child)
+        for value in module.data.values():
+            kind = type(value)
+            if kind is Instance:
+                if value is not module:
+                    inside.add(value)
+            elif kind is Choice:
+                held = value.alternatives  # type: ignore[attr-defined]
+                inside.update(each for each in held if type(each) is Instance and each is not module)
+            elif kind is ListV or kind is tuple:
+                held = value.data if isinstance(value, ListV) else value
+                inside.update(each for each in held if type(each) is Instance)  # type: ignore[attr-defined]
     return [module for module in modules if module not in inside]
-
-
-def _listed_modules(module: Instance) -> Iterator[Instance]:
-    for value in module.data.values():
-        if isinstance(value, (ListV, tuple)):
-            for each in value.data if isinstance(value, ListV) else value:
-                if isinstance(each, Instance) and each.torch_class:
-                    yield each
 
 
 def names_of(machine: Machine, tops: list[Instance]) -> dict[Instance, Name]:
@@ -308,10 +306,14 @@ def _class_site(owner: Instance) -> Site | None:
     return site_of(Place(cls.file, cls.node)) if isinstance(cls, ClassV) and cls.node is not None else None
 
 
-def unreached(machine: Machine) -> list[Instance]:
-    """Modules of the project that were built, are part of a model, and never saw a forward pass; outermost first."""
+def unreached(machine: Machine, tops: list[Instance]) -> list[Instance]:
+    """Modules of the project below `tops` that never saw a forward pass; outermost first."""
     found: list[Instance] = []
     seen: set[Instance] = set()
-    for top in top_modules(machine):
-        found += [module for module in modules_below(top, seen) if module not in machine.forwarded]
+    for top in tops:
+        found += [
+            module
+            for module in modules_below(top, seen)
+            if isinstance(module.cls, ClassV) and module not in machine.forwarded
+        ]
     return found

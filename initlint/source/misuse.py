@@ -13,6 +13,7 @@ from initlint.source.rebuilding import is_rebuilt
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import number, walk
 from initlint.source.values import Arguments, ClassV, External, Instance, Method, ParamV, TensorV, View, quotable
+from initlint.syntax import nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact
@@ -317,11 +318,11 @@ def _test_by_name(node: ast.AST, name: str, frame: Frame) -> ast.expr | None:
     if function is None or isinstance(function.node, ast.Lambda):
         return None
     found: ast.expr | None = None
-    for each in ast.walk(function.node):
-        if isinstance(each, ast.If) and any(node is inner for statement in each.body for inner in ast.walk(statement)):
+    for each in nodes_of(function.node):
+        if isinstance(each, ast.If) and any(node is inner for statement in each.body for inner in nodes_of(statement)):
             words = [
                 part.value
-                for part in ast.walk(each.test)
+                for part in nodes_of(each.test)
                 if isinstance(part, ast.Constant) and isinstance(part.value, str)
             ]
             if any(word and word in name for word in words):
@@ -366,7 +367,7 @@ def _copies(target: ast.AST | None) -> bool:
 def _is_statement(node: ast.AST, frame: Frame) -> bool:
     """Whether nobody looks at the value of this expression."""
     body = frame.file.tree if frame.function is None else frame.function.node
-    return body is not None and any(isinstance(each, ast.Expr) and each.value is node for each in ast.walk(body))
+    return body is not None and any(isinstance(each, ast.Expr) and each.value is node for each in nodes_of(body))
 
 
 def inspect_discarded(machine: Machine, instance: Instance, node: ast.expr, frame: Frame) -> None:

@@ -11,7 +11,7 @@ from initlint.model import Event, Site
 from initlint.source.coverage import is_initializer
 from initlint.source.imports import imported_files, module_scope
 from initlint.source.values import ClassV, External
-from initlint.syntax import decorator_name, last_name
+from initlint.syntax import decorator_name, last_name, nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
@@ -95,7 +95,7 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
         return False
     if any(decorator_name(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
         return False
-    return any(isinstance(each, ast.Call) and is_initializer(each.func, initializers) for each in ast.walk(node))
+    return any(isinstance(each, ast.Call) and is_initializer(each.func, initializers) for each in nodes_of(node))
 
 
 def _mentions(project: Project, file: SourceFile, candidate: Candidate) -> bool:
@@ -114,7 +114,7 @@ def _has_its_own(project: Project, file: SourceFile, tree: ast.Module, candidate
     name = candidate.node.name
     if candidate.owner is None:
         defines = any(isinstance(node, _Function) and node.name == name for node in tree.body)
-        return defines and not any(isinstance(node, ast.alias) and node.name == name for node in ast.walk(tree))
+        return defines and not any(isinstance(node, ast.alias) and node.name == name for node in nodes_of(tree))
     if candidate.owner.name in file.words or candidate.file.name.rpartition(".")[2] in file.words:
         return False
     if file in imported_files(project, candidate.file):
@@ -131,7 +131,7 @@ def _outside(tree: ast.Module, candidate: Candidate) -> Iterator[ast.AST]:
         if node is candidate.node:
             continue
         if isinstance(node, ast.ClassDef) and _is_stranger(node, candidate):
-            yield from (inner for inner in ast.walk(node) if not _is_about_self(inner))
+            yield from (inner for inner in nodes_of(node) if not _is_about_self(inner))
             continue
         yield node
         pending += ast.iter_child_nodes(node)

@@ -9,6 +9,7 @@ from initlint.fix.lines import replaced
 from initlint.fix.recommend import Refusal
 from initlint.fix.spot import Function
 from initlint.model import Fix
+from initlint.syntax import nodes_of
 
 _WALKS = frozenset(
     {"apply", "modules", "named_modules", "children", "named_children", "parameters", "named_parameters"}
@@ -29,7 +30,7 @@ def pass_function(scene: Scene) -> Fix | Refusal:
     source = scene.source
     called = source.snippet(inner.func)
     given = [source.snippet(one) for one in inner.args]
-    walks = any(isinstance(node, ast.Attribute) and node.attr in _WALKS for node in ast.walk(function))
+    walks = any(isinstance(node, ast.Attribute) and node.attr in _WALKS for node in nodes_of(function))
     if inner.keywords or (given and given != [source.snippet(receiver)]):
         return Refusal(f"{called} is called with other arguments")
     if is_statement and required == len(given) and (walks or most == 0):

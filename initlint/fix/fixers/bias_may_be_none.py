@@ -13,6 +13,7 @@ from initlint.fix.lines import is_apart, own_comments, removed
 from initlint.fix.recommend import Refusal
 from initlint.fix.spot import spot_of
 from initlint.model import Edit, Fix
+from initlint.syntax import nodes_of
 
 _PARAMETERS = ("bias", "weight")
 
@@ -64,5 +65,5 @@ def _writes(scene: Scene, statement: ast.stmt, text: str) -> bool:
         and scene.is_found(node)
         and (target := _parameter(scene, node)) is not None
         and scene.source.snippet(target) == text
-        for node in ast.walk(statement)
+        for node in nodes_of(statement)
     )

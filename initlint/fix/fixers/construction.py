@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from initlint.fix.spot import Spot
+from initlint.syntax import nodes_of
 
 
 def construction(spot: Spot, name: str) -> ast.Call | None:
@@ -12,7 +13,7 @@ def construction(spot: Spot, name: str) -> ast.Call | None:
     scope = spot.definition or spot.function or spot.source.tree
     found = [
         node.value
-        for node in ast.walk(scope)
+        for node in nodes_of(scope)
         if isinstance(node, ast.Assign | ast.AnnAssign)
         and any(spot.source.snippet(each) == name for each in _targets(node))
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from initlint.fix.spot import Spot
+from initlint.syntax import nodes_of
 
 _WRITES = frozenset({"data", "weight", "bias"})
 _INITIALIZING = re.compile(r"init|reset|load|pretrain|^apply$|^named_apply$")
@@ -49,7 +50,7 @@ class Constructor:
 
 def initializes(statement: ast.stmt) -> bool:
     """Whether a statement may write a weight: by its looks, so that what looks like it counts."""
-    for node in ast.walk(statement):
+    for node in nodes_of(statement):
         match node:
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
                 in_place = name.endswith("_") and not name.endswith("__")
@@ -68,7 +69,7 @@ def names(*statements: ast.stmt, context: type[ast.expr_context] = ast.Load) -> 
     return frozenset(
         node.id
         for each in statements
-        for node in ast.walk(each)
+        for node in nodes_of(each)
         if isinstance(node, ast.Name) and isinstance(node.ctx, context)
     )
 
@@ -78,7 +79,7 @@ def attributes(*statements: ast.stmt, context: type[ast.expr_context] = ast.Load
     return frozenset(
         node.attr
         for each in statements
-        for node in ast.walk(each)
+        for node in nodes_of(each)
         if isinstance(node, ast.Attribute)
         and isinstance(node.ctx, context)
         and isinstance(node.value, ast.Name)

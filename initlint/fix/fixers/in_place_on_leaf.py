@@ -15,6 +15,7 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source, bound_names, spell
 from initlint.fix.spot import spot_of
 from initlint.model import Edit, Fix
+from initlint.syntax import nodes_of
 
 _FUNCTIONS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -54,8 +55,8 @@ def _uses_data(scene: Scene) -> bool:
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr.endswith("_")
-        and any(isinstance(each, ast.Attribute) and each.attr == "data" for each in ast.walk(node.func.value))
-        for node in ast.walk(scope)
+        and any(isinstance(each, ast.Attribute) and each.attr == "data" for each in nodes_of(node.func.value))
+        for node in nodes_of(scope)
     )
 
 

@@ -15,6 +15,7 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source, used_names
 from initlint.fix.spot import Spot, find_spot, spot_of
 from initlint.model import Edit, Event, Fix
+from initlint.syntax import nodes_of
 
 _VARIABLES = ("layer", "module", "m")
 _CONTAINER = "torch.nn.ModuleList"
@@ -50,7 +51,7 @@ def _is_condition(statement: ast.stmt) -> TypeGuard[ast.If]:
 
 def _wraps(source: Source, method: ast.FunctionDef) -> bool:
     """Whether a method wraps layers in weight_norm."""
-    return any(is_wrapper(source, node) for node in ast.walk(method))
+    return any(is_wrapper(source, node) for node in nodes_of(method))
 
 
 # -- layers that a function is applied to ----------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def _wrapped_again(spot: Spot) -> list[Edit] | None:
 def _built(source: Source, statements: list[ast.stmt], name: str) -> list[ast.expr]:
     """What statements build under a name: the value assigned to it, or the members of the list that it is."""
     built: list[ast.expr] = []
-    for node in (inner for each in statements for inner in ast.walk(each)):
+    for node in (inner for each in statements for inner in nodes_of(each)):
         match node:
             case ast.Assign(targets=[target], value=value) if source.snippet(target) == name:
                 built += _members(source, value)
@@ -187,7 +188,7 @@ def _anchor(scene: Scene) -> ast.stmt | None:
     if constructor is None or outside[0] is not function:
         return None
     calls = [each for each in constructor.body if _calls(each, function.name)]
-    mentions = [node for node in ast.walk(definition) if isinstance(node, ast.Attribute) and node.attr == function.name]
+    mentions = [node for node in nodes_of(definition) if isinstance(node, ast.Attribute) and node.attr == function.name]
     return calls[0] if len(calls) == 1 and len(mentions) == 1 else None
 
 

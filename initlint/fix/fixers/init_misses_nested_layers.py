@@ -7,6 +7,7 @@ import ast
 from initlint.fix.fixers.scene import Scene, fix
 from initlint.fix.recommend import Refusal
 from initlint.model import Edit, Fix
+from initlint.syntax import nodes_of
 
 _SUCCESSORS = {"children": "modules", "named_children": "named_modules"}
 
@@ -14,7 +15,7 @@ _SUCCESSORS = {"children": "modules", "named_children": "named_modules"}
 def walk_deeper(scene: Scene) -> Fix | Refusal:
     """``children()`` becomes ``modules()`` where the loop does nothing but initialize by type."""
     loop = scene.spot.statement
-    walk = next((node for node in ast.walk(scene.spot.node) if _is_walk(node)), None)
+    walk = next((node for node in nodes_of(scene.spot.node) if _is_walk(node)), None)
     if not isinstance(loop, ast.For) or not isinstance(walk, ast.Call) or not isinstance(walk.func, ast.Attribute):
         return Refusal("the loop is no statement")
     if scene.spot.node is not walk or loop.orelse:
@@ -43,7 +44,7 @@ def _variable(loop: ast.For, walk: str) -> str | None:
         case ast.Name(id=name) if walk == "children":
             return name
         case ast.Tuple(elts=[ast.Name(id=label), ast.Name(id=name)]) if walk == "named_children":
-            used = any(isinstance(node, ast.Name) and node.id == label for each in loop.body for node in ast.walk(each))
+            used = any(isinstance(node, ast.Name) and node.id == label for each in loop.body for node in nodes_of(each))
             return None if used else name
         case _:
             return None
@@ -83,7 +84,7 @@ def _is_plain(statement: ast.stmt, variable: str) -> bool:
         case ast.Expr(value=ast.Call(func=function)):
             return not _is_collecting(function, variable)
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target]):
-            return any(isinstance(node, ast.Name) and node.id == variable for node in ast.walk(target))
+            return any(isinstance(node, ast.Name) and node.id == variable for node in nodes_of(target))
         case ast.Pass():
             return True
         case _:
@@ -100,5 +101,5 @@ def _is_collecting(function: ast.expr, variable: str) -> bool:
 def _calls(loop: ast.For, name: str) -> bool:
     return any(
         isinstance(node, ast.Call) and name in (getattr(node.func, "id", None), getattr(node.func, "attr", None))
-        for node in ast.walk(loop)
+        for node in nodes_of(loop)
     )

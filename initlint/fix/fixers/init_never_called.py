@@ -12,6 +12,7 @@ from initlint.fix.lines import written_after
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
 from initlint.model import Fix
+from initlint.syntax import nodes_of
 
 _LOADING = re.compile("load|pretrain")
 _WALKS = frozenset(
@@ -31,7 +32,7 @@ def call_it(scene: Scene) -> Fix | Refusal:
         return Refusal("__init__ initializes or loads weights already")
     if _is_disabled(scene.source, definition, method.name):
         return Refusal("a comment mentions it: it may be switched off on purpose")
-    if any(isinstance(node, ast.Call) and _LOADING.search(_name(node.func)) for node in ast.walk(method)):
+    if any(isinstance(node, ast.Call) and _LOADING.search(_name(node.func)) for node in nodes_of(method)):
         return Refusal("it may load weights")
     rivals = [node for node in definition.body if isinstance(node, ast.FunctionDef) and _is_found(scene, node)]
     if len(rivals) > 1 or _is_overridden(scene.source, definition, method.name):
@@ -94,7 +95,7 @@ def _call(method: ast.FunctionDef) -> str | None:
     arguments = method.args
     if arguments.kwonlyargs or arguments.posonlyargs or arguments.vararg or arguments.kwarg:
         return None
-    if any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(method)):
+    if any(isinstance(node, ast.Return) and node.value is not None for node in nodes_of(method)):
         return None
     decorators = {node.id for node in method.decorator_list if isinstance(node, ast.Name)}
     if "classmethod" in decorators:
@@ -118,7 +119,7 @@ def _asked_of_container(method: ast.FunctionDef, constructor: Constructor) -> st
         if isinstance(statement, ast.Assign) and is_container(statement.value)
         for target in statement.targets
     }
-    for node in ast.walk(method):
+    for node in nodes_of(method):
         match node:
             case ast.Call(func=ast.Attribute(value=holder, attr=name)) if name.startswith(("reset_", "init_")):
                 if ast.unparse(holder) in containers:
@@ -130,7 +131,7 @@ def _asked_of_container(method: ast.FunctionDef, constructor: Constructor) -> st
 
 def _takes_module(method: ast.FunctionDef, name: str) -> bool:
     """Whether a method looks at the class of its argument and walks over nothing: made for `apply`."""
-    nodes = list(ast.walk(method))
+    nodes = list(nodes_of(method))
     walks = any(isinstance(node, ast.Attribute) and node.attr in _WALKS for node in nodes)
     tests = any(
         isinstance(node, ast.Call)

@@ -13,6 +13,7 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import bound_names, spell
 from initlint.fix.spot import Function
 from initlint.model import Fix
+from initlint.syntax import nodes_of
 
 _EMBEDDING = "torch.nn.Embedding"
 _OWN_LOOPS = frozenset({"parameters", "named_parameters", "modules", "named_modules"})
@@ -88,7 +89,7 @@ def _has_row(scene: Scene, built: ast.Call) -> bool:
         return isinstance(row.value, int)
     if not isinstance(row, ast.Name):
         return False
-    around = [node for node in scene.source.nodes if isinstance(node, Function) and built in ast.walk(node)]
+    around = [node for node in scene.source.nodes if isinstance(node, Function) and built in nodes_of(node)]
     arguments = around[-1].args if around else None
     if arguments is None:
         return False
