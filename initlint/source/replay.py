@@ -38,6 +38,7 @@ _MOST_RECORDINGS = 4
 _SIZED = frozenset({"weight", "norm"})
 _RATE = re.compile(r"drop|prob|rate|^p$")
 _CONSTANT = (*CONSTANT, type(None), Unknown)
+_GIVEN = (TensorV, *_CONSTANT)
 
 
 class Recording:
@@ -71,10 +72,11 @@ def replayed(machine: Machine, module: Instance | FunctionV, arguments: Argument
         return run()
     recordings = machine.repeats.recordings.setdefault(kind, [])
     quiet = machine.no_grad > 0
-    for recording in recordings:
+    for index, recording in enumerate(recordings):
         if recording.quiet is quiet and (recording.module is not module or kind is module):
             standing_for = _matched(machine, recording, module, arguments)
             if standing_for is not None:
+                recordings.insert(0, recordings.pop(index))  # the next one is likely to be like this one, too
                 return _copied(machine, recording, *standing_for)
     watch = Watch(machine)
     with watch:
@@ -97,7 +99,7 @@ def _is_plain(arguments: Arguments) -> bool:
 def _is_tensor_or_constant(value: object) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_tensor_or_constant, value))
-    return isinstance(value, (TensorV, *_CONSTANT))
+    return isinstance(value, _GIVEN)
 
 
 def _is_plain_result(value: object) -> bool:

@@ -29,7 +29,7 @@ class Sweep:
     `kind` is ``apply`` or the method that the loop runs over; `repeat` runs its body on another module or parameter.
     """
 
-    __slots__ = ("certain", "files", "kind", "outer", "place", "repeat", "root", "seen", "tests", "writes")
+    __slots__ = ("_seen", "certain", "files", "kind", "outer", "place", "repeat", "root", "tests", "writes")
 
     def __init__(
         self,
@@ -45,11 +45,22 @@ class Sweep:
         self.place = place
         self.repeat = repeat
         self.certain = certain
-        self.seen = set(modules_below(root))
+        self._seen: set[Instance] | None = None
         self.tests: dict[ast.If, int] = {}
         self.files: dict[ast.If, SourceFile] = {}
         self.writes = 0
         self.outer: Sweep | None = None
+
+    @property
+    def seen(self) -> set[Instance]:
+        """The modules that were there; they are gathered when first asked for, of which `swept` sees to it in time."""
+        if self._seen is None:
+            self._seen = set(modules_below(self.root))
+        return self._seen
+
+    @seen.setter
+    def seen(self, modules: set[Instance]) -> None:
+        self._seen = modules
 
     @property
     def over_parameters(self) -> bool:
@@ -69,7 +80,7 @@ def swept(machine: Machine, sweep: Sweep) -> Iterator[None]:
     """Run what is inside as part of `sweep`."""
     sweep.outer = machine.sweep
     machine.sweep = sweep
-    if sweep.outer is None:
+    if sweep.outer is None and sweep.seen:
         machine.sweeps.append(sweep)
     machine.reached.add(sweep.place.node)
     before = machine.writes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from initlint.source.symbols import ABSENT, UNKNOWN, monomial, multiply
@@ -180,11 +181,17 @@ def _condition(instance: Instance, condition: str) -> bool | None:
     from initlint.source.values import truth
 
     verdicts = []
-    for part in condition.split(" and "):
-        negated = part.startswith("not ")
-        known = truth(instance.arguments.get(part.removeprefix("not ").strip(), UNKNOWN))
+    for name, negated in _parts_of(condition):
+        known = truth(instance.arguments.get(name, UNKNOWN))
         verdicts.append(None if known is None else known is not negated)
     return False if False in verdicts else None if None in verdicts else True
+
+
+@cache
+def _parts_of(condition: str) -> tuple[tuple[str, bool], ...]:
+    """The names in ``bias and not batch_first``, each with whether it is negated."""
+    parts = condition.split(" and ")
+    return tuple((part.removeprefix("not ").strip(), part.startswith("not ")) for part in parts)
 
 
 def shape_of(instance: Instance, terms: tuple[str, ...]) -> tuple[object, ...] | None:
@@ -389,9 +396,15 @@ def modules_below(instance: Instance, seen: set[Instance] | None = None) -> list
         if module not in seen:
             seen.add(module)
             found.append(module)
-            below = [child for _, child in children(module)]
-            below.reverse()
-            pending += below
+            held = [
+                each
+                for value in module.data.values()
+                if (kind := type(value)) is Instance or kind is Choice
+                for each in ((value,) if kind is Instance else value.alternatives)  # type: ignore[attr-defined]
+                if type(each) is Instance and each.torch_class
+            ]
+            held.reverse()
+            pending += held
     return found
 
 

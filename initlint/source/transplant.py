@@ -30,19 +30,6 @@ from initlint.source.values import (
 if TYPE_CHECKING:
     import ast
 
-_SLOTS_OF_INSTANCES = (
-    "torch_class",
-    "fact",
-    "parametrization",
-    "uncertain",
-    "repeats",
-    "frozen",
-    "adrift",
-    "discarded",
-    "branch",
-)
-_SLOTS_OF_PARAMETERS = ("buffer", "fans", "frozen", "tied")
-
 
 class Site:
     """Where objects were made: the call, what it was called from, the numbers of the next object and op, and the clock of cells."""
@@ -125,8 +112,9 @@ class Transplant:
             return value
         twin = Instance(value.cls, self.place(value.place), value.serial - self._old.serial + self._new.serial)
         self._copies[id(value)] = twin
-        for slot in _SLOTS_OF_INSTANCES:
-            setattr(twin, slot, getattr(value, slot))
+        twin.torch_class, twin.fact, twin.parametrization = value.torch_class, value.fact, value.parametrization
+        twin.uncertain, twin.repeats, twin.frozen = value.uncertain, value.repeats, value.frozen
+        twin.adrift, twin.discarded, twin.branch = value.adrift, value.discarded, value.branch
         twin.trail = self._trail(value.trail, 6)
         twin.arguments = {name: self.value(each) for name, each in value.arguments.items()}
         twin.data = {name: self.value(each) for name, each in value.data.items()}
@@ -137,8 +125,7 @@ class Transplant:
             return value
         twin = ParamV(value.name, value.shape, (), value.serial - self._old.serial + self._new.serial)
         self._copies[id(value)] = twin
-        for slot in _SLOTS_OF_PARAMETERS:
-            setattr(twin, slot, getattr(value, slot))
+        twin.buffer, twin.fans, twin.frozen, twin.tied = value.buffer, value.fans, value.frozen, value.tied
         twin.place = self.place(value.place)
         twin.data = tuple(map(self.write, value.data))
         owner = None if value.owner is None else self.value(value.owner)
