@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from initlint.fix.spot import Spot
@@ -46,6 +46,23 @@ class Constructor:
     def returns(self) -> bool:
         """Whether it may end before its last statement."""
         return any(isinstance(node, ast.Return) for each in self.body for node in _own(each))
+
+    def holds_what_it_is_given(self, statements: Iterable[ast.stmt]) -> bool:
+        """Whether some statements keep an argument as an attribute that the class calls, as it would a module."""
+        arguments = self.node.args
+        given = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+        called = {ast.unparse(node.func) for node in nodes_of(self.definition) if isinstance(node, ast.Call)}
+        for statement in statements:
+            match statement:
+                case ast.Assign(targets=targets, value=ast.Name(id=name)) if name in given:
+                    if not called.isdisjoint(map(ast.unparse, targets)):
+                        return True
+                case ast.AnnAssign(target=target, value=ast.Name(id=name)) if name in given:
+                    if ast.unparse(target) in called:
+                        return True
+                case _:
+                    pass
+        return False
 
 
 def initializes(statement: ast.stmt) -> bool:

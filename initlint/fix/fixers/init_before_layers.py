@@ -28,6 +28,8 @@ def move_down(scene: Scene) -> Fix | Refusal:
         return Refusal("what it uses is assigned again below it")
     if attributes(statement) & attributes(*crossed, context=ast.Store):
         return Refusal("what it uses is assigned again below it")
+    if constructor.holds_what_it_is_given(crossed):
+        return Refusal("a module that was built and initialized elsewhere would be initialized anew")
     where = "the end of __init__" if target is below[-1] else "below the last layer"
     return fix(f"Move it to {where}", "unsafe", moved(scene.source, statement, below=target))
 
