@@ -52,6 +52,6 @@ def _place(
 
 
 def _is_in_class(function: Function, source: Source) -> bool:
-    return any(
-        isinstance(node, ast.ClassDef) and any(one is function for one in nodes_of(node)) for node in source.nodes
-    )
+    classes = (node for node in source.nodes if isinstance(node, ast.ClassDef))
+    around = (node for node in classes if node.lineno <= function.lineno <= (node.end_lineno or node.lineno))
+    return any(one is function for node in around for one in nodes_of(node))

@@ -273,8 +273,8 @@ def used_names(scope: ast.AST) -> frozenset[str]:
 
 def habit(scope: ast.AST, file: ast.Module) -> Habit:
     """Which fan the initializers of a class scale by, and their distribution there or, if it has none, in its file."""
-    inner, outer = _scaled_calls(scope), _scaled_calls(file)
-    return Habit(_distribution([last_name(call.func) for call in inner or outer]), _mode(inner))
+    inner = _scaled_calls(scope)
+    return Habit(_distribution([last_name(call.func) for call in inner or _scaled_calls(file)]), _mode(inner))
 
 
 def _scaled_calls(tree: ast.AST) -> list[ast.Call]:
