@@ -295,3 +295,40 @@ def test_what_a_script_has_run_is_run_again_only_where_the_script_did_not_end(
     path = tmp_path / "train.py"
     path.write_text(SCRIPT.format(then=then))
     assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == contexts
+
+
+def _faults_of_recursion() -> int:
+    """The page faults of calls that go 370 frames deep, and from every depth on the way 30 deeper and back, often."""
+    import resource
+
+    def dive(depth: int) -> None:
+        if depth:
+            dive(depth - 1)
+
+    def climb(depth: int) -> None:
+        for _ in range(50):
+            dive(30)
+        if depth:
+            climb(depth - 1)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    climb(370)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts page faults")
+def test_a_deep_recursion_has_room() -> None:
+    from initlint.source.room import with_room
+
+    plain = _faults_of_recursion()
+    if plain < 1000:
+        pytest.skip("this Python keeps its frames")
+    assert with_room(_faults_of_recursion) < plain / 2
+
+
+def test_what_is_raised_in_a_room_leaves_it() -> None:
+    from initlint.source.room import with_room
+
+    with pytest.raises(ZeroDivisionError):
+        with_room(lambda: 1 / 0)
+    assert with_room(lambda: with_room(lambda: 1)) == 1

@@ -41,9 +41,10 @@ def scan(
     ran no code of `files` then is not run again.
     """
     from initlint.source.contexts import Contexts
+    from initlint.source.room import with_room
 
     project = Project(files, sources)
     contexts = Contexts(project, knowledge, known)
-    models = contexts.settled()
+    models = with_room(contexts.settled)
     errors = [file.problem for file in project.targets if file.tree is None and file.problem is not None]
     return Scan(models, tuple(errors), tuple(file.path for file in project.targets), contexts.visits)
