@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from initlint.fix.access import Access, read_access
 from initlint.fix.choosers import is_chosen, is_optional
 from initlint.fix.naming import Function, function_around, returned_container
+from initlint.fix.rebinding import unbinds
 from initlint.fix.recommend import Refusal
 from initlint.fix.resets import resetting_method
 from initlint.fix.spelling import Source
@@ -34,7 +35,6 @@ _WRITERS = frozenset(
 )
 _DEPLOYMENT = re.compile(r"(?:^|_)(?:inference|deploy\w*)(?:$|_)")
 _MOVES = frozenset({"to", "cuda", "cpu", "double", "float", "half"})
-_REORDERING = frozenset({"insert", "pop", "clear", "__delitem__", "__setitem__"})
 _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
 
 
@@ -104,6 +104,19 @@ def find_place(layer: Layer, sources: Callable[[str], Source | None]) -> Place |
             place = beside or _in_class(layer, access, source, definition, constructor, bindings)
             return place if isinstance(place, Refusal) else _lasting(place, definition)
     return Refusal("the class that holds it does not build it in __init__")
+
+
+def find_place_in_owner(layer: Layer, sources: Callable[[str], Source | None]) -> Place | Refusal:
+    """Where the calls for a layer that its class inherits are written so that no other heir gets them."""
+    source = None if layer.owner_site is None else sources(layer.owner_site.file)
+    definition = None if source is None or layer.owner_site is None else _class_at(source, layer.owner_site)
+    access = None if layer.access is None else read_access(layer.access)
+    constructor = None if definition is None else _method(definition, "__init__")
+    if source is None or definition is None or access is None or constructor is None or not _is_method(constructor):
+        return Refusal("other classes that inherit it use it otherwise")
+    bindings = [one for one in _bindings(constructor.body, replace(access, root=None)) if not one.conditions]
+    place = _in_class(layer, access, source, definition, constructor, bindings)
+    return place if isinstance(place, Refusal) else _lasting(place, definition)
 
 
 def _lasting(place: Place, definition: ast.ClassDef) -> Place | Refusal:
@@ -251,7 +264,7 @@ def _in_class(
         return Refusal("it is loaded or copied where it is built")
     built = max((index for index, one in enumerate(body) if source.contains(one, layer.site)), default=start)
     later = range(max(start, built) + 1, barrier)
-    barrier = next((index for index in later if _unbinds(body[index], access)), barrier)
+    barrier = next((index for index in later if unbinds(body[index], access)), barrier)
     if not conditions:
         extended = _init_method(source, definition, constructor, start, barrier)
         if extended is not None:
@@ -372,29 +385,6 @@ def _writes(node: ast.AST) -> bool:
     """Whether code visits modules or parameters, or calls something in place."""
     names = [last_name(one.func) for one in nodes_of(node) if isinstance(one, ast.Call)]
     return any(name in _WRITERS or (name.endswith("_") and not name.endswith("__")) for name in names)
-
-
-def _unbinds(statement: ast.stmt, access: Access) -> bool:
-    """Whether after a statement an access may name something else, or nothing."""
-    names = {
-        ast.unparse(one) for one in nodes_of(ast.parse(access.text)) if isinstance(one, ast.Attribute | ast.Subscript)
-    }
-    names.add(access.root_text)
-    targets: list[ast.expr] = []
-    for node in nodes_of(statement):
-        match node:
-            case ast.Assign(targets=found) | ast.Delete(targets=found):
-                targets += found
-            case ast.AnnAssign(target=found):
-                targets.append(found)
-            case ast.Call(func=ast.Attribute(value=holder, attr=method)) if method in _REORDERING:
-                targets.append(holder)
-            case _:
-                pass
-    targets += [
-        one.value for one in targets if isinstance(one, ast.Subscript) and not isinstance(one.slice, ast.Constant)
-    ]
-    return any(ast.unparse(target) in names for target in targets)
 
 
 def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:
