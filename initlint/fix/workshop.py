@@ -12,7 +12,7 @@ from initlint.fix.builders import find_builder
 from initlint.fix.identity import Identity, identity, qualified
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
-from initlint.fix.place import Place, find_place
+from initlint.fix.place import Place, find_place, find_place_in_owner
 from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
 from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
@@ -166,6 +166,8 @@ class Workshop:
             return call
         if isinstance(place, Place) and may_be_other(layer, place, self.source):
             place = Refusal("what builds or brings it may make it another layer")
+        if isinstance(place, Place) and self._is_inherited_by_others(judgement, place):
+            place = find_place_in_owner(layer, self.source)
         if isinstance(place, Place) and judgement.decisive is not None:
             decisive = judgement.decisive
             if place.takes(decisive.activation, decisive.site, self._agreeing(decisive.activation)):
@@ -176,6 +178,23 @@ class Workshop:
         found = place if isinstance(place, Place) else builder
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _is_inherited_by_others(self, judgement: Judgement, place: Place) -> bool:
+        """Whether other heirs of the class at a place apply the layer too, but never before the same activation."""
+        layer = judgement.layer
+        if judgement.decisive is None or place.definition is None or place.definition.name == layer.owner:
+            return False
+        return any(
+            other.layer.owner != layer.owner
+            and other.layer.path == layer.path
+            and identity(other.layer) not in self.idle
+            and all(one.activation != judgement.decisive.activation for one in other.followers)
+            for other in self._built_at(layer.site)
+        )
+
+    def _built_at(self, site: Site) -> Iterator[Judgement]:
+        """The judgements of the layers that one line builds."""
+        return (one for one in self._judgements.values() if one.layer.site == site)
 
     def _agreeing(self, activation: str) -> Mapping[str, bool]:
         """Which activations ask for the function and gain that one does; by slopes alone none differs."""
