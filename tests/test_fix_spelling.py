@@ -34,6 +34,13 @@ def test_a_name_that_only_a_star_import_binds_is_used() -> None:
     assert added(net) == [f"nn.init.kaiming_normal_(self.fc.weight, {RELU})"]
 
 
+@pytest.mark.parametrize("used", ["torch.nn.init", "nn.init"])
+def test_a_file_that_calls_initializers_in_one_way_gets_another_such_call(used: str) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", f"{used}.zeros_(self.fc.bias)"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert added(net) == [f"{used}.kaiming_normal_(self.fc.weight, {RELU})"]
+
+
 @pytest.mark.parametrize(
     ("imports", "linear", "new_import", "init"),
     [

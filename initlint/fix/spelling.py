@@ -71,6 +71,17 @@ class Source:
         )
 
     @cached_property
+    def initializer_prefix(self) -> str | None:
+        """How the file names torch.nn.init where it calls its functions, most of the time; None where it calls none."""
+        holders = (
+            node.func.value
+            for node in self.nodes
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        )
+        written = Counter(ast.unparse(one) for one in holders if self.dotted(one) == _INIT)
+        return written.most_common(1)[0][0] if written else None
+
+    @cached_property
     def newline(self) -> str:
         """The newline that most lines end in."""
         found = Counter(re.findall(r"\r\n|\r|\n", self.text))
@@ -244,7 +255,8 @@ def spell(source: Source, taken: frozenset[str] = frozenset()) -> Spelling:
     """How to spell torch.nn.init in a scope where the names in `taken` mean something else."""
     names = {full: name for name, full in source.imports.items() if name.partition(".")[0] not in taken}
     nn = names.get(_NN) or (f"{names['torch']}.nn" if "torch" in names else None)
-    init = names.get(_INIT)
+    usual = source.initializer_prefix
+    init = usual if usual is not None and usual.partition(".")[0] not in taken else names.get(_INIT)
     if nn is not None:
         return Spelling(source, init or f"{nn}.init", nn)
     if "nn" not in taken | source.imports.keys() | bound_names(source.tree):
