@@ -323,7 +323,7 @@ class Instance(Cell):
         return f"<{self.class_name} #{self.serial}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Write:
     """One write to a parameter: which initializer, with which arguments, where, and whether it certainly happens.
 
