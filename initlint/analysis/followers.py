@@ -36,9 +36,16 @@ def find_followers(
             leaving[position] = _distinct(_leaving(consumers, met, taken))
         entering[position] = _entering(wiring, position, leaving[position], gates)
     return {
-        layer: _distinct(found for position in positions for found in leaving[position])
+        layer: _distinct(found for position in positions for found in leaving[_joined(wiring, position)])
         for layer, positions in wiring.uses.items()
     }
+
+
+def _joined(wiring: Wiring, position: int) -> int:
+    """Where a tensor that goes nowhere but into joins comes out of them: whenever it is taken, it runs into what follows."""
+    while len(consumers := wiring.consumers[position]) == 1 and wiring.ops[consumers[0]].kind == "join":
+        position = consumers[0]
+    return position
 
 
 def _parts(wiring: Wiring, names: Container[str]) -> frozenset[int]:
