@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from fix_builder import HEAD, RELU, Net, added, network, refusal
 
+LEAKY = 'nonlinearity="leaky_relu"'
+
 
 @pytest.mark.parametrize(
     ("before", "after"),
@@ -105,6 +107,15 @@ def test_a_name_that_the_function_binds_itself_is_not_used() -> None:
         "for module in (self.a, self.b):",
         f"torch.nn.init.kaiming_normal_(module.weight, {RELU})",
     ]
+
+
+def test_how_long_documentation_is_says_nothing_of_code() -> None:
+    text = network("self.projection = nn.Linear(8, 8)", *["self.width = 8"] * 100)
+    long = f"{'word ' * 30}\n"
+    text = f'"""{long}{long}"""\n{text}x = "{long[:-1]}"\n'
+    net = Net(text)
+    net.layer("nn.Linear(8, 8)", "self.projection", "leaky_relu")
+    assert f"        nn.init.kaiming_normal_(\n            self.projection.weight, a=0.01, {LEAKY}\n" in net.repaired()
 
 
 def test_what_black_would_wrap_is_wrapped() -> None:
