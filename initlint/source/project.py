@@ -254,14 +254,27 @@ def _matches(path: str, wanted: re.Pattern[bytes]) -> bool:
 
 
 def import_root(path: str) -> str:
-    """The folder from which the file is imported: the first one above it that is not a package."""
-    folder = os.path.dirname(path)
-    while os.path.isfile(os.path.join(folder, "__init__.py")):
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            break
-        folder = parent
+    """The folder from which the file is imported: the first one above it that is neither a package nor inside one."""
+    folder = _beside_packages(os.path.dirname(path))
     return folder if not _inside_source_tree(folder) else _source_tree(folder)
+
+
+def _outermost_package(folder: str) -> str | None:
+    """The package that `folder` is or lies in, however deep: below one, a folder without ``__init__.py`` is part of it."""
+    found = None
+    while folder != os.path.dirname(folder):
+        if os.path.isfile(os.path.join(folder, "__init__.py")):
+            found = folder
+        elif _is_marked(folder):
+            break
+        folder = os.path.dirname(folder)
+    return found
+
+
+def _beside_packages(folder: str) -> str:
+    """The folder that the outermost package around `folder` lies in; `folder` itself where there is none."""
+    outermost = _outermost_package(folder)
+    return os.path.dirname(outermost) if outermost is not None else folder
 
 
 def _inside_source_tree(folder: str) -> bool:
@@ -279,13 +292,13 @@ def _source_tree(folder: str) -> str:
 
 def project_root(path: str) -> str:
     """The nearest folder above `path` that holds a project file, else the folder that its package lies in."""
-    return _marked_root(path) or _package_folder(os.path.dirname(path))
+    return _marked_root(path) or _beside_packages(os.path.dirname(path))
 
 
 def _marked_root(path: str) -> str | None:
     probe = os.path.dirname(path)
     while True:
-        if any(os.path.exists(os.path.join(probe, mark)) for mark in _ROOT_MARKS):
+        if _is_marked(probe):
             return probe
         parent = os.path.dirname(probe)
         if parent == probe:
@@ -293,31 +306,33 @@ def _marked_root(path: str) -> str | None:
         probe = parent
 
 
-def _package_folder(folder: str) -> str:
-    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
-        folder = os.path.dirname(folder)
-    return folder
+def _is_marked(folder: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, mark)) for mark in _ROOT_MARKS)
 
 
 def _project_files(paths: Iterable[str]) -> Iterator[str]:
-    """The files of the projects around `paths`: below a marked root, else of a package, else in the folder itself."""
+    """The files of the projects around `paths`, each once: below a marked root, else of a package, else in the folder."""
     folders = dict.fromkeys(map(os.path.dirname, paths))
+    seen: set[str] = set()
     for folder, whole in dict.fromkeys(map(_project_folder, folders)):
-        if whole:
-            yield from itertools.islice(_python_files(folder), _MOST_FILES)
-        elif os.path.isdir(folder):
-            yield from (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(_READ))
+        found = itertools.islice(_python_files(folder), _MOST_FILES) if whole else _files_in(folder)
+        for path in found:
+            if path not in seen:
+                seen.add(path)
+                yield path
+
+
+def _files_in(folder: str) -> list[str]:
+    if not os.path.isdir(folder):
+        return []
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(_READ)]
 
 
 def _project_folder(folder: str) -> tuple[str, bool]:
     """Where the project of the files in `folder` begins, and whether all that is below belongs to it."""
     marked = _marked_root(os.path.join(folder, "x.py"))
-    if marked is not None:
-        return marked, True
-    whole = os.path.isfile(os.path.join(folder, "__init__.py"))
-    while whole and os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
-        folder = os.path.dirname(folder)
-    return folder, whole
+    beginning = marked or _outermost_package(folder)
+    return (beginning, True) if beginning is not None else (folder, False)
 
 
 def _dotted(path: str, root: str) -> str:
