@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Value = str | int | float | bool | None
 """A value that can be written down: what a message, a report or a fix may quote."""
@@ -188,8 +188,7 @@ class Model:
     silent: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Follower:
+class Follower(NamedTuple):
     """An activation that a layer's output runs into, and what lies between the two.
 
     `normalized`: a normalization; `residual`: a sum with another tensor, `adds` how many, `summed` by what factor its rms exceeds
@@ -214,8 +213,7 @@ class Follower:
     part: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """The maximal un-normalised path that a layer lies on.
 
     `length` counts its weight layers including the head, `position` is the layer's, from 1, `signal` is J: the predicted factor on

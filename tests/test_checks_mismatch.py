@@ -198,16 +198,16 @@ def test_the_learning_rate_follows_where_the_gradient_moves_more_than_tenfold(
 ) -> None:
     judgement = next(one for one in judge(plain(4), KNOWLEDGE) if one.verdict == "mismatch")
     assert judgement.chain is not None
-    moved = replace(judgement, chain=replace(judgement.chain, signal=now, fixed_signal=then))
+    moved = replace(judgement, chain=judgement.chain._replace(signal=now, fixed_signal=then))
     assert ("re-tune the learning rate" in (wording.advice([moved], KNOWLEDGE) or "")) is told
-    residual = replace(judgement, chain=replace(judgement.chain, signal=now, fixed_signal=then, residual=True))
+    residual = replace(judgement, chain=judgement.chain._replace(signal=now, fixed_signal=then, residual=True))
     assert "learning rate" not in (wording.advice([residual], KNOWLEDGE) or "")
 
 
 def test_no_factor_is_told_for_the_gradient_of_layers_that_one_chain_applies_twice() -> None:
     judgement = next(one for one in judge(plain(9), KNOWLEDGE) if one.verdict == "mismatch")
     assert judgement.chain is not None
-    again = replace(judgement, chain=replace(judgement.chain, layers=judgement.chain.layers * 2))
+    again = replace(judgement, chain=judgement.chain._replace(layers=judgement.chain.layers * 2))
     assert "-fold" in (wording.advice([judgement], KNOWLEDGE) or "")
     assert (wording.advice([again], KNOWLEDGE) or "").endswith(", and re-tune the learning rate")
 

@@ -14,6 +14,7 @@ import pytest
 from initlint.engine import understand
 from initlint.knowledge import load_knowledge
 from initlint.source import scan
+from initlint.source.project import SourceFile
 from tests.notebook_builder import notebook
 
 CYCLE = """
@@ -270,6 +271,25 @@ def test_a_context_that_builds_nothing_is_given_up_early(tmp_path: Path, monkeyp
     assert {model.name for model in scan([tmp_path / "net.py"], knowledge=load_knowledge()).models} == {"early", "late"}
     monkeypatch.setattr("initlint.source.contexts.BARREN_BUDGET", 200)
     assert {model.name for model in scan([tmp_path / "net.py"], knowledge=load_knowledge()).models} == {"early", "make"}
+
+
+def test_of_functions_that_differ_in_numbers_only_the_first_and_the_last_are_run(tmp_path: Path) -> None:
+    """That ``_net_tower`` has the letters of ``net_t`` in it does not make it another function than `net_s` calls."""
+    variants = "".join(f"def net_{size}():\n    return _net_tower(width={8 << size})\n\n" for size in range(3))
+    text = (
+        "from torch import nn\n\ndef _net_tower(width):\n    return nn.Sequential(nn.Linear(width, 64), nn.ReLU())\n\n"
+    )
+    path = tmp_path / "net.py"
+    path.write_text(text + variants.replace("net_0", "net_t"))
+    assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == ["net_t", "net_2"]
+
+
+def test_a_file_without_layers_is_checked_without_a_tree(tmp_path: Path) -> None:
+    """Only what the parser objects to is an error: that a compiler would say more of `nonlocal` is not of interest."""
+    texts = {"plain.py": "width = 8\n", "scope.py": "nonlocal width\n", "broken.py": "width = \n"}
+    files = [SourceFile(str(tmp_path / name), name, text=text) for name, text in texts.items()]
+    assert [file.parses for file in files] == [True, True, False]
+    assert [file.problem and (file.problem.line, file.problem.column) for file in files] == [None, None, (1, 9)]
 
 
 SCRIPT = """

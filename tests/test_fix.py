@@ -197,7 +197,7 @@ def test_a_fix_is_unsafe_in_a_branch_that_begins_in_a_normalization() -> None:
     (finding,) = net.findings()
     (judgement,) = finding.judgements
     assert judgement.chain is not None
-    net.judgements = [replace(judgement, chain=replace(judgement.chain, renewed=True))]
+    net.judgements = [replace(judgement, chain=judgement.chain._replace(renewed=True))]
     found = replace(finding, judgements=tuple(net.judgements))
     (fixed,) = attach([found], {FILE: net.text}, FixOptions(), lambda _: ())
     assert fixed.fix is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from initlint.analysis.signal import Propagation, Step
 from initlint.analysis.wiring import Wiring
@@ -53,7 +53,7 @@ def find_chains(wiring: Wiring, now: Propagation, repaired: Propagation | None =
 
 def unmended(chain: Chain) -> Chain:
     """A chain in which nothing is to be repaired."""
-    return chain if chain.residual else replace(chain, fixed_signal=chain.signal)
+    return chain if chain.residual else chain._replace(fixed_signal=chain.signal)
 
 
 def path_signal(path: Path, propagation: Propagation) -> float | None:

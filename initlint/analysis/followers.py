@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from initlint.analysis.gates import Gates
@@ -69,7 +68,7 @@ def _met(
     for consumer, found in met.items():
         if wiring.ops[consumer].kind == "add" and found:
             factor = raised.get((consumer, position))
-            met[consumer] = tuple(replace(each, summed=factor) for each in found)
+            met[consumer] = tuple(each._replace(summed=factor) for each in found)
     return met
 
 
@@ -80,19 +79,16 @@ def _leaving(
     taken = [entering[consumer] for consumer in consumers if consumer in parts]
     shared = frozenset[Hashable]()
     if len(taken) > 1:
-        shared = frozenset.intersection(*(frozenset(map(_unplaced, found)) for found in taken))
+        shared = frozenset.intersection(*(frozenset(map(unplaced, found)) for found in taken))
     for consumer in consumers:
         is_part = len(taken) > 1 and consumer in parts
         for found in entering[consumer]:
-            yield replace(found, part=True) if is_part and _unplaced(found) not in shared else found
+            yield found._replace(part=True) if is_part and unplaced(found) not in shared else found
 
 
-def _unplaced(one: Follower) -> Hashable:
+def unplaced(one: Follower) -> Follower:
     """All that a follower means, wherever it stands."""
-    return (
-        *(one.activation, one.params, one.normalized, one.residual, one.adds, one.summed),
-        *(one.gated, one.scaled, one.output, one.alternative, one.part),
-    )
+    return one._replace(site=None)
 
 
 def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
@@ -101,7 +97,7 @@ def _distinct(followers: Iterable[Follower]) -> tuple[Follower, ...]:
         return met
     kept: dict[Hashable, Follower] = {}
     for follower in met:
-        kept.setdefault(_unplaced(follower), follower)
+        kept.setdefault(unplaced(follower), follower)
     return tuple(kept.values())
 
 
@@ -117,21 +113,21 @@ def _entering(wiring: Wiring, position: int, leaving: tuple[Follower, ...], gate
 
 
 def _added(found: Follower, _: Op) -> Follower | None:
-    return replace(found, residual=True, adds=found.adds + 1) if found.adds < MOST_ADDS else None
+    return found._replace(residual=True, adds=found.adds + 1) if found.adds < MOST_ADDS else None
 
 
 def _rescaled(found: Follower, op: Op) -> Follower:
     factor = op.param("factor")
-    return replace(found, scaled=None if found.scaled is None or factor is None else found.scaled * factor)
+    return found._replace(scaled=None if found.scaled is None or factor is None else found.scaled * factor)
 
 
 _UNALTERED = frozenset({"transparent", "concat"})
 _PASSAGES: Mapping[OpKind, Callable[[Follower, Op], Follower | None]] = MappingProxyType(
     {
-        "norm": lambda found, _: replace(found, normalized=True),
+        "norm": lambda found, _: found._replace(normalized=True),
         "scale": _rescaled,
-        "gate": lambda found, _: replace(found, gated=True),
-        "join": lambda found, _: replace(found, alternative=True),
+        "gate": lambda found, _: found._replace(gated=True),
+        "join": lambda found, _: found._replace(alternative=True),
         "add": _added,
     }
 )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from initlint.analysis.followers import unplaced
 from initlint.analysis.ideals import contains
 from initlint.analysis.judgement import gain_of
 from initlint.analysis.severity import is_neutral, severity_of
@@ -38,7 +39,7 @@ def _followers(group: list[Judgement]) -> Iterable[Follower]:
     kept: dict[Follower, Follower] = {}
     for judgement in group:
         for follower in judgement.followers:
-            kept.setdefault(replace(follower, site=None), follower)
+            kept.setdefault(unplaced(follower), follower)
     return kept.values()
 
 

@@ -87,9 +87,10 @@ def _grid(knot: int) -> tuple[tuple[float, float, float, float, float, float], .
     uniform = {_REACH * (2 * index / _CELLS - 1) for index in range(_CELLS + 1)}
     central = {point / deviation for point in uniform if abs(point) < _REACH * deviation}
     edges = sorted(uniform | central)  # a set: a repeated edge would be a cell without width
+    known = [(edge, _density(edge), _below(edge)) for edge in edges]
     return tuple(
-        (left, right, _density(left), _density(0.5 * (left + right)), _density(right), _below(right) - _below(left))
-        for left, right in pairwise(edges)
+        (left, right, dense_left, _density(0.5 * (left + right)), dense_right, below_right - below_left)
+        for (left, dense_left, below_left), (right, dense_right, below_right) in pairwise(known)
     )
 
 

@@ -235,7 +235,7 @@ class _Pass:
             trunk.pools,
             activated,
             beside=trunk.beside,
-            aside=tuple(replace(each, aside=()) if each.aside else each for each in aside[:_MOST_STRANDS]),
+            aside=aside[:_MOST_STRANDS],
         )
 
     def gate(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:

@@ -46,5 +46,5 @@ def scan(
     project = Project(files, sources)
     contexts = Contexts(project, knowledge, known)
     models = with_room(contexts.settled)
-    errors = [file.problem for file in project.targets if file.tree is None and file.problem is not None]
+    errors = [file.problem for file in project.targets if not file.parses and file.problem is not None]
     return Scan(models, tuple(errors), tuple(file.path for file in project.targets), contexts.visits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from initlint.source.coverage import inspect_sweeps
@@ -11,7 +12,6 @@ from initlint.source.histories import inspect_histories
 from initlint.source.packed import inspect_packed
 from initlint.source.registration import inspect_registration
 from initlint.source.symmetry import inspect_symmetry
-from initlint.source.torch_modules import modules_below
 from initlint.source.unscaled import inspect_scales
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from initlint.source.values import Instance
 
 
-def inspect_aftermath(machine: Machine, tops: list[Instance], doubted: set[ast.AST], unseen: set[ast.AST]) -> None:
+def inspect_aftermath(
+    machine: Machine, below: Mapping[Instance, list[Instance]], doubted: set[ast.AST], unseen: set[ast.AST]
+) -> None:
     """Note what this context leaves behind.
 
-    `tops` are the modules that no other contains, `doubted` classes that code not followed may have initialized, `unseen`
-    those that other code speaks of but that no context was seen to build.
+    `below` has the modules below each that no other contains, `doubted` classes that code not followed may have initialized,
+    `unseen` those that other code speaks of but that no context was seen to build.
     """
     inspect_sweeps(machine)
-    below = {top: modules_below(top) for top in tops}
     inspect_histories(machine, below, doubted, unseen)
     inspect_registration(machine, below)
     inspect_symmetry(machine)

@@ -371,17 +371,17 @@ class Contexts:
             self._initialize(top)
             if top not in machine.forwarded:
                 self._forward(top, whole=True)
-        tops = top_modules(machine)
-        if left := unreached(machine, tops):
+        below = {top: modules_below(top) for top in top_modules(machine)}
+        if left := unreached(machine, below):
             for module in left:
                 if module not in machine.forwarded:
                     self._forward(module, whole=False)
-            tops = top_modules(machine)
+            below = {top: modules_below(top) for top in top_modules(machine)}
         if spoken is None:
-            inspect_aftermath(machine, tops, self.doubted, self.unseen)
+            inspect_aftermath(machine, below, self.doubted, self.unseen)
         else:
             machine.occurrences = []
-        lowering = Lowering(machine, self.scales, name, file, tops, self.doubted)
+        lowering = Lowering(machine, self.scales, name, file, [*below], self.doubted)
         model = lowering.model()
         self.leftovers.take_in(machine)
         if spoken:

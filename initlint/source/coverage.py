@@ -20,8 +20,10 @@ _FILLED = frozenset({"weight", "embedding", "head"})
 
 def inspect_sweeps(machine: Machine) -> None:
     """Note what the sweeps of this context missed; at its end, when all modules are built."""
-    names = initializer_names(machine)
     outermost = [sweep for sweep in machine.sweeps if sweep.outer is None]
+    if not outermost:
+        return
+    names = initializer_names(machine)
     failed = _failed_tests(outermost)
     for sweep in outermost:
         if not sweep.certain:
@@ -118,7 +120,7 @@ def _inspect_tests(machine: Machine, sweep: Sweep, initializers: frozenset[str],
     guards = [node for node in sweep.tests if _initializes(node, initializers)]
     if not guards:
         return
-    names = [name for name, _ in named_parameters(sweep.root)]
+    names = [name for name, _ in named_parameters(sweep.root)] if not failed.isdisjoint(guards) else []
     barren = not sweep.writes and _is_known_to_the_bottom(sweep.root) and _has_default_layer(sweep.root)
     for node in sorted(guards, key=lambda each: each.lineno):
         machine.reached.add(node.test)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initlint.model import Event, Initializer, Layer, Model, Op, Site
 from initlint.source.scales import Scales, value_of
 from initlint.source.sites import site_of
-from initlint.source.torch_modules import CONTAINERS, MODULE_DICT, children, modules_below
+from initlint.source.torch_modules import CONTAINERS, MODULE_DICT, children
 from initlint.source.values import Choice, ClassV, Instance, ListV, ParamV, Place, quotable
 
 if TYPE_CHECKING:
@@ -306,14 +307,10 @@ def _class_site(owner: Instance) -> Site | None:
     return site_of(Place(cls.file, cls.node)) if isinstance(cls, ClassV) and cls.node is not None else None
 
 
-def unreached(machine: Machine, tops: list[Instance]) -> list[Instance]:
-    """Modules of the project below `tops` that never saw a forward pass; outermost first."""
-    found: list[Instance] = []
-    seen: set[Instance] = set()
-    for top in tops:
-        found += [
-            module
-            for module in modules_below(top, seen)
-            if isinstance(module.cls, ClassV) and module not in machine.forwarded
-        ]
-    return found
+def unreached(machine: Machine, below: Mapping[Instance, list[Instance]]) -> list[Instance]:
+    """Modules of the project among those `below` any other that never saw a forward pass; outermost first."""
+    return [
+        module
+        for module in dict.fromkeys(chain.from_iterable(below.values()))
+        if isinstance(module.cls, ClassV) and module not in machine.forwarded
+    ]

@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import re
+import symtable
 import sys
 import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -119,6 +120,17 @@ class SourceFile:
         return self._tree
 
     @property
+    def parses(self) -> bool:
+        """Whether the file is Python, found out without building a tree (see `problem` when it is not)."""
+        if self._tree is None and self._problem is None:
+            text = self.text
+            try:
+                symtable.symtable(text, self.path, "exec")
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return self.tree is not None
+        return self._problem is None
+
+    @property
     def body(self) -> list[ast.stmt]:
         """The statements at the top level; none when the file is no Python."""
         tree = self.tree
@@ -229,11 +241,14 @@ class Project:
         """The other files of the project that use one of `names`; only these, found as bytes, become source files."""
         if not names or not self.targets:
             return []
+        read = {file.path for file in known}
+        paths = [path for path in _project_files(file.path for file in self.targets) if path not in read]
+        if not paths:
+            return []
         wanted = re.compile(rb"\b(?:" + "|".join(sorted(map(re.escape, names))).encode() + rb")\b")
-        paths = {file.path for file in known}
         found = []
-        for path in _project_files(file.path for file in self.targets):
-            if path not in paths and (path in self._sources or _matches(path, wanted)):
+        for path in paths:
+            if path in self._sources or _matches(path, wanted):
                 file = self._add(path)
                 if file.words & set(names):
                     found.append(file)

@@ -52,8 +52,8 @@ class Definition:
         """The code without its own name, its numbers and strings, and the names of weights."""
         lines = self.code.partition(":\n")[2]
         text = " ".join(_WEIGHTS.sub("", _LITERAL.sub("", lines)).split())
-        own = self.name.lower()
-        return _RUN.sub(lambda found: "" if own in found[0].lower() else found[0], text)
+        own = f"_{self.name.lower()}_"
+        return _RUN.sub(lambda found: "" if own in f"_{found[0].lower()}_" else found[0], text)
 
     @property
     def is_class(self) -> bool:
