@@ -52,6 +52,9 @@ def _place(
 
 
 def _is_in_class(function: Function, source: Source) -> bool:
-    classes = (node for node in source.nodes if isinstance(node, ast.ClassDef))
-    around = (node for node in classes if node.lineno <= function.lineno <= (node.end_lineno or node.lineno))
+    around = (
+        node
+        for node in source.every(ast.ClassDef)
+        if node.lineno <= function.lineno <= (node.end_lineno or node.lineno)
+    )
     return any(one is function for node in around for one in nodes_of(node))

@@ -35,10 +35,11 @@ def is_chosen(builder: Function, scope: ast.AST, activation: str, known: Mapping
 
 def is_optional(builder: Function, scope: ast.AST, applied: str, source: Source, site: Site) -> bool:
     """Whether an argument of `builder` decides if the activation at a site runs after what is `applied` in any case."""
+    arguments, inner = _arguments(builder), set(nodes_of(builder))
     given = {
         target.attr
-        for node in nodes_of(builder)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in _arguments(builder)
+        for node in inner
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in arguments
         for target in node.targets
         if isinstance(target, ast.Attribute)
     }
@@ -46,9 +47,9 @@ def is_optional(builder: Function, scope: ast.AST, applied: str, source: Source,
         if not isinstance(node, ast.If | ast.IfExp):
             continue
         tested = {one.attr for one in nodes_of(node.test) if isinstance(one, ast.Attribute)}
-        if node in nodes_of(builder):
-            tested |= {one.id for one in nodes_of(node.test) if isinstance(one, ast.Name)} & _arguments(builder)
-            given |= tested & _arguments(builder)
+        if node in inner:
+            tested |= {one.id for one in nodes_of(node.test) if isinstance(one, ast.Name)} & arguments
+            given |= tested & arguments
         branch = [*_listed(node.body), *_listed(node.orelse)]
         around = [one for one in branch if source.contains(one, site)]
         if around and tested & given and not any(applied in ast.unparse(one) for one in branch):

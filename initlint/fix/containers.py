@@ -335,7 +335,7 @@ def _values(call: ast.Call) -> ast.expr:
 def _returned(call: ast.Call, source: Source) -> ast.expr | None:
     """What a function of this file returns, if its only return writes a container out."""
     name = last_name(call.func)
-    found = [node for node in source.nodes if isinstance(node, ast.FunctionDef) and node.name == name]
+    found = [node for node in source.every(ast.FunctionDef) if node.name == name]
     if len(found) != 1:
         return None
     returns = [node for node in nodes_of(found[0]) if isinstance(node, ast.Return)]

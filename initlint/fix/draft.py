@@ -243,7 +243,7 @@ def _method_name(place: Place, statements: int, options: FixOptions) -> str | No
         return None
     attributes = {node.attr for node in nodes_of(place.definition) if isinstance(node, ast.Attribute)}
     # A subclass may define a method of that name for layers that its parent's __init__ has not built yet.
-    methods = {node.name for node in place.source.nodes if isinstance(node, ast.FunctionDef)}
+    methods = {node.name for node in place.source.every(ast.FunctionDef)}
     return next((name for name in _METHOD_NAMES if name not in attributes | methods), None)
 
 

@@ -40,12 +40,9 @@ def free_name(function: Function) -> str | None:
 
 def function_around(layer: Layer, source: Source) -> Function | None:
     """The innermost function whose text builds a layer."""
-    around = [
-        node
-        for node in source.nodes
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and source.contains(node, layer.site)
-    ]
-    return around[-1] if around else None
+    functions: tuple[Function, ...] = (*source.every(ast.FunctionDef), *source.every(ast.AsyncFunctionDef))
+    around = (node for node in functions if source.contains(node, layer.site))
+    return max(around, key=lambda node: node.lineno, default=None)
 
 
 def returned_container(function: Function) -> ast.Return | None:

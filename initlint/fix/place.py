@@ -135,17 +135,16 @@ def _homes(layer: Layer, sources: Callable[[str], Source | None]) -> Iterator[tu
             yield source, definition
     source = sources(layer.site.file)
     if source is not None:
-        around = [node for node in source.nodes if isinstance(node, ast.ClassDef) and source.contains(node, layer.site)]
+        around = [node for node in source.every(ast.ClassDef) if source.contains(node, layer.site)]
         if around:
             yield source, around[-1]
 
 
 def _class_at(source: Source, site: Site) -> ast.ClassDef | None:
-    for node in source.nodes:
-        if isinstance(node, ast.ClassDef):
-            first = min((decorator.lineno for decorator in node.decorator_list), default=node.lineno)
-            if first <= site.line < max(node.body[0].lineno, node.lineno + 1):
-                return node
+    for node in source.every(ast.ClassDef):
+        first = min((decorator.lineno for decorator in node.decorator_list), default=node.lineno)
+        if first <= site.line < max(node.body[0].lineno, node.lineno + 1):
+            return node
     return None
 
 

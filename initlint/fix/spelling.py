@@ -7,16 +7,19 @@ import io
 import re
 import tokenize
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import TypeVar, cast
 
 from initlint.cells import HEADER
 from initlint.fix.edits import BYTE_ORDER_MARK, LineMap
 from initlint.fix.recommend import Argument, CalculatedGain, Call, Distribution, Habit, Mode
 from initlint.model import Site
 from initlint.syntax import last_name, nodes_of
+
+_Kind = TypeVar("_Kind", bound=ast.AST)
 
 _INIT = "torch.nn.init"
 _NN = "torch.nn"
@@ -42,6 +45,17 @@ class Source:
         return tuple(nodes_of(self.tree))
 
     @cached_property
+    def _kinds(self) -> Mapping[type[ast.AST], list[ast.AST]]:
+        kinds: dict[type[ast.AST], list[ast.AST]] = {}
+        for node in self.nodes:
+            kinds.setdefault(type(node), []).append(node)
+        return kinds
+
+    def every(self, kind: type[_Kind]) -> Sequence[_Kind]:
+        """The nodes of one kind, what is around another before it."""
+        return cast("Sequence[_Kind]", self._kinds.get(kind, ()))
+
+    @cached_property
     def imports(self) -> dict[str, str]:
         """The names bound by module-level imports, each with the dotted name it stands for."""
         bound = dict(_imports(self.tree.body))
@@ -52,7 +66,7 @@ class Source:
     def _starred(self, bound: Container[str]) -> dict[str, str]:
         """The usual names of torch and torch.nn where a star import binds them, as no other line of the file does."""
         own = bound_names(self.tree)
-        used = {node.id for node in self.nodes if isinstance(node, ast.Name)}
+        used = {node.id for node in self.every(ast.Name)}
         return {name: full for name, full in _USUAL.items() if name in used and name not in own and name not in bound}
 
     @cached_property
@@ -66,18 +80,12 @@ class Source:
         imported = self.initializer_import
         if imported is None or imported.names[0].name == "*" or _INIT in self.imports.values():
             return False
-        return not any(
-            isinstance(node, ast.Attribute) and self.dotted(node).startswith(f"{_INIT}.") for node in self.nodes
-        )
+        return not any(self.dotted(node).startswith(f"{_INIT}.") for node in self.every(ast.Attribute))
 
     @cached_property
     def initializer_prefix(self) -> str | None:
         """How the file names torch.nn.init where it calls its functions, most of the time; None where it calls none."""
-        holders = (
-            node.func.value
-            for node in self.nodes
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        )
+        holders = (node.func.value for node in self.every(ast.Call) if isinstance(node.func, ast.Attribute))
         written = Counter(ast.unparse(one) for one in holders if self.dotted(one) == _INIT)
         return written.most_common(1)[0][0] if written else None
 
@@ -116,8 +124,8 @@ class Source:
         What documents and what one line in a hundred does is no sign of it: texts and addresses are not wrapped.
         """
         prose: set[int] = set()
-        for node in self.nodes:
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        for node in self.every(ast.Expr):
+            if isinstance(node.value, ast.Constant):
                 prose.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         written = [
             len(self.lines.line(number).rstrip("\r\n").expandtabs(8))
@@ -146,11 +154,7 @@ class Source:
     def function_around(self, node: ast.stmt | ast.expr) -> ast.FunctionDef | None:
         """The innermost function whose text holds a node."""
         start, end = self.start(node), self.end(node)
-        around = [
-            one
-            for one in self.nodes
-            if isinstance(one, ast.FunctionDef) and self.start(one) <= start and end <= self.end(one)
-        ]
+        around = [one for one in self.every(ast.FunctionDef) if self.start(one) <= start and end <= self.end(one)]
         return around[-1] if around else None
 
     def snippet(self, node: ast.stmt | ast.expr) -> str:
@@ -170,12 +174,9 @@ class Source:
 
     def call_at(self, site: Site) -> ast.Call | None:
         """The call that starts and ends where `site` does."""
-        for node in self.nodes:
-            if (
-                isinstance(node, ast.Call)
-                and self.start(node) == (site.line, site.column)
-                and self.end(node) == (site.end_line, site.end_column)
-            ):
+        ends = (site.line, site.column), (site.end_line, site.end_column)
+        for node in self.every(ast.Call):
+            if (self.start(node), self.end(node)) == ends:
                 return node
         return None
 

@@ -46,9 +46,7 @@ def _renamed_import(source: Source, name: str, old: str, new: str) -> list[Edit]
     if aliases[0].asname:
         return [imported]
     uses = list(_uses(source, name))
-    exported = source.file.endswith("__init__.py") or any(
-        isinstance(node, ast.Constant) and node.value == name for node in source.nodes
-    )
+    exported = source.file.endswith("__init__.py") or any(node.value == name for node in source.every(ast.Constant))
     if exported or name in bound_names(source.tree):
         return Refusal(f"other code may mean something else by {name}")
     if any(word in source.lines.line(use.lineno) for use in uses for word in _SILENCED):
@@ -63,4 +61,4 @@ def _alias_edit(source: Source, alias: ast.alias, new: str) -> Edit:
 
 
 def _uses(source: Source, name: str) -> Iterator[ast.Name]:
-    return (node for node in source.nodes if isinstance(node, ast.Name) and node.id == name)
+    return (node for node in source.every(ast.Name) if node.id == name)

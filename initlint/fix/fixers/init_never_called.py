@@ -81,7 +81,7 @@ def _is_found(scene: Scene, node: ast.FunctionDef) -> bool:
 def _is_overridden(source: Source, definition: ast.ClassDef, name: str) -> bool:
     """Whether a class of the file that inherits from this one has a method of that name."""
     family = {definition.name}
-    for node in (each for each in source.nodes if isinstance(each, ast.ClassDef)):
+    for node in source.every(ast.ClassDef):
         if node is definition or not any(source.dotted(base) in family for base in node.bases):
             continue
         family.add(node.name)
