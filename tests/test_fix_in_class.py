@@ -367,7 +367,7 @@ def test_whether_a_layer_is_activated_at_all_may_be_the_choice_of_who_builds_the
     judgement = net.layer("nn.Linear(8, 8)", "self.fc", "tanh")
     assert judgement.decisive is not None
     site = site_of(net.text, "torch.tanh(self.fc(x))" if "torch.tanh(self.fc" in lines else "torch.tanh(x)")
-    net.judgements = [replace(judgement, decisive=replace(judgement.decisive, site=site))]
+    net.judgements = [replace(judgement, decisive=judgement.decisive._replace(site=site))]
     fixed = net.attached()[0].fix
     assert (fixed is None) is chosen
     if chosen:
