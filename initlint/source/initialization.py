@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact
     from initlint.source.machine import Frame, Machine
 
+_TARGETS = ("tensor", "value")
 _NOT_DRAWN = frozenset({"assignment", "copy", "empty"})
 _LOADS = re.compile(r"(?:^|_)(?:load|restore|convert)(?:_|$)|from_pretrained|checkpoint")
 _FRESH: dict[str, tuple[str, tuple[tuple[str, object], ...]]] = {
@@ -163,8 +164,7 @@ def call_initializer(
     if fact.name.startswith("Tensor."):
         signature = (("tensor", ...), *signature)
     bound = bind(signature, arguments)
-    first = signature[0][0] if signature else "tensor"
-    target = bound.pop(first, UNKNOWN)
+    target = bound.pop(_takes_target(signature), UNKNOWN)
     bound.pop("generator", None)
     place = machine.place(node, frame)
     given = tuple((name, value) for name, value in bound.items() if name != "self")
@@ -174,6 +174,12 @@ def call_initializer(
         return rescale(machine, target, by, place, divides=fact.canonical.startswith("div"))
     write = _write_of(machine, fact, given, bound, place)
     return _write_target(machine, _Call(fact, bound, node, frame), target, write)
+
+
+def _takes_target(signature: tuple[tuple[str, object], ...]) -> str:
+    """The parameter that takes what is written: not always the first, as ``uniform(size, value)`` shows."""
+    names = [name for name, _ in signature]
+    return next((name for name in (*_TARGETS, *names) if name in names), _TARGETS[0])
 
 
 def _write_of(
