@@ -21,6 +21,7 @@ from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import apply_configuration, init_hooks
 from initlint.source.relevance import Definition, Relevance, script_words
+from initlint.source.resets import Resets
 from initlint.source.scales import Scales
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT
@@ -67,6 +68,7 @@ class Contexts:
         self.unseen: set[ast.AST] = set()
         self.scales = Scales(knowledge)
         self.leftovers = Leftovers(knowledge)
+        self.resets = Resets(project)
         self.interesting: list[Definition] = []
         self.built: frozenset[str] = frozenset()
         self.users: dict[str, list[Definition]] = {}
@@ -413,6 +415,8 @@ class Contexts:
                     machine, hook, Arguments([module]), hook.node, Frame(hook.scope)
                 )
             )
+        for module in modules:
+            self.resets.leave_open(machine, module)
 
     def _forward(self, module: Instance, *, whole: bool) -> None:
         """One forward pass on inputs of which nothing is known; what a whole model returns is its output."""

@@ -125,6 +125,11 @@ def _unwrapped(iterable: ast.expr) -> tuple[ast.expr, str]:
 
 def trial(machine: Machine, sweep: Sweep, path: str, subject: Instance | ParamV) -> frozenset[ParamV]:
     """The parameters that the sweep would write if it met `subject`; nothing is left of the attempt."""
+    return tried(machine, lambda: sweep.repeat(path, subject)) or frozenset()
+
+
+def tried(machine: Machine, run: Callable[[], object]) -> frozenset[ParamV] | None:
+    """The parameters that `run` writes, None where it does not come to its end; nothing is left of the attempt."""
     from initlint.source.machine import OutOfBudget, Raised
 
     outer, outer_sweep = machine.journal, machine.sweep
@@ -138,9 +143,9 @@ def trial(machine: Machine, sweep: Sweep, path: str, subject: Instance | ParamV)
     reached, writes = set(machine.reached), machine.writes
     machine.journal, machine.sweep = {}, None
     try:
-        sweep.repeat(path, subject)
+        run()
     except (Raised, OutOfBudget, RecursionError):
-        return frozenset()
+        return None
     finally:
         journal = machine.journal
         for cell, before in (journal or {}).items():

@@ -88,10 +88,14 @@ def _candidates(file: SourceFile, initializers: frozenset[str]) -> Iterator[Cand
                     yield Candidate(file, inner, node)
 
 
+def may_initialize_by_name(name: str) -> bool:
+    """Whether a function of that name may be there to initialize."""
+    return not name.startswith("__") and _INITIALIZING.search(name) is not None
+
+
 def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
     """Whether the function is named for initialization and calls an initializer on an argument or on its own layers."""
-    name = node.name
-    if name.startswith("__") or not _INITIALIZING.search(name) or not node.args.args:
+    if not may_initialize_by_name(node.name) or not node.args.args:
         return False
     if any(decorator_name(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
         return False
