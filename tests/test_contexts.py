@@ -187,6 +187,28 @@ def test_verifying_a_fix_runs_only_what_reads_the_rewritten_file(tmp_path: Path)
     assert {context for context, _ in again.visits} == {one}
 
 
+def test_verifying_a_fix_runs_what_reads_the_rewritten_file_by_way_of_another(tmp_path: Path) -> None:
+    """The trainer names only the model, the model the cell: of the cell's file alone nobody would come to the trainer."""
+    cell = (
+        "from torch import nn\nclass Cell(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(8, 8)\n    def forward(self, x):\n        return self.fc(x).relu()\n"
+    )
+    files = {
+        "layers.py": cell,
+        "model.py": "from torch import nn\nfrom layers import Cell\nclass Model(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.cell = Cell()\n    def forward(self, x):\n        return self.cell(x)\n",
+        "train.py": "from torch import nn\nfrom model import Model\ndef train():\n    model = Model()\n"
+        "    nn.init.kaiming_normal_(model.cell.fc.weight)\n    return model\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    first = understand({str(tmp_path / name): text for name, text in files.items()})
+    layers = str(tmp_path / "layers.py")
+    again = understand({layers: cell}, known=first.visits)
+    assert [found.verdict for found in first.judgements] == ["match"]
+    assert [found.verdict for found in again.judgements] == ["match"]
+
+
 def test_a_notebook_beside_a_file_is_part_of_its_project(tmp_path: Path) -> None:
     """Only the module is named; the notebook that builds its net initializes it."""
     module = tmp_path / "net.py"

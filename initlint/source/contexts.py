@@ -85,6 +85,7 @@ class Contexts:
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
         files = [*self.relevance.files, *self.relevance.users(self.relevance.files)]
+        files += [file for file in self._readers() if file not in files]
         found = [each for file in files for each in self.relevance.definitions(file)]
         interesting = self.interesting = self.relevance.interesting(found)
         mentioned = self.used = self.relevance.mentioned(interesting)
@@ -167,6 +168,15 @@ class Contexts:
             return True
         read = self._known.get((file.path, name), frozenset())
         return any(target.path in read for target in self.project.targets)
+
+    def _readers(self) -> list[SourceFile]:
+        """The files whose code ran in contexts that ran code of the files at hand, as far as an earlier scan tells.
+
+        Between a context and what it builds in the end there may be classes that these files do not name.
+        """
+        targets = {target.path for target in self.project.targets}
+        paths = [path for read in (self._known or {}).values() if not targets.isdisjoint(read) for path in sorted(read)]
+        return [self.project.file(path) for path in dict.fromkeys(paths)]
 
     def _visited(self, file: SourceFile, name: str, run: Iterator[Model]) -> Iterator[Model]:
         """Remember which files a context runs code of."""

@@ -187,6 +187,10 @@ class Project:
         self._by_name.setdefault(name, file)
         return file
 
+    def file(self, path: str) -> SourceFile:
+        """The file of the project at an absolute path."""
+        return self._add(path)
+
     def module(self, name: str, asker: SourceFile) -> SourceFile | None:
         """The file of the module called `name`, as `asker` would import it; None when it is not part of the project."""
         known = self._by_name.get(name)
