@@ -245,6 +245,15 @@ def test_before_an_output_sigmoid_plain_xavier_is_advised_at_info() -> None:
     assert finding.help == "write `nn.init.xavier_uniform_(self.fc1.weight)`"
 
 
+def test_before_an_output_tanh_the_gain_that_is_named_is_the_one_that_is_written() -> None:
+    net = ModelBuilder()
+    net.output(net.block(net.block(net.input(), xavier(5 / 3), act="tanh"), act="tanh"))
+    (finding,) = found(net)
+    assert (finding.code, finding.severity) == ("INI102", Severity.INFO)
+    assert "before tanh (wants 1.00)" in finding.message
+    assert finding.help == "write `nn.init.xavier_uniform_(self.fc1.weight)`"
+
+
 def test_a_matrix_that_is_multiplied_from_the_left_is_to_be_scaled_by_what_torch_takes_for_its_outputs() -> None:
     net = ModelBuilder()
     net.output(net.layer(net.act(net.layer(net.input(), xavier(), kind="Parameter", transposed=True))))
