@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -66,8 +67,9 @@ def propose(
         for index in able:
             tried = [_proposal(one, group, findings, repairs, workshop) for one in _variants(index, able, repairs)]
             useful = (one for position, one in enumerate(tried) if _is_useful(one, position, tried))
-            whole = tuple(one for one in useful if one.calm or not one.leaves)
+            whole = tuple(one for one in useful if not one.leaves or (one.calm and _is_fair(one, findings, proposals)))
             proposals[index] = whole or _incomplete(tried[0], proposals)
+    _spread(proposals, findings)
     return {**proposals, **_of_events(findings, workshop)}
 
 
@@ -154,10 +156,49 @@ def _proposal(
     return replace(proposal, leaves=leaves, calm=calm)
 
 
+def _is_fair(
+    proposal: Proposal, findings: Sequence[Finding], proposals: Mapping[int, tuple[Proposal, ...] | Refusal]
+) -> bool:
+    """Whether a part of a chain may be repaired beside what cannot be.
+
+    Not where the chain was calm before, nor where as many layers of a class would be left as it repairs.
+    """
+    unable = [index for index in proposal.leaves if isinstance(proposals.get(index), Refusal)]
+    if not unable:
+        return True
+    left = {identity(judgement.layer): judgement.layer for index in unable for judgement in findings[index].judgements}
+    repaired = Counter(repair.layer.owner_site for repair in proposal.repairs)
+    behind = Counter(layer.owner_site for layer in left.values())
+    is_half = any(owner in repaired and count >= repaired[owner] for owner, count in behind.items())
+    return not is_half and not all(_was_calm(repair.judgement) for repair in proposal.repairs)
+
+
+def _spread(proposals: dict[int, tuple[Proposal, ...] | Refusal], findings: Sequence[Finding]) -> None:
+    """Refuse the layers of a class another of which is left for the rest of its chain: a class is not repaired by halves."""
+    reasons = {
+        judgement.layer.owner_site: found
+        for index, found in proposals.items()
+        if isinstance(found, Refusal) and found.incomplete
+        for judgement in findings[index].judgements
+        if judgement.layer.owner_site is not None
+    }
+    for index, found in proposals.items():
+        if isinstance(found, tuple):
+            owners = (repair.layer.owner_site for one in found for repair in one.repairs)
+            proposals[index] = next((reasons[one] for one in owners if one in reasons), found)
+
+
+def _was_calm(judgement: Judgement) -> bool:
+    """Whether the signal of a chain lies where every net trained before any repair."""
+    signal = None if judgement.chain is None else judgement.chain.signal
+    return signal is None or _SAFE_SIGNAL[0] <= signal <= _SAFE_SIGNAL[1]
+
+
 def _incomplete(proposal: Proposal, proposals: Mapping[int, tuple[Proposal, ...] | Refusal]) -> Refusal:
     """The refusal to repair a chain in part, with what stands in the way of the rest."""
     reasons = [one.reason for index in proposal.leaves if isinstance(one := proposals.get(index), Refusal)]
-    return Refusal(f"another layer of its chain cannot be repaired: {reasons[0] if reasons else 'it stays as it is'}")
+    reason = reasons[0] if reasons else "it stays as it is"
+    return Refusal(f"another layer of its chain cannot be repaired: {reason}", incomplete=True)
 
 
 def _is_beside(judgement: Judgement, repaired: Judgement) -> bool:
