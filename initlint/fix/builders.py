@@ -6,9 +6,10 @@ import ast
 from collections.abc import Callable
 
 from initlint.fix.access import Access
+from initlint.fix.bindings import blocks
 from initlint.fix.containers import find_trail, is_container
 from initlint.fix.naming import Function, free_name, function_around, returned_container
-from initlint.fix.place import Place, blocks
+from initlint.fix.place import Place
 from initlint.fix.spelling import Source
 from initlint.model import Layer
 from initlint.syntax import nodes_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
@@ -88,6 +88,7 @@ def _code(changes: Iterable[Change]) -> str:
 def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, Insertion]] | Refusal:
     """All insertions with their files; layers that cannot be named where they are held move to where they are built."""
     made: list[tuple[str, Insertion]] = []
+    wanted = _met(wanted)
     places = by_place(wanted)
     # What some branches of a constructor build is initialized there: the rest of its class, in the same manner.
     branching = [members[0].place.definition for members in places.values() if members[0].place.nested]
@@ -100,6 +101,28 @@ def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, I
             return added if moved is None else _inserted(moved, workshop)
         made += [(members[0].place.source.file, insertion) for insertion in added]
     return made
+
+
+def _met(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """The same layers, those that get the same calls on every branch of a condition written once behind it."""
+    written: dict[Hashable, list[ast.expr]] = {}
+    for one in wanted:
+        written.setdefault((_root(one), one.place.access.text, one.same), []).append(one.place.value)
+    apart = {
+        _root(one)
+        for one in wanted
+        if (meeting := one.place.meeting) is None
+        or any(value not in written[_root(one), one.place.access.text, one.same] for value in meeting.values)
+    }
+    return [
+        one if one.place.meeting is None or _root(one) in apart else replace(one, place=one.place.meeting.place)
+        for one in wanted
+    ]
+
+
+def _root(one: Wanted) -> Hashable:
+    """What the layers share that are built into one attribute of a class."""
+    return one.place.source.file, one.place.definition, one.place.access.root_text
 
 
 def _moved(wanted: Sequence[Wanted], sites: Container[Site]) -> list[Wanted] | None:

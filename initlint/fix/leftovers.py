@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 
+from initlint.fix.bindings import blocks
 from initlint.fix.lines import removed
-from initlint.fix.place import blocks
 from initlint.fix.spelling import Source
 from initlint.model import Edit
 from initlint.syntax import nodes_of

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from initlint.fix.access import Access, read_access
+from initlint.fix.bindings import Binding, bindings_in, is_bound_by_all
 from initlint.fix.choosers import is_chosen, is_optional
 from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.rebinding import unbinds
@@ -39,13 +40,11 @@ _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
-    """The statement that binds a layer's root, the block it stands in, and what it binds there."""
+class Meeting:
+    """The place behind a condition all of whose branches bind the same root, and what they bind to it."""
 
-    statement: ast.stmt
-    block: tuple[ast.stmt, ...]
-    value: ast.expr
-    conditions: tuple[ast.stmt, ...]
+    place: Place
+    values: tuple[ast.expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Place:
 
     `value` is what the root was bound to, `function` and `definition` are around the anchor; `extends` says that the
     function is an init method of the author's, `nested` that the anchor stands in an inner block, `naming` is the name
-    to give to what the anchor returns.
+    to give to what the anchor returns, `meeting` where the branches meet that all build such a layer.
     """
 
     source: Source
@@ -67,6 +66,7 @@ class Place:
     extends: bool = False
     nested: bool = False
     naming: str | None = None
+    meeting: Meeting | None = None
 
     def takes(self, activation: str, site: Site | None, known: Mapping[str, bool]) -> bool:
         """Whether who builds the model chooses the activation at a site, or whether there is any; `known` as in `is_chosen`."""
@@ -114,7 +114,7 @@ def find_place_in_owner(layer: Layer, sources: Callable[[str], Source | None]) -
     constructor = None if definition is None else _method(definition, "__init__")
     if source is None or definition is None or access is None or constructor is None or not _is_method(constructor):
         return Refusal("other classes that inherit it use it otherwise")
-    bindings = [one for one in _bindings(constructor.body, replace(access, root=None)) if not one.conditions]
+    bindings = [one for one in bindings_in(constructor.body, replace(access, root=None)) if not one.conditions]
     place = _in_class(layer, access, source, definition, constructor, bindings)
     return place if isinstance(place, Refusal) else _lasting(place, definition)
 
@@ -157,25 +157,10 @@ def _is_method(function: Function) -> bool:
     return bool(arguments) and arguments[0].arg == "self"
 
 
-def blocks(
-    body: list[ast.stmt], around: tuple[ast.stmt, ...] = ()
-) -> Iterator[tuple[list[ast.stmt], tuple[ast.stmt, ...]]]:
-    """Every block of a function or module with the compound statements around it; not those of inner definitions."""
-    yield body, around
-    for statement in body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        inner: list[list[ast.stmt]] = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
-        inner += [part.body for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]]
-        for block in inner:
-            if block:
-                yield from blocks(block, (*around, statement))
-
-
 def _class_bindings(definition: ast.ClassDef, constructor: Function, access: Access) -> Iterator[Binding]:
     """Where `__init__`, or a method it calls, binds the root of an access."""
     found = False
-    for binding in _bindings(constructor.body, access):
+    for binding in bindings_in(constructor.body, access):
         found = True
         yield binding
     if found:
@@ -183,49 +168,8 @@ def _class_bindings(definition: ast.ClassDef, constructor: Function, access: Acc
     for statement in constructor.body:
         method = _called_method(definition, statement)
         if method is not None:
-            for binding in _bindings(method.body, access):
+            for binding in bindings_in(method.body, access):
                 yield Binding(statement, tuple(constructor.body), binding.value, binding.conditions)
-
-
-def _bindings(body: list[ast.stmt], access: Access) -> Iterator[Binding]:
-    for block, around in blocks(body):
-        for statement in block:
-            value = _bound_value(statement, access)
-            if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
-                yield Binding(statement, tuple(block), value, around)
-
-
-def _bound_value(statement: ast.stmt, access: Access) -> ast.expr | None:
-    """What a statement binds to the root of an access, None if it binds something else."""
-    match statement:
-        case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)) if len(names) == len(values):
-            return next((value for name, value in zip(names, values, strict=True) if _is_root(name, access)), None)
-        case ast.Assign(targets=targets, value=value) if any(_is_root(target, access) for target in targets):
-            return value
-        case ast.AnnAssign(target=target, value=ast.expr() as value) if _is_root(target, access):
-            return value
-        case ast.Expr(
-            value=ast.Call(
-                func=ast.Attribute(attr="add_module" | "register_module"), args=[ast.Constant(value=name), value]
-            )
-        ):
-            return value if access.owner and name == access.root else None
-        case ast.Expr(
-            value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__")) as call
-        ):
-            return call if access.owner and access.root is None else None
-        case _:
-            return None
-
-
-def _is_root(target: ast.expr, access: Access) -> bool:
-    match target:
-        case ast.Attribute(value=ast.Name(id="self"), attr=name):
-            return access.owner and name == access.root
-        case ast.Name(id=name):
-            return not access.owner and name == access.root
-        case _:
-            return False
 
 
 def _called_method(definition: ast.ClassDef, statement: ast.stmt) -> Function | None:
@@ -256,6 +200,34 @@ def _in_class(
         return Refusal("it is built only under a condition, in another method")
     if any(_is_deployed(one, binding.statement) for one in conditions):
         return Refusal("it is built for weights that are loaded into it")
+    place = _behind(layer, access, source, definition, constructor, replace(binding, conditions=tuple(conditions)))
+    if isinstance(place, Place) and conditions and conditions[0] in constructor.body:
+        return replace(place, meeting=_meeting(layer, place, definition, constructor, conditions[0]))
+    return place
+
+
+def _meeting(
+    layer: Layer, place: Place, definition: ast.ClassDef, constructor: Function, condition: ast.stmt
+) -> Meeting | None:
+    """Where the branches of a condition meet, if each of them binds the root that a place is for."""
+    if not isinstance(condition, ast.If) or not is_bound_by_all(condition, place.access):
+        return None
+    binding = Binding(condition, tuple(constructor.body), place.value, ())
+    found = _behind(layer, place.access, place.source, definition, constructor, binding)
+    values = tuple(one.value for one in bindings_in([condition], place.access))
+    return Meeting(found, values) if isinstance(found, Place) else None
+
+
+def _behind(
+    layer: Layer,
+    access: Access,
+    source: Source,
+    definition: ast.ClassDef,
+    constructor: Function,
+    binding: Binding,
+) -> Place | Refusal:
+    """The place in the block of a binding where its layer is built, nothing replaces it and the author initializes, too."""
+    conditions = binding.conditions
     body = list(binding.block) if conditions else constructor.body
     start = _last_index(body, source, binding, layer.weight.site)
     barrier = next((index for index, one in enumerate(body) if index >= start and _calls(one, _LOADERS)), len(body))
@@ -287,7 +259,7 @@ def _in_builder(
     if len(found) != 1 or any(_writes(one) or _calls(one, _LOADERS) for one in constructor.body[found[0][0] + 1 :]):
         return None
     method = _called_method(definition, found[0][1])
-    bindings = [] if method is None else list(_bindings(method.body, access))
+    bindings = [] if method is None else list(bindings_in(method.body, access))
     if method is None or len(bindings) != 1 or not _is_method(method) or not _initializes(method):
         return None
     place = _in_class(layer, access, source, definition, method, bindings)
@@ -297,7 +269,7 @@ def _in_builder(
 def _builds(definition: ast.ClassDef, statement: ast.stmt, access: Access) -> bool:
     """Whether a statement of `__init__` calls the method that binds the root of an access."""
     method = _called_method(definition, statement)
-    return method is not None and any(True for _ in _bindings(method.body, access))
+    return method is not None and any(True for _ in bindings_in(method.body, access))
 
 
 def _initializes(method: Function) -> bool:
@@ -394,7 +366,7 @@ def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:
 def _beside_variable(layer: Layer, access: Access, source: Source) -> Place | Refusal:
     """Right after the assignment to a variable, or after the later statement of its block that wrote the weight."""
     function = function_around(layer, source)
-    found = list(_bindings(source.tree.body if function is None else function.body, access))
+    found = list(bindings_in(source.tree.body if function is None else function.body, access))
     if len(found) > 1:
         found = [binding for binding in found if source.contains(binding.statement, layer.site)]
     if not found:
