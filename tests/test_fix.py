@@ -58,7 +58,7 @@ def test_the_network_of_the_article() -> None:
         ("selu", (), False, 'kaiming_normal_(self.fc.weight, nonlinearity="linear")'),
         ("tanh", (), False, 'xavier_uniform_(self.fc.weight, gain=nn.init.calculate_gain("tanh"))'),
         ("softsign", (), False, "xavier_uniform_(self.fc.weight)"),
-        ("sigmoid", (), False, "xavier_normal_(self.fc.weight, gain=3.6)"),
+        ("sigmoid", (), False, "xavier_normal_(self.fc.weight, gain=3.6)  # for a sigmoid: Kumar 2017"),
         ("sigmoid", (), True, "xavier_uniform_(self.fc.weight)"),
     ],
 )

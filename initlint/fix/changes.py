@@ -26,7 +26,8 @@ class Insertion:
 class Replacement:
     """Another function and other arguments for the call that starts and ends at two positions.
 
-    `target` is None where the call's own first argument stays, else the expression to initialize.
+    `target` is None where the call's own first argument stays, else the expression to initialize; `note` is a comment to the
+    line, if it has none.
     """
 
     start: Position
@@ -34,6 +35,7 @@ class Replacement:
     function: str
     arguments: tuple[str, ...]
     target: str | None = None
+    note: str | None = None
 
 
 Change = Insertion | Replacement

@@ -199,7 +199,7 @@ def _replacement(source: Source, site: Site, repair: Repair) -> Replacement | No
         if isinstance(call.func, ast.Attribute):
             function = f"{source.snippet(call.func.value)}.{repair.call.function}"
     arguments = tuple(spelling.arguments(repair.call))
-    return Replacement(source.start(call), source.end(call), function, arguments, target)
+    return Replacement(source.start(call), source.end(call), function, arguments, target, repair.call.note)
 
 
 def _method_target(source: Source, call: ast.Call) -> str | None:

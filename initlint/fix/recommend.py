@@ -35,11 +35,15 @@ Argument = str | float | CalculatedGain
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One initializer call without its target: a function of torch.nn.init, its keyword arguments, its gain."""
+    """One initializer call without its target: a function of torch.nn.init, its keyword arguments, its gain.
+
+    `note` says where a number among the arguments comes from.
+    """
 
     function: str
     arguments: tuple[tuple[str, Argument], ...]
     gain: float
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +175,11 @@ def _call(
     distribution = _distribution(layer, family, habit, options)
     gain = judgement.ideal if judgement.ideal is not None else activation.gain
     if layer.weight.function == "orthogonal_":
-        return Call("orthogonal_", _gain(gain, recommended, follower, activation), gain)
+        return _scaled("orthogonal_", gain, recommended, follower, activation)
     if family.startswith("kaiming"):
         return _kaiming(layer, follower, activation, distribution, _mode(layer, habit, options))
     if layer.groups == 1 and not layer.transposed:
-        return Call(f"xavier_{distribution}_", _gain(gain, recommended, follower, activation), gain)
+        return _scaled(f"xavier_{distribution}_", gain, recommended, follower, activation)
     return _fan_in_equivalent(layer, gain, recommended, distribution)
 
 
@@ -204,6 +208,17 @@ def _fan_in_equivalent(
     if nonlinearity is None:
         return Refusal("torch computes Xavier's fans wrongly for grouped and transposed convolutions")
     return Call(f"kaiming_{distribution}_", (*mode, ("nonlinearity", nonlinearity)), gain)
+
+
+def _scaled(
+    function: str, gain: float, recommended: Mapping[str, str | float], follower: Follower, activation: Activation
+) -> Call:
+    """A call of a function that takes a gain; a number says who found it."""
+    arguments = _gain(gain, recommended, follower, activation)
+    known = activation.gain_reference if gain == activation.gain else None
+    is_number = any(isinstance(value, float) for _, value in arguments)
+    note = f"for a {activation.name}: {known}" if is_number and known is not None else None
+    return Call(function, arguments, gain, note)
 
 
 def _gain(

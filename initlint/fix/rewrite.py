@@ -100,6 +100,7 @@ class _Pen(cst.CSTTransformer):
         self._insertions = [change for change in changes if isinstance(change, Insertion)]
         self._replacements = {(one.start, one.end): one for one in changes if isinstance(one, Replacement)}
         self._left = len(changes)
+        self._note: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -144,6 +145,8 @@ class _Pen(cst.CSTTransformer):
         return before, after
 
     def _statement(self, original: cst.CSTNode, node: cst.BaseStatement) -> object:
+        if self._note is not None and isinstance(node, cst.SimpleStatementLine):
+            node, self._note = _noted(node, self._note), None
         name = self._naming(original)
         before, after = self._around(original)
         if not before and not after:
@@ -174,12 +177,23 @@ class _Pen(cst.CSTTransformer):
         if change is None:
             return node
         self._left -= 1
+        self._note = change.note
         target = node.args[0] if change.target is None else cst.Arg(cst.parse_expression(change.target))
         if change.target is None:
             target = next((one for one in node.args if one.keyword and one.keyword.value == "tensor"), target)
         return node.with_changes(
             func=cst.parse_expression(change.function), args=_arguments(target, change.arguments, node.args)
         )
+
+
+def _noted(node: cst.SimpleStatementLine, note: str) -> cst.SimpleStatementLine:
+    """A line with a comment to it, unless it has one."""
+    end = node.trailing_whitespace
+    if end.comment is not None:
+        return node
+    return node.with_changes(
+        trailing_whitespace=end.with_changes(whitespace=cst.SimpleWhitespace("  "), comment=cst.Comment(f"# {note}"))
+    )
 
 
 def _is_simple(node: cst.CSTNode) -> bool:

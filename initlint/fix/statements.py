@@ -272,7 +272,8 @@ class _Pen:
     def _calls(self, target: str, loop: _Loop, depth: int) -> str:
         call, zero_bias = loop.same
         arguments = [f"{target}.weight", *self.spelling.arguments(call)]
-        text = self._wrap(f"{self.spelling.function(call.function)}(", arguments, ")", depth)
+        note = "" if call.note is None else f"  # {call.note}"
+        text = self._wrap(f"{self.spelling.function(call.function)}(", arguments, f"){note}", depth)
         if zero_bias:
             text += f"\n{self._step * depth}{self.spelling.function('zeros_')}({target}.bias)"
         return text

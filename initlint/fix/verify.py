@@ -57,7 +57,7 @@ class Verifier:
                 return Refusal("the repaired text would not parse")
             if unbound := _unbound(tree, self._texts[file]):
                 return Refusal(f"nothing binds the name {min(unbound)}")
-            if _comments(text) != _comments(self._texts[file]):
+            if _comments(self._texts[file]) - _comments(text):
                 return Refusal("a comment would be lost")
         repaired = tuple(repaired)
         gone = _census(repaired)

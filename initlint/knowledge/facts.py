@@ -27,7 +27,7 @@ class Activation:
     `recommended` is the call to write: `function`, and its arguments; `a = "slope"` stands for the activation's own
     slope, `calculate_gain = "tanh"` for ``gain=nn.init.calculate_gain('tanh')``. `output_gain` and
     `output_recommended` take the place of `gain` and `recommended` where the activation is the model's output; None:
-    nothing changes there.
+    nothing changes there. `gain_reference` is who found a gain that `calculate_gain` does not know.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Activation:
     reference: str
     output_gain: float | None = None
     output_recommended: Mapping[str, str | float] | None = None
+    gain_reference: str | None = None
 
 
 LayerRole = Literal["weight", "embedding", "recurrent", "attention", "norm", "composite", "head", "activation"]

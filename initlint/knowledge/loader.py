@@ -139,6 +139,7 @@ def _activation(name: str, table: Table) -> Activation:
         reference=table.text("reference", ""),
         output_gain=table.optional_number("output_gain"),
         output_recommended=_recommendation(table, "output_recommended"),
+        gain_reference=table.text("gain_reference", "") or None,
     )
 
 
