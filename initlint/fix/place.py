@@ -239,7 +239,8 @@ def _behind(
     if not conditions:
         extended = _init_method(source, definition, constructor, start, barrier)
         if extended is not None:
-            anchor, before = _end_of(extended.body, len(extended.body))
+            resets = [one for one in extended.body if _resets(one, access)]
+            anchor, before = (resets[-1], False) if resets else _end_of(extended.body, len(extended.body))
             return Place(source, anchor, before, access, binding.value, extended, definition, extends=True)
     # Moving the model to its device is the last thing that its author does.
     while barrier - 1 > max(start, built) and _moves(body[barrier - 1]):
@@ -350,6 +351,15 @@ def _init_method(
         if _writes(statement):
             return None
     return None
+
+
+def _resets(statement: ast.stmt, access: Access) -> bool:
+    """Whether a statement gives a layer torch's default anew: ``self.fc.reset_parameters()``."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=target, attr="reset_parameters"))):
+            return ast.unparse(target) == access.text
+        case _:
+            return False
 
 
 def _writes(node: ast.AST) -> bool:
