@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from initlint.model import OpKind
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import UNKNOWN
 from initlint.source.values import Arguments, Choice, DictV, External, Instance, ListV, ParamV, TensorV, View, Write
@@ -46,7 +47,10 @@ _MOST_NESTING = 3
 
 
 def escape(machine: Machine, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    """The result of a call that cannot be followed; tensors go into it and an opaque tensor comes out."""
+    """The result of a call that cannot be followed; tensors go into it and an opaque tensor comes out.
+
+    What is called a softmax (``edge_softmax``, ``scatter_softmax``) is taken for one: it makes weights of scores.
+    """
     values = [*arguments.positional, *arguments.keywords.values()]
     if function is UNKNOWN and _method_of(node) in _KEPT_FOR_BACKWARD:
         return None
@@ -63,7 +67,9 @@ def escape(machine: Machine, function: object, arguments: Arguments, node: ast.A
             filling.data = Write("", (), machine.place(node, frame), source="unknown")
     ops = [each.op for each in tensors]
     if ops:
-        return TensorV(machine.graph.add("opaque", _called(function), tuple(ops), place=machine.place(node, frame)))
+        called = _called(function, node)
+        kind: OpKind = "softmax" if "softmax" in called.lower() else "opaque"
+        return TensorV(machine.graph.add(kind, called, tuple(ops), place=machine.place(node, frame)))
     return UNKNOWN
 
 
@@ -99,8 +105,8 @@ def may_initialize(function: object) -> bool:
     return any(word in lowered for word in _TOUCHES_WEIGHTS)
 
 
-def _called(function: object) -> str:
-    return function.name.rpartition(".")[2] if isinstance(function, External) else "call"
+def _called(function: object, node: ast.AST) -> str:
+    return function.name.rpartition(".")[2] if isinstance(function, External) else _method_of(node) or "call"
 
 
 def reachable_params(values: list[object], depth: int = 0) -> list[ParamV]:
