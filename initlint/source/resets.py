@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from initlint.source.functions import call_function
 from initlint.source.machine import Frame
 from initlint.source.sweeps import tried
-from initlint.source.torch_modules import all_parameters
 from initlint.source.uncalled import may_initialize_by_name
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, Write
 from initlint.syntax import nodes_of
@@ -79,6 +78,6 @@ def _leave_open(machine: Machine, module: Instance, method: FunctionV) -> None:
     written = tried(machine, lambda: call_function(machine, method, Arguments([module], open=True), method.node, frame))
     machine.ran, machine.called = ran, called
     place = machine.place(method.node, frame)
-    for param in all_parameters(module) if written is None else written:
-        if param.data and param.data[-1].source in _OPEN:
+    for param, write in (written or {}).items():
+        if write.source != "default" and param.data and param.data[-1].source in _OPEN:
             machine.write(param, Write("", (), place, source="unknown"))

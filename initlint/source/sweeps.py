@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.symbols import UNKNOWN
 from initlint.source.torch_modules import modules_below
-from initlint.source.values import Instance, ParamV, Place
+from initlint.source.values import Instance, ParamV, Place, Write
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
@@ -125,11 +125,11 @@ def _unwrapped(iterable: ast.expr) -> tuple[ast.expr, str]:
 
 def trial(machine: Machine, sweep: Sweep, path: str, subject: Instance | ParamV) -> frozenset[ParamV]:
     """The parameters that the sweep would write if it met `subject`; nothing is left of the attempt."""
-    return tried(machine, lambda: sweep.repeat(path, subject)) or frozenset()
+    return frozenset(tried(machine, lambda: sweep.repeat(path, subject)) or ())
 
 
-def tried(machine: Machine, run: Callable[[], object]) -> frozenset[ParamV] | None:
-    """The parameters that `run` writes, None where it does not come to its end; nothing is left of the attempt."""
+def tried(machine: Machine, run: Callable[[], object]) -> dict[ParamV, Write] | None:
+    """What `run` writes last to each parameter, None where it does not come to its end; nothing is left of the attempt."""
     from initlint.source.machine import OutOfBudget, Raised
 
     outer, outer_sweep = machine.journal, machine.sweep
@@ -142,8 +142,10 @@ def tried(machine: Machine, run: Callable[[], object]) -> frozenset[ParamV] | No
     )
     reached, writes = set(machine.reached), machine.writes
     machine.journal, machine.sweep = {}, None
+    written: dict[ParamV, Write] = {}
     try:
         run()
+        written = {cell: cell.data[-1] for cell in machine.journal or () if isinstance(cell, ParamV) and cell.data}
     except (Raised, OutOfBudget, RecursionError):
         return None
     finally:
@@ -153,4 +155,4 @@ def tried(machine: Machine, run: Callable[[], object]) -> frozenset[ParamV] | No
         machine.journal, machine.sweep, machine.reached, machine.writes = outer, outer_sweep, reached, writes
         del machine.occurrences[kept[0] :], machine.instances[kept[1] :], machine.params[kept[2] :]
         del machine.graph.nodes[kept[3] :], machine.sweeps[kept[4] :]
-    return frozenset(cell for cell in journal or () if isinstance(cell, ParamV))
+    return written
