@@ -10,6 +10,10 @@ from initlint.analysis.wiring import Wiring
 from initlint.model import Follower, Op, OpKind
 
 _NOTHING: Mapping[tuple[int, int], float | None] = MappingProxyType({})
+_LARGEST_BRANCH = 64
+"""Ops in a branch beside a layer; a longer way back is a model of its own."""
+
+_BARE = frozenset({"transparent", "concat", "scale", "add", "join"})
 MOST_ADDS = 1
 """Sums that may lie between a layer and an activation that still judges it: beyond, the other summands decide."""
 
@@ -168,3 +172,43 @@ def find_optional(wiring: Wiring) -> frozenset[int]:
             ahead[position] |= kind == "activation" or (passed and ahead[consumer])
             bare[position] |= passed and (bare[consumer] or (kind == "join" and not ahead[consumer]))
     return frozenset(layer for layer, positions in wiring.uses.items() if any(bare[position] for position in positions))
+
+
+def find_bypassed(wiring: Wiring) -> frozenset[int]:
+    """The layers, by id, whose activation only begins a branch that is added to them: past it they arrive as they are."""
+    bare = [False] * len(wiring.ops)  # whether what an op makes arrives at a layer with no activation on the way
+    for position in range(len(wiring.ops) - 1, -1, -1):
+        kinds = {consumer: wiring.ops[consumer].kind for consumer in wiring.consumers[position]}
+        bare[position] = any(kind == "layer" or (kind in _BARE and bare[each]) for each, kind in kinds.items())
+    return frozenset(
+        layer
+        for layer, positions in wiring.uses.items()
+        if all(_is_bypassed(wiring, position, bare) for position in positions)
+    )
+
+
+def _is_bypassed(wiring: Wiring, position: int, bare: Sequence[bool]) -> bool:
+    """Whether a tensor is added, on its way to a layer, to what its activation leads to."""
+    while len(consumers := wiring.consumers[position]) == 1 and wiring.ops[consumers[0]].kind == "transparent":
+        position = consumers[0]
+    sums = [each for each in consumers if wiring.ops[each].kind == "add" and bare[each]]
+    activations = {each for each in consumers if wiring.ops[each].kind == "activation"}
+    return bool(activations) and any(
+        other != position and _comes_from(wiring, other, activations)
+        for each in sums
+        for other in wiring.ops[each].inputs
+    )
+
+
+def _comes_from(wiring: Wiring, position: int, origins: Container[int]) -> bool:
+    """Whether what arrives at `position` was made of one of `origins`, not far before."""
+    seen: set[int] = set()
+    waiting = [position]
+    while waiting and len(seen) < _LARGEST_BRANCH:
+        found = waiting.pop()
+        if found in origins:
+            return True
+        if found not in seen:
+            seen.add(found)
+            waiting += wiring.ops[found].inputs
+    return False

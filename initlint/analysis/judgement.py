@@ -9,7 +9,7 @@ from zlib import crc32
 
 from initlint.analysis.chains import find_chains, find_enclosed, find_erased, unmended
 from initlint.analysis.doubts import UNREAD, find_unread
-from initlint.analysis.followers import MOST_ADDS, find_followers, find_optional
+from initlint.analysis.followers import MOST_ADDS, find_bypassed, find_followers, find_optional
 from initlint.analysis.gates import Gates, find_excitations
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands, touches
 from initlint.analysis.signal import Weights, nominal_weights, propagate
@@ -40,6 +40,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
         optional=find_optional(wiring),
         harmless={
             **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
+            **dict.fromkeys(find_bypassed(wiring), "its activation is on a branch beside it"),
             **dict.fromkeys(find_excitations(wiring, gates), "it is part of a gate"),
             **dict.fromkeys(find_erased(wiring, judged.keys()), "a later normalization erases its scale"),
         },
