@@ -219,17 +219,14 @@ def _parts_of_modules(left: Instance, right: Instance) -> list[tuple[object, obj
         return None
     if left.frozen != right.frozen or left.data.keys() != right.data.keys():
         return None
-    parts = [(value, right.data[name]) for name, value in left.data.items()]
-    if _is_sized(left):
-        return parts
-    if left.arguments.keys() != right.arguments.keys():
+    sized = _is_sized(left)
+    if not sized and left.arguments.keys() != right.arguments.keys():
         return None
-    parts += [(value, right.arguments[name]) for name, value in left.arguments.items()]
+    parts = [(name, value, other) for name, value in left.data.items() if (other := right.data[name]) is not value]
     if isinstance(left.cls, ClassV):
-        return [
-            pair for pair, name in zip(parts, left.data, strict=False) if not (_RATE.search(name) and _are_rates(*pair))
-        ]
-    return parts
+        return [(value, other) for name, value, other in parts if not (_RATE.search(name) and _are_rates(value, other))]
+    pairs = [(value, other) for _, value, other in parts]
+    return pairs if sized else [*pairs, *((value, right.arguments[name]) for name, value in left.arguments.items())]
 
 
 def _is_sized(module: Instance) -> bool:
