@@ -351,6 +351,32 @@ PROGRAMS = {
             def forward(self, x):
                 return self.d(self.c(self.b(self.a(x))))
         """,
+    "passes of an attempt that is taken back": """
+        def scaled(tensor, factor):
+            return tensor * factor
+
+        def start(rows):
+            for _ in range(20):
+                first = torch.arange(rows).float()
+            return scaled(scaled(first, 2.0), 0.5)
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 8)
+
+            def init_weights(self):
+                self.fc.weight.data.copy_(start(8))
+
+            def forward(self, x):
+                return torch.tanh(self.fc(x))
+
+        def train(model):
+            model.init_weights()
+
+        def build():
+            return nn.Sequential(Net(), Net())
+        """,
 }
 
 

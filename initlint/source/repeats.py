@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from initlint.source.replay import Recording
     from initlint.source.rounds import Rounds
 
+Passes = tuple["dict[ast.AST, dict[Hashable, Rounds]]", "dict[ClassV | FunctionV, list[Recording]]"]
 _LASTING = 64
 """Contexts after which forward passes are forgotten, and with them the models that they are of."""
 
@@ -168,6 +169,16 @@ class Repeats:
         self.contexts += 1
         if self.contexts % _LASTING == 0:
             self.recordings = {}
+
+    def set_aside(self) -> Passes:
+        """Forget the passes and calls of this context for as long as what is run leaves nothing behind."""
+        passes = self.calls, self.recordings
+        self.calls, self.recordings = {}, {}
+        return passes
+
+    def restore(self, passes: Passes) -> None:
+        """Remember what was set aside, and nothing of what was run meanwhile."""
+        self.calls, self.recordings = passes
 
     def outdate(self) -> None:
         """What outlives the contexts has changed: nothing that ran before need do the same again."""

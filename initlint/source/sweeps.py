@@ -143,6 +143,7 @@ def tried(machine: Machine, run: Callable[[], object]) -> dict[ParamV, Write] | 
     reached, writes = set(machine.reached), machine.writes
     machine.journal, machine.sweep = {}, None
     written: dict[ParamV, Write] = {}
+    passes = machine.repeats.set_aside()
     try:
         run()
         written = {cell: cell.data[-1] for cell in machine.journal or () if isinstance(cell, ParamV) and cell.data}
@@ -152,6 +153,7 @@ def tried(machine: Machine, run: Callable[[], object]) -> dict[ParamV, Write] | 
         journal = machine.journal
         for cell, before in (journal or {}).items():
             cell.data = before
+        machine.repeats.restore(passes)
         machine.journal, machine.sweep, machine.reached, machine.writes = outer, outer_sweep, reached, writes
         del machine.occurrences[kept[0] :], machine.instances[kept[1] :], machine.params[kept[2] :]
         del machine.graph.nodes[kept[3] :], machine.sweeps[kept[4] :]
