@@ -18,9 +18,9 @@ class Gates:
     """Which activations multiply another tensor.
 
     A bounded activation is a gate as soon as one consumer multiplies it, or may, being unknown, or adds it to another
-    gate; an unbounded one only where every consumer multiplies it: what a squeeze-excitation rescales is a feature, not
-    a gate. Feature maps of attention, whose products with one another are all that is used, gate as well, and so do the
-    scores that a softmax makes weights of.
+    gate; an unbounded one only where every consumer that is known multiplies it: what a squeeze-excitation rescales is
+    a feature, not a gate. Feature maps of attention, whose products with one another are all that is used, gate as well,
+    and so do the scores that a softmax makes weights of.
     """
 
     def __init__(self, wiring: Wiring, activations: Mapping[str, Activation]) -> None:
@@ -29,11 +29,13 @@ class Gates:
         count = len(wiring.ops)
         self._some = [False] * count
         self._all = [False] * count
+        self._sure = [False] * count
         for position in range(count - 1, -1, -1):
             consumers = wiring.consumers[position]
             if consumers:
                 self._some[position] = any(map(self._may_multiply, consumers))
                 self._all[position] = all(map(self._multiplies, consumers))
+                self._sure[position] = any(map(self._surely_multiplies, consumers))
 
     def _may_multiply(self, consumer: int) -> bool:
         op = self._wiring.ops[consumer]
@@ -47,9 +49,15 @@ class Gates:
         op = self._wiring.ops[consumer]
         if op.kind == "matmul":
             return self._is_attention(op)
+        return op.kind in ("gate", "softmax", "opaque") or (op.kind in CARRYING and self._all[consumer])
+
+    def _surely_multiplies(self, consumer: int) -> bool:
+        op = self._wiring.ops[consumer]
+        if op.kind in CARRYING:
+            return self._sure[consumer]
         if op.kind == "opaque":
             return op.name == "mul"  # by what is not known: it may be a tensor
-        return op.kind in ("gate", "softmax") or (op.kind in CARRYING and self._all[consumer])
+        return self._multiplies(consumer)
 
     def _is_attention(self, op: Op) -> bool:
         """Whether a product is one of queries, keys and values: each operand comes out of a layer."""
@@ -73,21 +81,30 @@ class Gates:
 
     def is_gate(self, position: int) -> bool:
         """Whether the activation at `position` gates."""
-        return self._some[position] if self.is_bounded(position) else self._all[position]
+        return self._some[position] if self.is_bounded(position) else self._all[position] and self._sure[position]
 
 
 def find_excitations(wiring: Wiring, gates: Gates) -> frozenset[int]:
-    """The layers, by id, of branches that compute a gate for the very tensor that they began from (Hu et al. 2018)."""
-    found: set[int] = set()
-    for position, op in enumerate(wiring.ops):
-        if op.kind != "gate":
-            continue
-        for operand in op.inputs:
+    """The layers, by id, of branches that compute a gate for the very tensors that they began from (Hu et al. 2018).
+
+    One layer may lie between such a tensor and the gate that meets it.
+    """
+    gated: dict[int, set[int]] = {}
+    for op in wiring.ops:
+        for operand in op.inputs if op.kind == "gate" else ():
             gate = _behind(wiring, operand)
             others = [other for other in op.inputs if other != operand]
-            if gates.is_bounded_gate(gate) and others and wiring.ops[position].inputs.count(operand) == 1:
-                found.update(_branch(wiring, gate, {step for other in others for step in _upstream(wiring, other)}))
-    return frozenset(found)
+            if gates.is_bounded_gate(gate) and others and op.inputs.count(operand) == 1:
+                gated.setdefault(gate, set()).update(step for other in others for step in _origins(wiring, other))
+    return frozenset(layer for gate, features in gated.items() for layer in _branch(wiring, gate, features))
+
+
+def _origins(wiring: Wiring, position: int) -> Iterator[int]:
+    """What `position` is a view of, and what the layer was given that made it."""
+    yield from _upstream(wiring, position)
+    behind = wiring.ops[_behind(wiring, position)]
+    if behind.kind == "layer" and behind.inputs:
+        yield from _upstream(wiring, behind.inputs[0])
 
 
 def _behind(wiring: Wiring, position: int) -> int:
@@ -104,15 +121,15 @@ def _upstream(wiring: Wiring, position: int) -> Iterator[int]:
         yield position
 
 
-def _branch(wiring: Wiring, gate: int, feature: set[int]) -> set[int]:
-    """The layers between `feature` and `gate`, none where some way back leads elsewhere."""
+def _branch(wiring: Wiring, gate: int, features: set[int]) -> set[int]:
+    """The layers between `features` and `gate`, none where some way back leads elsewhere."""
     layers: set[int] = set()
     seen: set[int] = set()
     ahead = [gate]
     while ahead:
         position = ahead.pop()
         op = wiring.ops[position]
-        if position in seen or position in feature:
+        if position in seen or position in features:
             continue
         seen.add(position)
         if not op.inputs or len(seen) > _LARGEST_BRANCH:
