@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from initlint.model import Model
 from initlint.source.aftermath import inspect_aftermath
 from initlint.source.coverage import initializer_names
+from initlint.source.distant import leave_open
 from initlint.source.ends import inputs_of, tensors_in
 from initlint.source.functions import call_function, instantiate
 from initlint.source.imports import module_scope
@@ -75,7 +76,7 @@ class Contexts:
 
     def settled(self) -> tuple[Model, ...]:
         """All models, with the events that no other context speaks against."""
-        models = tuple(self.models())
+        models = leave_open(tuple(self.models()), self.machine.distant)
         self.machine.restart(BUDGET)
         settled = self.machine.evidence.settled(models, {file.path for file in self.project.targets})
         names = initializer_names(self.machine)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from initlint.source.distant import names_to
 from initlint.source.escape import write_unseen
 from initlint.source.misuse import inspect_call, inspect_copy
 from initlint.source.rebuilding import is_rebuilt
@@ -219,8 +220,16 @@ def _write_target(machine: Machine, call: _Call, target: object, write: Write) -
     """What `target` is once `write` has gone there."""
     if target is UNKNOWN:
         write_unseen(machine, call.node, call.frame)
+        _note_distant(machine, call)
     handler = _WRITERS.get(type(target))
     return target if handler is None else handler(machine, call, target, write)
+
+
+def _note_distant(machine: Machine, call: _Call) -> None:
+    node = call.node
+    target = node.args[0] if isinstance(node, ast.Call) and node.args and call.fact.formula != "constant" else None
+    if target is not None and (names := names_to(target)) is not None:
+        machine.distant.add(names)
 
 
 def _write_choice(machine: Machine, call: _Call, target: Choice, write: Write) -> Choice:

@@ -43,6 +43,7 @@ from initlint.source.values import (
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
+    from initlint.source.distant import Names
     from initlint.source.project import Project, SourceFile
     from initlint.source.sweeps import Sweep
     from initlint.source.symmetry import Clone
@@ -146,6 +147,7 @@ class Machine:
         self.sweep: Sweep | None = None
         self.sweeps: list[Sweep] = []
         self.clones: list[Clone] = []
+        self.distant: set[Names] = set()
         self.writes = 0
         self.touched: list[Cell] = []
         self.watching = 0

@@ -11,6 +11,7 @@ from initlint.model import Event, Site
 from initlint.source.coverage import is_initializer
 from initlint.source.imports import imported_files, module_scope
 from initlint.source.values import ClassV, External
+from initlint.source.written_names import filled_by_constructor, made_here, root, spelled, written
 from initlint.syntax import decorator_name, last_name, nodes_of
 
 if TYPE_CHECKING:
@@ -83,9 +84,20 @@ def _candidates(file: SourceFile, initializers: frozenset[str]) -> Iterator[Cand
         if isinstance(node, _Function) and _initializes(node, initializers):
             yield Candidate(file, node, None)
         elif isinstance(node, ast.ClassDef):
-            for inner in node.body:
-                if isinstance(inner, _Function) and _initializes(inner, initializers):
-                    yield Candidate(file, inner, node)
+            methods = [each for each in node.body if isinstance(each, _Function) and _initializes(each, initializers)]
+            for method in methods:
+                if not _repeats_constructor(node, method, initializers):
+                    yield Candidate(file, method, node)
+
+
+def _repeats_constructor(definition: ast.ClassDef, method: _Function, initializers: frozenset[str]) -> bool:
+    """Whether the constructor has initialized all that the method would: it is there to draw again."""
+
+    def is_one(function: ast.expr) -> bool:
+        return is_initializer(function, initializers)
+
+    targets = {spelled(each) for each in written(method, is_one)}
+    return bool(targets) and targets <= filled_by_constructor(definition, is_one)
 
 
 def may_initialize_by_name(name: str) -> bool:
@@ -99,7 +111,10 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
         return False
     if any(decorator_name(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
         return False
-    return any(isinstance(each, ast.Call) and is_initializer(each.func, initializers) for each in nodes_of(node))
+    made = made_here(node)
+    return any(
+        root(each) not in made for each in written(node, lambda function: is_initializer(function, initializers))
+    )
 
 
 def _mentions(project: Project, file: SourceFile, candidate: Candidate) -> bool:
