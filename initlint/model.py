@@ -122,7 +122,7 @@ OpKind = Literal[
     "layer",  # applies a Layer; `layer` is its id
     "activation",  # `name` is canonical (relu, leaky_relu, ...), `params` its slopes
     "norm",  # erases scale
-    "transparent",  # reshapes, pools, drops: `params` may hold "factor", what it multiplies the rms by
+    "transparent",  # reshapes, pools, drops: `params` may hold "factor", what it multiplies the rms by, and "slope" if gradients by another
     "scale",  # multiplies by a number: `params` "factor", absent when unknown
     "add",  # sums two or more tensors
     "gate",  # multiplies two or more tensors
@@ -218,9 +218,9 @@ class Chain(NamedTuple):
 
     `length` counts its weight layers including the head, `position` is the layer's, from 1, `signal` is J: the predicted factor on
     gradient and input-dependent signal over the chain (SGD starts well for 0.1 <= J <= 10). `fixed_signal` is J with every
-    mismatched layer of the chain repaired. `layers` are the ids in order. `pools` counts max-pools on the way.
-    `residual`: in a branch that is added to what it began in; `renewed`: in one whose path begins later, in a normalization
-    of that, or ends earlier, in a matrix product.
+    mismatched layer of the chain repaired, `fixed_growth` by what the rms of its pre-activations then grows. `layers` are the
+    ids in order. `pools` counts max-pools on the way. `residual`: in a branch that is added to what it began in; `renewed`: in
+    one whose path begins later, in a normalization of that, or ends earlier, in a matrix product.
     """
 
     length: int
@@ -231,6 +231,7 @@ class Chain(NamedTuple):
     residual: bool = False
     pools: int = 0
     renewed: bool = False
+    fixed_growth: float | None = None
 
 
 Verdict = Literal["match", "mismatch", "exempt", "unknown"]

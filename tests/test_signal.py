@@ -226,14 +226,15 @@ def test_what_an_author_wrote_is_one_step_milder() -> None:
     assert severity_of(judge(plain(22), KNOWLEDGE)[0]) is Severity.ERROR
 
 
-def test_max_pools_cap_the_severity() -> None:
+@pytest.mark.parametrize("name", ["max_pool2d", "MaxPool2d"])
+def test_max_pools_cap_the_severity(name: str) -> None:
     def pooled(pools: int) -> Severity:
         net = ModelBuilder()
         tensor = net.input()
         for index in range(14):
             tensor = net.block(tensor)
             if index < pools:
-                tensor = net.op("transparent", tensor, name="max_pool2d", factor=1.5)
+                tensor = net.op("transparent", tensor, name=name, factor=1.5, slope=1.1)
         net.output(net.layer(tensor))
         return severity_of(judge(net.build(), KNOWLEDGE)[0])
 
@@ -255,6 +256,19 @@ def test_pools_and_dropout_lift_the_signal() -> None:
 
     assert signal() == pytest.approx(1 / math.sqrt(6))
     assert signal(math.sqrt(2), 1.5) == pytest.approx(1.5 * math.sqrt(2) / math.sqrt(6))
+
+
+def test_a_max_pool_lifts_the_rms_more_than_the_signal() -> None:
+    net = ModelBuilder()
+    tensor = net.block(net.input())
+    for _ in range(4):
+        tensor = net.block(net.op("transparent", tensor, name="max_pool2d", factor=1.5, slope=1.1))
+    net.output(net.layer(tensor))
+    chain = judge(net.build(), KNOWLEDGE)[0].chain
+    assert chain is not None
+    assert chain.signal == pytest.approx(6**-2 * 1.1**4)
+    assert chain.fixed_signal == pytest.approx(1.1**4, rel=0.01)
+    assert chain.fixed_growth == pytest.approx(1.5**4, rel=0.01)
 
 
 def test_an_effective_gain_is_what_the_signal_meets() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ def find_chains(wiring: Wiring, now: Propagation, repaired: Propagation | None =
                 position=step.depth,
                 signal=path_signal(path, now),
                 fixed_signal=None if repaired is None else path_signal(path, repaired),
+                fixed_growth=None if repaired is None else _path_growth(path, repaired),
                 layers=tuple(member.layer for member in path.steps),
                 pools=path.steps[-1].pools - path.steps[0].pools,
                 renewed=position in now.renewed,
@@ -64,6 +66,13 @@ def path_signal(path: Path, propagation: Propagation) -> float | None:
     first = propagation.steps[hidden[0].position].carry
     last = propagation.steps[hidden[-1].position].carry
     return None if not first or last is None else last / first
+
+
+def _path_growth(path: Path, propagation: Propagation) -> float | None:
+    """The rms of the last hidden pre-activation over that of the first, None if either is not known."""
+    first = propagation.steps[path.hidden[0].position].square
+    last = propagation.steps[path.hidden[-1].position].square
+    return None if not first or last is None else math.sqrt(last / first)
 
 
 def _paths(wiring: Wiring, propagation: Propagation, branches: Container[int]) -> Mapping[int, Path]:

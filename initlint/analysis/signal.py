@@ -393,14 +393,16 @@ def _activated(entering: Tensor, op: Op, activation: Activation | None) -> Tenso
     )
 
 
-def _scaled(entering: Tensor, factor: float | None, *, pools: int = 0, damping: bool = False) -> Tensor:
+def _scaled(
+    entering: Tensor, factor: float | None, *, slope: float | None = None, pools: int = 0, damping: bool = False
+) -> Tensor:
     if factor == 1.0 and not pools:
         return entering
     magnitude = None if factor is None else abs(factor)
     return Tensor(
         entering.source,
         _product(entering.square, _product(magnitude, magnitude)),
-        _product(entering.carry, magnitude),
+        _product(entering.carry, magnitude if slope is None else slope),
         entering.step,
         entering.pools + pools,
         entering.activated,
@@ -414,7 +416,10 @@ _EFFECTS: Mapping[OpKind, Callable[[_Pass, int, Op, tuple[Tensor, ...]], Tensor]
         "layer": lambda going, position, op, inputs: going.apply_layer(position, op, inputs[0]),
         "activation": lambda going, _, op, inputs: _activated(inputs[0], op, going.activations.get(op.name)),
         "transparent": lambda _, __, op, inputs: _scaled(
-            inputs[0], op.param("factor", 1.0), pools=int("max_pool" in op.name)
+            inputs[0],
+            op.param("factor", 1.0),
+            slope=op.param("slope"),
+            pools=int("maxpool" in op.name.replace("_", "").lower()),
         ),
         "scale": lambda _, __, op, inputs: _scaled(
             inputs[0], op.param("factor"), damping=abs(op.param("factor") or 0.0) < 1.0

@@ -227,8 +227,9 @@ class Lowering:
         name = _short(fact.name)
         match fact.effect:
             case "transparent" | "select" | "split" | "container":
-                factor = _factor(fact, arguments)
-                self._emit(call, "transparent", name, signals[:1], {} if factor is None else {"factor": factor})
+                changes = {"factor": _factor(fact, arguments), "slope": fact.slope}
+                known = {key: value for key, value in changes.items() if value is not None}
+                self._emit(call, "transparent", name, signals[:1], known)
             case "norm" | "concat" | "softmax":
                 taken = signals if fact.effect == "concat" else signals[:1]
                 self._emit(call, fact.effect, name, taken)

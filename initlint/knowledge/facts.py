@@ -151,7 +151,8 @@ class OperationFact:
 
     `factor` is what it multiplies the rms of a standard-normal signal by (None: 1 or unknown). `factor_by` names how
     it depends on an argument: ``dropout`` (1 / sqrt(1 - p)), ``interpolation`` (`factor` where `mode` is linear of
-    any kind, else 1), ``multiplier`` and ``divisor`` (the number `other`). `signature` as for layers (a Tensor
+    any kind, else 1), ``multiplier`` and ``divisor`` (the number `other`). `slope` is what it multiplies a gradient by, where
+    that is not the factor. `signature` as for layers (a Tensor
     method's lacks the tensor), empty where arguments do not matter.
     """
 
@@ -160,6 +161,7 @@ class OperationFact:
     factor: float | None
     factor_by: FactorFormula | None
     signature: tuple[tuple[str, object], ...]
+    slope: float | None = None
 
 
 LibraryKind = Literal[

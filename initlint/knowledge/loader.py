@@ -270,9 +270,10 @@ def _operations(file: Table) -> dict[str, OperationFact]:
     for key, table in file.tables():
         effect = cast("Effect", table.choice("effect", get_args(Effect)))
         factor = table.optional_number("factor")
+        slope = table.optional_number("slope")
         factor_by = table.optional_choice("factor_by", cast("tuple[FactorFormula, ...]", get_args(FactorFormula)))
         for name, signature in (*_calls(table), *_shared(table)):
-            _add(found, name, OperationFact(name, effect, factor, factor_by, signature), file, key)
+            _add(found, name, OperationFact(name, effect, factor, factor_by, signature, slope), file, key)
         table.end()
     file.end()
     return found

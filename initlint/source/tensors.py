@@ -116,7 +116,8 @@ def _transparent(
         if filling is not None and name == "clone":
             filling = Filling(filling.data)
         return TensorV(made.op, filling, None, source.param, source.part)
-    return op_on(machine, "transparent", name, source, place, factor=_factor(fact, bound))
+    slope = {} if fact.slope is None else {"slope": fact.slope}
+    return op_on(machine, "transparent", name, source, place, factor=_factor(fact, bound), **slope)
 
 
 def _factor(fact: OperationFact, bound: dict[str, object]) -> float | None:
