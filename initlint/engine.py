@@ -103,15 +103,21 @@ def read_sources(files: Iterable[Path], *, stdin: SourceFile | None = None) -> S
 
 
 def understand(
-    texts: Mapping[str, str], *, with_findings: bool = True, jobs: int = 1, known: Visits | None = None
+    texts: Mapping[str, str],
+    *,
+    with_findings: bool = True,
+    jobs: int = 1,
+    known: Visits | None = None,
+    sparing: bool = False,
 ) -> Reading:
     """Scan, judge and check the files in `texts` (by absolute path); every rule speaks, nothing is suppressed.
 
-    `known` are the visits of an earlier reading of the same program, of which `texts` are some files, rewritten.
+    `known` are the visits of an earlier reading of the same program, of which `texts` are some files, rewritten. A `sparing`
+    reading is for its findings only: it ends when no other file can speak against one.
     """
     if not texts:
         return Reading((), (), ())
-    scanned = scan_files(tuple(texts), texts, jobs=jobs, known=known)
+    scanned = scan_files(tuple(texts), texts, jobs=jobs, known=known, sparing=sparing)
     errors = tuple(_problem_finding(problem) for problem in scanned.problems)
     if not scanned.models:
         return Reading((), (), errors, scanned.visits)
@@ -129,7 +135,7 @@ def understand(
 
 def check(sources: Sources, settings: Settings, *, fixes: Fixes = Fixes.VERIFIED) -> Outcome:
     """What is to be reported of `sources`: selected, not suppressed, severe enough, not in the baseline, with fixes."""
-    return conclude(understand(sources.texts, jobs=settings.jobs), sources, settings, fixes=fixes)
+    return conclude(understand(sources.texts, jobs=settings.jobs, sparing=True), sources, settings, fixes=fixes)
 
 
 def conclude(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initlint.knowledge import load_knowledge
-from initlint.model import Judgement, Model
+from initlint.model import Judgement, Model, Site
 
 if TYPE_CHECKING:
+    from initlint.knowledge import Knowledge
     from initlint.source import SyntaxProblem
     from initlint.source.contexts import Visits
+
+
+_FEW = 3
+"""Contexts after which hardly another one tells more of a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +32,21 @@ class Scanned:
 
 
 def scan_files(
-    files: Sequence[str], texts: Mapping[str, str], *, jobs: int = 1, known: Visits | None = None
+    files: Sequence[str],
+    texts: Mapping[str, str],
+    *,
+    jobs: int = 1,
+    known: Visits | None = None,
+    sparing: bool = False,
 ) -> Scanned:
     """Scan and judge `files`; `texts` stand in for what is on disk, by absolute path.
 
-    However many jobs there are, every one sees the whole project, so that the merged judgements are the same.
+    However many jobs there are, every one sees the whole project, so that the merged judgements are the same. Of other files, a
+    `sparing` job runs only what may still speak against something that is to be said of its own.
     """
     parts = _split(files, texts, jobs)
     if len(parts) == 1:
-        return _scan(files, texts, known)
+        return _scan(files, texts, known, sparing=sparing)
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -42,18 +54,86 @@ def scan_files(
         return _joined([future.result() for future in [pool.submit(_scan, part, texts, known) for part in parts]])
 
 
-def _scan(files: Sequence[str], texts: Mapping[str, str], known: Visits | None) -> Scanned:
+class _Judge:
+    """Judges every model as soon as it is there, and tells what is still open of a file."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self._heard: list[tuple[Model, tuple[Judgement, ...]]] = []
+        self._sorted = 0
+        self._groups: dict[str, dict[tuple[Site, str, str], _Group]] = {}
+
+    def hear(self, model: Model) -> None:
+        """Judge one more model."""
+        self._heard.append((model, self._judged(model)))
+
+    def judgements(self, models: Iterable[Model]) -> tuple[Judgement, ...]:
+        """What is to be said of all models; of those that are not as they were heard, anew."""
+        known = {id(model.layers): judged for model, judged in self._heard}
+        return tuple(chain.from_iterable(known.get(id(model.layers)) or self._judged(model) for model in models))
+
+    def _judged(self, model: Model) -> tuple[Judgement, ...]:
+        from initlint.analysis import judge
+
+        return judge(model, self._knowledge)
+
+    def is_accused(self, file: str, first: int, last: int) -> bool:
+        """Whether a layer between two lines of a file is a mismatch unless some other context speaks for it."""
+        return any(group.is_accused for group in self._between(file, first, last))
+
+    def is_known(self, file: str, first: int, last: int) -> bool:
+        """Whether each layer between two lines of a file was judged in a few contexts, or once in one that settles it."""
+        return all(group.is_known for group in self._between(file, first, last))
+
+    def _between(self, file: str, first: int, last: int) -> Iterator[_Group]:
+        for judgement in chain.from_iterable(judged for _, judged in self._heard[self._sorted :]):
+            layer = judgement.layer
+            groups = self._groups.setdefault(layer.site.file, {})
+            groups.setdefault((layer.site, layer.owner, layer.path), _Group()).add(judgement)
+        self._sorted = len(self._heard)
+        for (site, _, _), group in self._groups.get(file, {}).items():
+            if first <= site.line <= last:
+                yield group
+
+
+class _Group:
+    """What the contexts so far say of one layer."""
+
+    def __init__(self) -> None:
+        self._judgements: list[Judgement] = []
+        self._accused: bool | None = None
+        self._settled = False
+
+    def add(self, judgement: Judgement) -> None:
+        """Take in what one more context says."""
+        from initlint.analysis import is_settled
+
+        self._judgements.append(judgement)
+        self._accused = None
+        self._settled = self._settled or is_settled([judgement])
+
+    @property
+    def is_known(self) -> bool:
+        return self._settled or len(self._judgements) >= _FEW
+
+    @property
+    def is_accused(self) -> bool:
+        from initlint.analysis import is_accused
+
+        if self._accused is None:
+            self._accused = not self._settled and is_accused(self._judgements)
+        return self._accused
+
+
+def _scan(files: Sequence[str], texts: Mapping[str, str], known: Visits | None, *, sparing: bool = False) -> Scanned:
     from initlint.source import scan
 
     knowledge = load_knowledge()
-    scanned = scan([Path(file) for file in files], knowledge=knowledge, sources=texts, known=known)
+    judge = _Judge(knowledge)
+    paths = [Path(file) for file in files]
+    scanned = scan(paths, knowledge=knowledge, sources=texts, known=known, listener=judge if sparing else None)
     problems = tuple(problem for problem in scanned.errors if problem.file in texts)
-    if not scanned.models:
-        return Scanned((), (), problems, scanned.visits)
-    from initlint.analysis import judge
-
-    judgements = tuple(judgement for model in scanned.models for judgement in judge(model, knowledge))
-    return Scanned(scanned.models, judgements, problems, scanned.visits)
+    return Scanned(scanned.models, judge.judgements(scanned.models), problems, scanned.visits)
 
 
 def _split(files: Sequence[str], texts: Mapping[str, str], jobs: int) -> list[Sequence[str]]:

@@ -28,8 +28,22 @@ def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
     return tuple(_speaker(group) if len(group) == 1 else _merged(group) for group in groups.values())
 
 
+def is_settled(group: list[Judgement]) -> bool:
+    """Whether no context that is still to come can make a mismatch of a layer: one of these is enough for silence."""
+    return any(map(_is_silent, group))
+
+
+def is_accused(group: list[Judgement]) -> bool:
+    """Whether a layer is a mismatch unless a context that is still to come speaks for it."""
+    return not is_settled(group) and _speaker(_trained(group)).verdict == "mismatch"
+
+
+def _trained(group: list[Judgement]) -> list[Judgement]:
+    return [found for found in group if not _is_loaded(found)] or group
+
+
 def _merged(group: list[Judgement]) -> Judgement:
-    trained = [found for found in group if not _is_loaded(found)] or group
+    trained = _trained(group)
     speaker = _speaker(trained)
     partial = any(found.verdict != speaker.verdict for found in trained)
     return replace(speaker, followers=tuple(_followers(group)), partial=partial)
@@ -54,7 +68,7 @@ def _speaker(group: list[Judgement]) -> Judgement:
         return min(group, key=_quietness)
     if (unreadable := next(filter(_is_unreadable, group), None)) is not None and not _is_one_constant(group):
         return unreadable
-    for silent in (_is_match, _is_pardoned, _is_deliberate):
+    for silent in _SILENT:
         if (found := next(filter(silent, group), None)) is not None:
             return found
     bands = tuple(band for found in mismatches for band in found.bands)
@@ -109,6 +123,14 @@ def _is_deliberate(judgement: Judgement) -> bool:
     weight, chain = judgement.layer.weight, judgement.chain
     chosen = judgement.verdict == "mismatch" and weight.source == "explicit" and weight.gain is None
     return chosen and chain is not None and is_neutral(chain.signal)
+
+
+_SILENT = (_is_match, _is_pardoned, _is_deliberate)
+"""One such context is enough for silence; the first of these that holds for any tells what is shown."""
+
+
+def _is_silent(judgement: Judgement) -> bool:
+    return not _is_loaded(judgement) and any(silences(judgement) for silences in _SILENT)
 
 
 def _is_unreadable(judgement: Judgement) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
     from initlint.model import Model
     from initlint.source.contexts import Visits
+    from initlint.source.demand import Listener
 
 __all__ = ["Scan", "SyntaxProblem", "scan"]
 
@@ -33,18 +34,20 @@ def scan(
     knowledge: Knowledge,
     sources: Mapping[str, str] | None = None,
     known: Visits | None = None,
+    listener: Listener | None = None,
 ) -> Scan:
     """Read `files` as parts of one program.
 
     `sources` gives texts that stand in for what is on disk, by absolute path. A file that cannot be read as Python
     becomes an entry of `errors` and does not stop the others. `known` are the visits of an earlier scan of the program: what
-    ran no code of `files` then is not run again.
+    ran no code of `files` then is not run again. A `listener` hears each model at once, and says when contexts of other files are
+    no longer needed to know what is to be said of `files`.
     """
     from initlint.source.contexts import Contexts
     from initlint.source.room import with_room
 
     project = Project(files, sources)
-    contexts = Contexts(project, knowledge, known)
+    contexts = Contexts(project, knowledge, known, listener)
     models = with_room(contexts.settled)
     errors = [file.problem for file in project.targets if not file.parses and file.problem is not None]
     return Scan(models, tuple(errors), tuple(file.path for file in project.targets), contexts.visits)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from initlint.model import Model
 from initlint.source.aftermath import inspect_aftermath
 from initlint.source.coverage import initializer_names
+from initlint.source.demand import Demand
 from initlint.source.distant import leave_open
 from initlint.source.ends import inputs_of, tensors_in
 from initlint.source.functions import call_function, instantiate
@@ -33,6 +34,7 @@ from initlint.syntax import nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
+    from initlint.source.demand import Listener
     from initlint.source.project import Project, SourceFile
 
 Visits = Mapping[tuple[str, str], frozenset[str]]
@@ -54,10 +56,21 @@ _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
 class Contexts:
     """Runs the contexts of one project, one after the other, and yields a Model for each that built something."""
 
-    def __init__(self, project: Project, knowledge: Knowledge, known: Visits | None = None) -> None:
-        """`known` are the visits of an earlier scan: what ran no code of the files at hand then is not run again."""
+    def __init__(
+        self,
+        project: Project,
+        knowledge: Knowledge,
+        known: Visits | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        """`known` are the visits of an earlier scan: what ran no code of the files at hand then is not run again.
+
+        A `listener` hears each model; once it asks for no more, files that were not named are not run.
+        """
         self.project = project
         self._known = known
+        self._listener = listener
+        self._demand: Demand | None = None
         self.visits: dict[tuple[str, str], frozenset[str]] = {}
         self.knowledge = knowledge
         self.machine = Machine(project, knowledge, budget=BUDGET)
@@ -76,12 +89,17 @@ class Contexts:
 
     def settled(self) -> tuple[Model, ...]:
         """All models, with the events that no other context speaks against."""
-        models = leave_open(tuple(self.models()), self.machine.distant)
+        models = leave_open(tuple(map(self._heard, self.models())), self.machine.distant)
         self.machine.restart(BUDGET)
         settled = self.machine.evidence.settled(models, {file.path for file in self.project.targets})
         names = initializer_names(self.machine)
         uncalled = uncalled_initializers(self.machine, self.project, self.relevance.files, names)
         return (*settled, Model("", (), (), uncalled)) if uncalled else settled
+
+    def _heard(self, model: Model) -> Model:
+        if self._listener is not None:
+            self._listener.hear(model)
+        return model
 
     def models(self) -> Iterator[Model]:
         """All models, scripts and functions first."""
@@ -92,20 +110,31 @@ class Contexts:
         mentioned = self.used = self.relevance.mentioned(interesting)
         names = {each.name for each in interesting}
         self.built = frozenset(names)
+        if self._listener is not None and len(files) > len(self.relevance.files):
+            self._demand = Demand(self.machine, self.relevance, self.leftovers, interesting, self._listener)
         for file in files:
-            if script_words(file) & (names | self.relevance.seeds(file)) and self._concerns(file, ""):
+            words = script_words(file)
+            if (
+                words & (names | self.relevance.seeds(file))
+                and self._concerns(file, "")
+                and self._asks_for_one_of(words, file)
+            ):
                 yield from self._visited(file, "", self._run_file(file))
         candidates = self._without_variants(interesting)
         for each in candidates:
-            if not each.is_class and each.name not in mentioned and each.node not in self.machine.called:
+            if each.is_class or each.name in mentioned or each.node in self.machine.called:
+                continue
+            if self._asks_for(each):
                 yield from self._run(each)
         for each in self._callers_first(candidates):
-            if each.node in self.machine.called or each in self.tried:
+            if each.node in self.machine.called or each in self.tried or not self._asks_for(each):
                 continue
             yield from self._run_passed_by(each)
             if each.node not in self.machine.called:
                 yield from self._run(each)
         for each in candidates:
+            if self._demand is not None and not self._demand.is_fully_seen(each):
+                continue
             if each.file in self.project.targets and self.leftovers.holds_unbuilt(each):
                 yield from self._run_open(each)
 
@@ -157,6 +186,13 @@ class Contexts:
                 users[name] -= 1
                 if not users[name]:
                     ready += by_name[name]
+
+    def _asks_for(self, definition: Definition) -> bool:
+        """Whether something is still to be learned from a context that begins here."""
+        return self._demand is None or self._demand.wants(definition)
+
+    def _asks_for_one_of(self, words: frozenset[str], file: SourceFile) -> bool:
+        return self._demand is None or file in self.project.targets or self._demand.wants_one_of(words)
 
     def _run(self, definition: Definition) -> Iterator[Model]:
         if self._concerns(definition.file, definition.name):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,14 +24,15 @@ class Evidence:
 
     def __init__(self) -> None:
         self._reached: Counter[ast.AST] = Counter()
-        self._noted: Counter[tuple[str, ast.AST]] = Counter()
+        self._noted: dict[ast.AST, Counter[str]] = {}
         self._nodes: dict[Site, ast.AST] = {}
 
     def close(self, reached: Iterable[ast.AST], occurrences: Iterable[Occurrence]) -> None:
         """Take in what one context saw."""
         noted = {(each.kind, each.place.node) for each in occurrences}
         self._reached.update({*reached, *(node for _, node in noted)})
-        self._noted.update(noted)
+        for kind, node in noted:
+            self._noted.setdefault(node, Counter())[kind] += 1
         for each in occurrences:
             site = site_of(each.place)
             if site is not None:
@@ -52,4 +53,10 @@ class Evidence:
 
     def _holds(self, kind: str, site: Site) -> bool:
         node = self._nodes.get(site)
-        return node is not None and self._noted[kind, node] == self._reached[node]
+        return node is not None and self._noted[node][kind] == self._reached[node]
+
+    def lines_in(self, file: str) -> Iterator[int]:
+        """The lines of a file of which something is to be said, unless a context that is still to come speaks against it."""
+        for site, node in self._nodes.items():
+            if site.file == file and self._reached[node] in self._noted[node].values():
+                yield site.line

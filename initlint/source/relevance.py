@@ -56,6 +56,11 @@ class Definition:
         return _RUN.sub(lambda found: "" if own in f"_{found[0].lower()}_" else found[0], text)
 
     @property
+    def known_as(self) -> tuple[str, ...]:
+        """The names by which other code comes to it: its own, and those of registries that hold it."""
+        return self.name, *_registries(self.node)
+
+    @property
     def is_class(self) -> bool:
         """Whether it is a class."""
         return isinstance(self.node, ast.ClassDef)
@@ -165,7 +170,7 @@ class Relevance:
     def _leading_names(self, files: Iterable[SourceFile]) -> frozenset[str]:
         """The names by which what makes or initializes layers in `files`, or leads to some, is known."""
         found = self.interesting([each for file in files for each in self.definitions(file)])
-        return frozenset(name for each in found for name in (each.name, *_registries(each.node)))
+        return frozenset(name for each in found for name in each.known_as)
 
     def _borrows(self, file: SourceFile) -> bool:
         """Whether a file builds on layers that files which were not named define; their names then count as layers."""
@@ -203,7 +208,7 @@ class Relevance:
         kept = set(pending)
         while pending:
             each = pending.pop()
-            for name in (each.name, *_registries(each.node)):
+            for name in each.known_as:
                 for user in users.pop(name, ()):
                     if user not in kept:
                         kept.add(user)
