@@ -245,18 +245,26 @@ class Project:
         """The other files of the project that use one of `names`; only these, found as bytes, become source files."""
         if not names or not self.targets:
             return []
-        read = {file.path for file in known}
-        paths = [path for path in _project_files(file.path for file in self.targets) if path not in read]
+        paths = self._around(known)
         if not paths:
             return []
         wanted = re.compile(rb"\b(?:" + "|".join(sorted(map(re.escape, names))).encode() + rb")\b")
-        found = []
-        for path in paths:
-            if path in self._sources or _matches(path, wanted):
-                file = self._add(path)
-                if file.words & set(names):
-                    found.append(file)
+        files = (self._add(path) for path in paths if path in self._sources or wanted.search(_bytes_of(path)))
+        return [file for file in files if file.words & set(names)]
+
+    def sorted_by(self, pattern: re.Pattern[bytes]) -> Mapping[str, list[SourceFile]]:
+        """The files around the named ones, by each text that the one group of `pattern` finds in them."""
+        found: dict[str, list[SourceFile]] = {}
+        for path in self._around(self.targets):
+            source = self._sources.get(path)
+            for name in sorted(set(pattern.findall(_bytes_of(path) if source is None else source.encode()))):
+                found.setdefault(name.decode(errors="replace"), []).append(self._add(path))
         return found
+
+    def _around(self, known: Collection[SourceFile]) -> list[str]:
+        """The paths of all files of the project but those that are `known`."""
+        read = {file.path for file in known}
+        return [path for path in _project_files(file.path for file in self.targets) if path not in read]
 
 
 def _is_hidden(folder: str, name: str) -> bool:
@@ -265,11 +273,11 @@ def _is_hidden(folder: str, name: str) -> bool:
     return standard and os.path.isfile(os.path.join(folder, "__init__.py"))
 
 
-def _matches(path: str, wanted: re.Pattern[bytes]) -> bool:
+def _bytes_of(path: str) -> bytes:
     try:
-        return wanted.search(Path(path).read_bytes()) is not None
+        return Path(path).read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 def import_root(path: str) -> str:

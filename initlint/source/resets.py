@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from initlint.source.functions import call_function
 from initlint.source.machine import Frame
 from initlint.source.sweeps import tried
-from initlint.source.uncalled import may_initialize_by_name
+from initlint.source.uncalled import TELLING, may_initialize_by_name
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, Write
 from initlint.syntax import nodes_of
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
     from initlint.source.project import Project, SourceFile
 
+_CALLED = re.compile(rf"\w\s*\.\s*(\w*(?:{TELLING})\w*)\s*\(".encode(), re.IGNORECASE)
 _ITSELF = frozenset({"self", "cls"})
 _OPEN = frozenset({"default", "uninitialized"})
 
@@ -52,12 +55,15 @@ class Resets:
     def _is_called_on_something(self, name: str) -> bool:
         known = self._called.get(name)
         if known is None:
-            files = (file for file in self._project.targets if name in file.words)
-            known = any(_calls_on_something(file, name) for file in files) or any(
-                _calls_on_something(file, name) for file in self._project.mentioning({name}, self._project.targets)
-            )
-            self._called[name] = known
+            files = [file for file in self._project.targets if name in file.words]
+            files += self._elsewhere.get(name, ())
+            known = self._called[name] = any(_calls_on_something(file, name) for file in files)
         return known
+
+    @cached_property
+    def _elsewhere(self) -> Mapping[str, list[SourceFile]]:
+        """The files around the named ones, by the names of the initializing methods that they seem to call on something."""
+        return self._project.sorted_by(_CALLED)
 
 
 def _calls_on_something(file: SourceFile, name: str) -> bool:

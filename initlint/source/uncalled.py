@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
     from initlint.source.project import Project, SourceFile
 
-_INITIALIZING = re.compile(r"init|reset_param|xavier|kaiming|orthogonal", re.IGNORECASE)
+TELLING = "init|reset_param|xavier|kaiming|orthogonal"
+"""The parts of names by which functions say that they initialize."""
+
+_INITIALIZING = re.compile(TELLING, re.IGNORECASE)
 _HARMLESS_DECORATORS = frozenset({"staticmethod", "classmethod", "no_grad"})
 _TORCH_CALLS = frozenset({"reset_parameters", "_reset_parameters"})
 """What the constructors of torch's own layers call."""
