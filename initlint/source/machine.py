@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -68,9 +68,12 @@ class OutOfBudget(Exception):
 
 
 class Frame:
-    """One activation of a function, class body or module."""
+    """One activation of a function, class body or module.
 
-    __slots__ = ("elsewhere", "file", "function", "receiver", "returned", "scope", "yielded")
+    `left` are the names that branches bound which may have left the loop that is running.
+    """
+
+    __slots__ = ("elsewhere", "file", "function", "left", "receiver", "returned", "scope", "yielded")
 
     def __init__(self, scope: Scope, function: FunctionV | None = None, receiver: object = None) -> None:
         self.scope = scope
@@ -79,7 +82,19 @@ class Frame:
         self.receiver = receiver
         self.returned: list[object] = []
         self.yielded: list[object] = []
+        self.left: list[dict[object, object]] = []
         self.elsewhere: dict[str, Scope] = {}
+
+
+def _names_left(
+    scope: Scope, originals: Mapping[Cell, object], outcomes: Iterable[tuple[Flow, dict[Cell, object]]]
+) -> Iterator[dict[object, object]]:
+    """The names that branches bound before they left the loop around them."""
+    before = originals.get(scope)
+    for flow, after in outcomes:
+        bound = after.get(scope)
+        if flow is Flow.BREAK and isinstance(bound, dict) and isinstance(before, dict):
+            yield {name: value for name, value in bound.items() if before.get(name, ABSENT) is not value}
 
 
 class Occurrence:
@@ -287,6 +302,8 @@ class Machine:
         if not alive:
             raise Raised
         going_on = [after for flow, after in alive if flow is Flow.NEXT]
+        if going_on:
+            frame.left += _names_left(frame.scope, originals, alive)
         for cell, before in originals.items():
             states = going_on if going_on and cell is frame.scope else [after for _, after in alive]
             self.touch(cell)
@@ -305,6 +322,13 @@ class Machine:
             if Flow.RETURN in flows and Flow.CONTINUE not in flows
             else Flow.CONTINUE
         )
+
+    def rejoin(self, left: list[dict[object, object]], frame: Frame) -> None:
+        """After a loop its names are also what they were where it may have been left."""
+        scope: Cell = frame.scope
+        if left:
+            self.touch(scope)
+            scope.data = self._joined_data(scope, [scope.data, *left])
 
     def _joined_data(self, cell: Cell, states: list[object]) -> object:
         first = states[0]

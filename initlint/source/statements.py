@@ -159,9 +159,21 @@ def is_main_guard(test: ast.expr) -> bool:
 def _for(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     sweep = loop_sweep(machine, node, frame)
     if sweep is None:
-        return _loop(machine, node, frame)
+        return _left(machine, frame, partial(_loop, machine, node, frame))
     with swept(machine, sweep):
-        return _loop(machine, node, frame)
+        return _left(machine, frame, partial(_loop, machine, node, frame))
+
+
+def _left(machine: Machine, frame: Frame, loop: Callable[[], Flow]) -> Flow:
+    """Run a loop; where a branch may have left it, its names are joined with those of its end."""
+    around, frame.left = frame.left, []
+    try:
+        flow = loop()
+    finally:
+        left, frame.left = frame.left, around
+    if flow is not Flow.RETURN:
+        machine.rejoin(left, frame)
+    return flow
 
 
 def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
@@ -189,7 +201,13 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
                 return flow
     finally:
         machine.repeating -= many
-    return machine.execute(node.orelse, frame)
+    return _otherwise(machine, node, frame)
+
+
+def _otherwise(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
+    """The ``else`` of a loop, which is passed by where the loop was left."""
+    run = partial(machine.execute, node.orelse, frame)
+    return machine.fork([run, lambda: Flow.NEXT], frame) if node.orelse and frame.left else run()
 
 
 def _is_part(last: list[object]) -> bool:
@@ -210,6 +228,10 @@ def _maybe_absent_round(machine: Machine, node: ast.For | ast.AsyncFor, item: ob
 
 
 def _while(machine: Machine, node: ast.While, frame: Frame) -> Flow:
+    return _left(machine, frame, partial(_turns, machine, node, frame))
+
+
+def _turns(machine: Machine, node: ast.While, frame: Frame) -> Flow:
     for _ in range(_MOST_WHILE):
         known = truth(machine.evaluate(node.test, frame))
         if known is False:
