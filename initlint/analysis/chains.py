@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
 from initlint.analysis.signal import Propagation, Step
@@ -144,11 +144,13 @@ def find_erased(wiring: Wiring, weights: Container[int]) -> frozenset[int]:
     )
 
 
-def find_enclosed(wiring: Wiring, members: Container[int]) -> frozenset[int]:
+def find_enclosed(wiring: Wiring, members: Collection[int]) -> frozenset[int]:
     """The layers, by id, whose output goes nowhere but into layers of `members`, directly or by way of others such.
 
     A dense block joins what each of its layers makes, so that only its last layer stands on the path through the block.
     """
+    if not members:
+        return frozenset()
     inside = [False] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
         consumers = wiring.consumers[position]

@@ -163,6 +163,8 @@ def _leaves(wiring: Wiring, position: int, *, bounded: bool) -> bool | None:
 
 def find_optional(wiring: Wiring) -> frozenset[int]:
     """The layers, by id, whose activation is on a branch that may not be taken: without it none follows."""
+    if all(op.kind != "join" for op in wiring.ops):
+        return frozenset()
     ahead = [False] * len(wiring.ops)  # whether an activation lies ahead of what an op makes
     bare = [False] * len(wiring.ops)  # whether what an op makes may arrive at the next layer as it is
     for position in range(len(wiring.ops) - 1, -1, -1):
@@ -176,26 +178,35 @@ def find_optional(wiring: Wiring) -> frozenset[int]:
 
 def find_bypassed(wiring: Wiring) -> frozenset[int]:
     """The layers, by id, whose activation only begins a branch that is added to them: past it they arrive as they are."""
+    forks = {layer: [_fork(wiring, each) for each in positions] for layer, positions in wiring.uses.items()}
+    split = {layer: [each for each in found if each is not None] for layer, found in forks.items() if None not in found}
+    if not split:
+        return frozenset()
     bare = [False] * len(wiring.ops)  # whether what an op makes arrives at a layer with no activation on the way
     for position in range(len(wiring.ops) - 1, -1, -1):
-        kinds = {consumer: wiring.ops[consumer].kind for consumer in wiring.consumers[position]}
-        bare[position] = any(kind == "layer" or (kind in _BARE and bare[each]) for each, kind in kinds.items())
+        kinds = ((each, wiring.ops[each].kind) for each in wiring.consumers[position])
+        bare[position] = any(kind == "layer" or (kind in _BARE and bare[each]) for each, kind in kinds)
     return frozenset(
-        layer
-        for layer, positions in wiring.uses.items()
-        if all(_is_bypassed(wiring, position, bare) for position in positions)
+        layer for layer, found in split.items() if all(_is_bypassed(wiring, position, bare) for position in found)
     )
+
+
+def _fork(wiring: Wiring, position: int) -> int | None:
+    """Where a tensor, as it is, goes on to a sum as well as to an activation; None where it does not."""
+    while len(consumers := wiring.consumers[position]) == 1 and wiring.ops[consumers[0]].kind == "transparent":
+        position = consumers[0]
+    kinds = {wiring.ops[each].kind for each in consumers} if len(consumers) > 1 else ()
+    return position if "add" in kinds and "activation" in kinds else None
 
 
 def _is_bypassed(wiring: Wiring, position: int, bare: Sequence[bool]) -> bool:
     """Whether a tensor is added, on its way to a layer, to what its activation leads to."""
-    while len(consumers := wiring.consumers[position]) == 1 and wiring.ops[consumers[0]].kind == "transparent":
-        position = consumers[0]
-    sums = [each for each in consumers if wiring.ops[each].kind == "add" and bare[each]]
+    consumers = wiring.consumers[position]
     activations = {each for each in consumers if wiring.ops[each].kind == "activation"}
-    return bool(activations) and any(
+    return any(
         other != position and _comes_from(wiring, other, activations)
-        for each in sums
+        for each in consumers
+        if wiring.ops[each].kind == "add" and bare[each]
         for other in wiring.ops[each].inputs
     )
 

@@ -10,6 +10,7 @@ from initlint.model import Op
 
 _BOUNDED = frozenset({"saturating", "gate"})
 _PROJECTED = CARRYING | {"concat", "activation", "norm"}
+_MULTIPLYING = CARRYING | {"add", "gate", "matmul", "opaque", "softmax"}
 _LARGEST_BRANCH = 64
 """Ops in the branch that computes a gate; a longer way back is a model of its own."""
 
@@ -32,10 +33,11 @@ class Gates:
         self._sure = [False] * count
         for position in range(count - 1, -1, -1):
             consumers = wiring.consumers[position]
-            if consumers:
-                self._some[position] = any(map(self._may_multiply, consumers))
-                self._all[position] = all(map(self._multiplies, consumers))
-                self._sure[position] = any(map(self._surely_multiplies, consumers))
+            telling = [each for each in consumers if wiring.ops[each].kind in _MULTIPLYING]
+            if telling:
+                self._some[position] = any(map(self._may_multiply, telling))
+                self._all[position] = len(telling) == len(consumers) and all(map(self._multiplies, telling))
+                self._sure[position] = any(map(self._surely_multiplies, telling))
 
     def _may_multiply(self, consumer: int) -> bool:
         op = self._wiring.ops[consumer]
