@@ -177,18 +177,23 @@ def find_optional(wiring: Wiring) -> frozenset[int]:
 
 
 def find_bypassed(wiring: Wiring) -> frozenset[int]:
-    """The layers, by id, whose activation only begins a branch that is added to them: past it they arrive as they are."""
+    """The layers, by id, that arrive at the next as they are: past a branch that their activation begins, or in another use."""
     forks = {layer: [_fork(wiring, each) for each in positions] for layer, positions in wiring.uses.items()}
     split = {layer: [each for each in found if each is not None] for layer, found in forks.items() if None not in found}
-    if not split:
+    shared = {layer: positions for layer, positions in wiring.uses.items() if len(positions) > 1}
+    if not split and not shared:
         return frozenset()
     bare = [False] * len(wiring.ops)  # whether what an op makes arrives at a layer with no activation on the way
+    active = [False] * len(wiring.ops)  # whether it meets an activation before
     for position in range(len(wiring.ops) - 1, -1, -1):
-        kinds = ((each, wiring.ops[each].kind) for each in wiring.consumers[position])
-        bare[position] = any(kind == "layer" or (kind in _BARE and bare[each]) for each, kind in kinds)
-    return frozenset(
-        layer for layer, found in split.items() if all(_is_bypassed(wiring, position, bare) for position in found)
-    )
+        for each in wiring.consumers[position]:
+            kind = wiring.ops[each].kind
+            passed = kind in _BARE
+            bare[position] |= kind == "layer" or (passed and bare[each])
+            active[position] |= kind == "activation" or (passed and active[each])
+    passed_by = {layer for layer, found in split.items() if all(_is_bypassed(wiring, each, bare) for each in found)}
+    handed_on = {layer for layer, found in shared.items() if any(bare[each] and not active[each] for each in found)}
+    return frozenset(passed_by | handed_on)
 
 
 def _fork(wiring: Wiring, position: int) -> int | None:

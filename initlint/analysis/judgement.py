@@ -40,7 +40,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
         optional=find_optional(wiring),
         harmless={
             **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
-            **dict.fromkeys(find_bypassed(wiring), "its activation is on a branch beside it"),
+            **dict.fromkeys(find_bypassed(wiring), "it also reaches the next layer without its activation"),
             **dict.fromkeys(find_excitations(wiring, gates), "it is part of a gate"),
             **dict.fromkeys(find_erased(wiring, judged.keys()), "a later normalization erases its scale"),
         },

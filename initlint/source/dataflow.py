@@ -30,6 +30,7 @@ _WALK = 12
 _ROOTS = frozenset({"sqrt", "rsqrt", "pow", "std", "std_mean", "norm", "vector_norm"})
 _MOMENTS = frozenset({"mean", "sum", "var", "std", "var_mean", "std_mean", "norm", "vector_norm"})
 _STATISTICAL = _ROOTS | _MOMENTS | {"square", "clamp", "clamp_min", "reciprocal"}
+_ZEROS = frozenset({"zeros", "zeros_like", "new_zeros"})
 _ELSEWHERE = Node("constant", "elsewhere", ())
 
 
@@ -109,6 +110,8 @@ class Graph:
         """The product of two tensors: a hand-written activation where both come from one tensor, else a gate."""
         if left == right:
             return self.squared(left, place)
+        if self._is_state(left) or self._is_state(right):
+            return self.add("gate", "mul", (left, right), place=place)
         if self.is_constant(left) or self.is_constant(right):
             return self.add("scale", "mul", (right if self.is_constant(left) else left,), place=place)
         for base, other in ((left, right), (right, left)):
@@ -186,6 +189,11 @@ class Graph:
         if self.is_constant(left) or self.is_constant(right):
             return self.add("shift", "add", (right if self.is_constant(left) else left,), place=place)
         return self.add("add", "add", (left, right), place=place)
+
+    def _is_state(self, op: int) -> bool:
+        """Whether it is made of zeros: no factor, but what a recurrence begins with."""
+        node = self.node(op)
+        return node.kind == "constant" and node.name in _ZEROS
 
     def is_constant(self, op: int) -> bool:
         """Whether neither an input nor a parameter of the model is in it: masks, grids, anchors."""

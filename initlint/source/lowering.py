@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from initlint.source.project import SourceFile
 
 _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
+_BY_FANS = ("xavier", "kaiming")
+_MATRIX = 2
 _SITED = frozenset({"activation", "layer", "norm"})
 _LOWERED = {"fused": "transparent", "shift": "transparent", "constant": "input"}
 _FANS = {"conv": "conv", "conv_transpose": "conv_transpose", "linear": "linear", "embedding": "embedding"}
@@ -274,6 +277,11 @@ class Lowering:
         fans = self.scales.fans(param.shape, kind=param.fans)
         history = self.scales.history(param, fans)
         last = history[-1] if history else Initializer("unknown")
+        stacked = param.fans == "in_out" and param.shape is not None and len(param.shape) > _MATRIX
+        if stacked and (last.function or "").startswith(_BY_FANS):
+            last = replace(
+                last, gain=None, effective_gain=None
+            )  # torch takes the fans of a convolution: that is said elsewhere
         return Layer(
             id=len(self.layers),
             kind="Parameter",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _TELLING = (1 / 3, 1.0, 2.0, 0.5, 2 / 3, 4.0, 3.0, 6.0)
 _UNTRUNCATED = 4.0
+_STACKED = 3
+"""Dimensions of a stack of matrices, of which each is multiplied by itself."""
 
 
 class Fans:
@@ -45,6 +47,8 @@ class Fans:
             strides = _product(tuple(stride)) if isinstance(stride, tuple) else None
             self.true_in = over(over(self.fan_out, monomial(groups)), strides)
             self.true_out = self.fan_in
+        elif kind == "in_out" and len(shape) == _STACKED:
+            self.true_in, self.true_out = monomial(shape[1]), monomial(shape[2])
         elif kind == "in_out":
             self.true_in, self.true_out = self.fan_out, self.fan_in
         elif kind == "embedding":
