@@ -107,6 +107,10 @@ def _function_attribute(machine: Machine, value: object, name: str, node: ast.AS
         return value.receiver
     if isinstance(value, (FunctionV, Bound)) and name == "__name__":
         return value.name if isinstance(value, FunctionV) else value.function.name
+    if isinstance(value, Partial) and name == "keywords":
+        return DictV(dict(value.keywords))
+    if isinstance(value, Partial) and name == "args":
+        return value.positional
     if isinstance(value, Partial) and name == "func":
         return value.function
     return UNKNOWN

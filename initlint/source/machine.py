@@ -232,6 +232,11 @@ class Machine:
         self.budget += self.reserve
         self.reserve = 0
 
+    @property
+    def made(self) -> tuple[int, int, int]:
+        """Counts of what was built, written and laid down so far: equal ones tell that nothing was."""
+        return self.serial, self.writes, self.graph.end
+
     def occur(
         self,
         kind: str,

@@ -6,7 +6,7 @@ import ast
 
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.values import Arguments, ClassV, External, FunctionV, Instance, ListV, Scope
+from initlint.source.values import Arguments, ClassV, DictV, External, FunctionV, Instance, ListV, Scope
 from initlint.syntax import decorator_name
 
 _DECORATORS = frozenset({"dataclass", "define", "frozen", "attrs", "s"})
@@ -66,11 +66,7 @@ def call_post_init(machine: Machine, cls: ClassV, instance: Instance, node: ast.
 
 def fill_record(machine: Machine, cls: ClassV, instance: Instance, arguments: Arguments, frame: Frame) -> None:
     """Set the fields of a new record from its arguments, then from their defaults."""
-    declared: dict[str, ast.AnnAssign] = {}
-    for each in reversed(cls.mro):
-        for statement in each.node.body if each.node else ():
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                declared[statement.target.id] = statement
+    declared = _declared(cls)
     machine.touch(instance)
     given = dict(zip(declared, arguments.positional, strict=False))
     for name, statement in declared.items():
@@ -80,6 +76,44 @@ def fill_record(machine: Machine, cls: ClassV, instance: Instance, arguments: Ar
             instance.data[name] = arguments.keywords[name]
         elif name not in instance.data:
             instance.data[name] = _field_default(machine, cls, name, statement)
+
+
+def _declared(cls: ClassV) -> dict[str, ast.AnnAssign]:
+    """The fields of a record by name, those that it inherits first."""
+    return {
+        statement.target.id: statement
+        for each in reversed(cls.mro)
+        for statement in (each.node.body if each.node else ())
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    }
+
+
+def replaced(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``dataclasses.replace(config, width=8)``: one more record, built anew from the fields of the first."""
+    from initlint.source.functions import instantiate
+
+    record = arguments.positional[0] if arguments.positional else UNKNOWN
+    if not isinstance(record, Instance) or not isinstance(record.cls, ClassV) or not is_record(record.cls):
+        return UNKNOWN
+    if arguments.open or record.uncertain:
+        return UNKNOWN
+    names = _declared(record.cls)
+    kept = {name: value for name, value in record.data.items() if name in names}
+    return instantiate(machine, record.cls, Arguments([], {**kept, **arguments.keywords}), node, frame)
+
+
+def as_dict(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``dataclasses.asdict(config)``, records inside it included."""
+    record = arguments.positional[0] if arguments.positional else UNKNOWN
+    if not isinstance(record, Instance) or not isinstance(record.cls, ClassV) or not is_record(record.cls):
+        return UNKNOWN
+    names = _declared(record.cls)
+    inner = {name: value for name, value in record.data.items() if name in names}
+    made = {
+        name: as_dict(machine, Arguments([value]), node, frame) if isinstance(value, Instance) else value
+        for name, value in inner.items()
+    }
+    return DictV(dict(made), open_=record.uncertain)
 
 
 def _field_default(machine: Machine, cls: ClassV, name: str, statement: ast.AnnAssign) -> object:

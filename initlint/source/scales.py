@@ -11,6 +11,7 @@ from initlint.model import UNKNOWN_INITIALIZER, Initializer
 from initlint.source.sites import site_of
 from initlint.source.symbols import Sym, monomial, multiply, power
 from initlint.source.torch_modules import number
+from initlint.source.transformed import inverts, transformed, truncation
 from initlint.source.values import ParamV, Write, quotable
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact, Knowledge
 
 _TELLING = (1 / 3, 1.0, 2.0, 0.5, 2 / 3, 4.0, 3.0, 6.0)
-_UNTRUNCATED = 4.0
 _STACKED = 3
 """Dimensions of a stack of matrices, of which each is multiplied by itself."""
 
@@ -119,14 +119,17 @@ class Scales:
     def history(self, param: ParamV | None, fans: Fans) -> list[Initializer]:
         """The initializers of a parameter, oldest first."""
         history: list[Initializer] = []
+        inverted = False
         for write in param.data if param is not None else ():
             if write.source == "loaded" and write.conditional:
                 continue
-            if write.function == "scale":
-                made = _rescaled(history[-1] if history else UNKNOWN_INITIALIZER, write)
-                history.append(self._sited(made, write))
-            else:
+            made = transformed(history[-1] if history else UNKNOWN_INITIALIZER, write)
+            if made is None:
                 history.append(self._initializer(write, fans))
+                inverted = False
+                continue
+            inverted |= inverts(write)
+            history.append(self._sited(_drawn_anew(made, fans) if inverted else made, write))
         return history
 
     def _initializer(self, write: Write, fans: Fans) -> Initializer:
@@ -233,7 +236,7 @@ def _trunc_normal(made: Initializer, arguments: dict[str, object], fans: Fans, k
     std, low, high = (number(arguments.get(name)) for name in ("std", "a", "b"))
     mean = number(arguments.get("mean", 0.0))
     if std and low is not None and high is not None and mean is not None:
-        shrink = _truncation((low - mean) / std, (high - mean) / std)
+        _, shrink = truncation((low - mean) / std, (high - mean) / std)
         return _spread(made, Sym(std * shrink, ()), mean, fans)
     return _spread(made, monomial(arguments.get("std", 1.0)), mean, fans)
 
@@ -242,23 +245,8 @@ def _trunc_normal_tf(made: Initializer, arguments: dict[str, object], fans: Fans
     std, low, high = (number(arguments.get(name)) for name in ("std", "a", "b"))
     if std is None or low is None or high is None:
         return _spread(made, None, None, fans)
-    return _spread(made, Sym(std * _truncation(low, high), ()), number(arguments.get("mean", 0.0)), fans)
-
-
-def _truncation(low: float, high: float) -> float:
-    """The std of a standard normal cut at `low` and `high`."""
-    if low <= -_UNTRUNCATED and high >= _UNTRUNCATED:
-        return 1.0
-
-    def density(x: float) -> float:
-        return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-
-    mass = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2
-    if mass <= 0:
-        return 0.0
-    shift = (density(low) - density(high)) / mass
-    variance = 1 + (low * density(low) - high * density(high)) / mass - shift * shift
-    return math.sqrt(max(variance, 0.0))
+    _, shrink = truncation(low, high)
+    return _spread(made, Sym(std * shrink, ()), number(arguments.get("mean", 0.0)), fans)
 
 
 def _uniform(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
@@ -271,6 +259,13 @@ def _uniform(made: Initializer, arguments: dict[str, object], fans: Fans, knowle
     width = Sym((other.coefficient - one.coefficient) / math.sqrt(12), one.powers)
     middle = (other.coefficient + one.coefficient) / 2
     return _spread(made, width, middle if not one.powers or not middle else None, fans)
+
+
+def _drawn_anew(made: Initializer, fans: Fans) -> Initializer:
+    """Normal draws by hand: what scales them is their std, and no change of another's choice."""
+    if made.std is None:
+        return made
+    return _spread(replace(made, rescaled=False), Sym(made.std, ()), made.mean, fans)
 
 
 def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) -> Initializer:
@@ -330,25 +325,3 @@ _FORMULAS: dict[str, Callable[..., Initializer]] = {
     "constant": _constant,
     "variance_scaling": _variance_scaling,
 }
-
-
-def _rescaled(before: Initializer, write: Write) -> Initializer:
-    """``w.mul_(c)`` after another initializer."""
-    name, value = write.arguments[0]
-    by = number(value)
-    factor = None if by is None else abs(1 / by if name == "divisor" and by else by)
-    if factor is None:
-        return Initializer("explicit", function="mul_")
-
-    def times(value: float | None) -> float | None:
-        return None if value is None else value * factor
-
-    return replace(
-        before,
-        source="explicit" if before.source == "default" else before.source,
-        gain=times(before.gain),
-        effective_gain=times(before.effective_gain),
-        std=times(before.std),
-        mean=times(before.mean),
-        rescaled=before.rescaled or factor != 1.0,
-    )

@@ -26,6 +26,8 @@ from initlint.source.values import External, Instance, ListV, ParamV, Scope, Ten
 _WITH_GRADIENTS = frozenset({"torch.enable_grad", "torch.autocast"})
 _MOST_ROUNDS = 400
 _MOST_WHILE = 64
+_MOST_TOIL = 8_000
+"""Steps that a loop may take without making anything of torch, such as a table of all pairs of positions."""
 
 
 def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> None:
@@ -184,10 +186,14 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     turns = [UNKNOWN] if items is None else items[: None if _is_part(items[-1:]) else _MOST_ROUNDS]
     rounds = loop_rounds(machine, node, turns, frame)
     machine.repeating += many
+    begun, made, last = machine.steps, machine.made, False
     try:
         for item in turns:
             if item is ABSENT:
                 continue
+            if machine.steps - begun > _MOST_TOIL and not many and machine.made == made:
+                machine.repeating += 1  # one more round stands for all that are left
+                last = True
             assign(machine, node.target, item, frame)
             subject = None if rounds is None else subject_of(item)
             flow: object
@@ -199,8 +205,10 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
                 return Flow.NEXT
             if flow is Flow.RETURN:
                 return flow
+            if last:
+                break
     finally:
-        machine.repeating -= many
+        machine.repeating -= many + last
     return _otherwise(machine, node, frame)
 
 

@@ -11,7 +11,7 @@ from initlint.source.enumerations import AUTO
 from initlint.source.imports import import_named
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_calculated_gain
-from initlint.source.records import named_tuple
+from initlint.source.records import as_dict, named_tuple, replaced
 from initlint.source.sequences import elements
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, power
 from initlint.source.values import Arguments, Builtin, DictV, Instance, ListV, Partial
@@ -224,6 +224,13 @@ STANDARD: dict[str, Callable[..., object]] = {
     "torch.nn.init.calculate_gain": _calculate_gain,
     "copy.deepcopy": _deepcopy,
     "copy.copy": _shallow_copy,
+    "copy.replace": replaced,
+    "dataclasses.replace": replaced,
+    "dataclasses.asdict": as_dict,
+    "attr.evolve": replaced,
+    "attrs.evolve": replaced,
+    "attr.asdict": as_dict,
+    "attrs.asdict": as_dict,
     "collections.OrderedDict": _ordered_dict,
     "collections.defaultdict": _default_dict,
     "collections.deque": _deque,

@@ -20,6 +20,7 @@ from initlint.source.values import (
     Instance,
     ListV,
     ParamV,
+    Partial,
     TensorV,
     View,
     choice,
@@ -43,6 +44,12 @@ _ABSTRACT = {
     "Sized": ("list", "tuple", "set", "dict", "str"),
     "Hashable": ("int", "float", "str", "tuple", "bool"),
 }
+_OF_FUNCTIONS = frozenset({"types.FunctionType", "types.LambdaType"})
+_OF_METHODS = frozenset({"types.MethodType"})
+_OF_PARTIALS = frozenset({"functools.partial"})
+_OF_CALLED = _OF_FUNCTIONS | _OF_METHODS | _OF_PARTIALS
+"""Types of what can be called and is no class."""
+
 _TENSOR_TYPES = frozenset(
     {"torch.Tensor", "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.autograd.Variable"}
 )
@@ -124,10 +131,15 @@ def _tensor_of(machine: Machine, value: TensorV | ParamV | View, cls: object) ->
     return False if isinstance(cls, (ClassV, Builtin)) else None
 
 
-def _function_of(machine: Machine, value: FunctionV | Bound, cls: object) -> bool | None:
+def _function_of(machine: Machine, value: FunctionV | Bound | Partial, cls: object) -> bool | None:
     if isinstance(cls, External):
+        if cls.name in _OF_CALLED:
+            return cls.name in _CALLED_TYPES[type(value)]
         return cls.name.endswith("Callable") or None
     return False if isinstance(cls, Builtin) else None
+
+
+_CALLED_TYPES = {FunctionV: _OF_FUNCTIONS, Bound: _OF_METHODS, Partial: _OF_PARTIALS}
 
 
 def _constant_of(machine: Machine, value: object, cls: object) -> bool | None:
@@ -188,13 +200,17 @@ def _external_of(machine: Machine, value: External, cls: object) -> bool | None:
         return None
     if isinstance(cls, Builtin):
         return cls.name in ("type", "object")
-    last = cls.name.rpartition(".")[2] if isinstance(cls, External) else ""
-    return True if last == "Callable" else False if last in _ABSTRACT else None
+    if not isinstance(cls, External):
+        return None
+    last = cls.name.rpartition(".")[2]
+    return True if last == "Callable" else False if last in _ABSTRACT or cls.name in _OF_CALLED else None
 
 
 def _class_of(machine: Machine, value: ClassV, cls: object) -> bool | None:
     if isinstance(cls, Builtin):
         return cls.name in ("type", "object")
+    if isinstance(cls, External) and cls.name in _OF_CALLED:
+        return False
     last = cls.name.rpartition(".")[2] if isinstance(cls, External) else ""
     if last in ("EnumMeta", "EnumType"):
         return is_enumeration(value)
@@ -213,6 +229,7 @@ _MEMBERSHIPS: dict[type, Callable[..., bool | None]] = {
     View: _tensor_of,
     FunctionV: _function_of,
     Bound: _function_of,
+    Partial: _function_of,
     External: _external_of,
     Unknown: _not_known,
     Sym: _not_known,
