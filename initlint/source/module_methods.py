@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from initlint.source.attributes import set_attribute
 from initlint.source.escape import escape
 from initlint.source.forward import leaf_forward, run_forward
 from initlint.source.initialization import load_write, reset_write
@@ -310,6 +311,12 @@ def _register(machine: Machine, instance: Instance, arguments: Arguments, node: 
     return None
 
 
+def _set_attribute(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    name, value = arguments.get(0, "name", UNKNOWN), arguments.get(1, "value", UNKNOWN)
+    set_attribute(machine, instance, name if isinstance(name, str) else f"?{len(instance.data)}", value, node, frame)
+    return None
+
+
 def _register_buffer(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     name = arguments.get(0, "name", UNKNOWN)
     value = arguments.get(1, "tensor", UNKNOWN)
@@ -400,6 +407,7 @@ _METHODS: dict[str, Callable[..., object]] = {
     "forward": _forward,
     "__call__": _call,
     "_call_impl": _call,
+    "__setattr__": _set_attribute,
     "add_module": _register,
     "register_module": _register,
     "register_parameter": _register,
