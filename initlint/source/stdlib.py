@@ -215,6 +215,11 @@ def _arithmetic(kind: type[ast.operator]) -> Callable[..., object]:
     return make
 
 
+def _size(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    """``torch.Size([1])`` is a tuple."""
+    return machine.call(Builtin("tuple"), Arguments(arguments.positional[:1]), node, frame)
+
+
 STANDARD: dict[str, Callable[..., object]] = {
     "functools.partial": _partial,
     "functools.reduce": _reduce,
@@ -222,6 +227,7 @@ STANDARD: dict[str, Callable[..., object]] = {
     "functools.cache": _first,
     "functools.wraps": _first,
     "torch.nn.init.calculate_gain": _calculate_gain,
+    "torch.Size": _size,
     "copy.deepcopy": _deepcopy,
     "copy.copy": _shallow_copy,
     "copy.replace": replaced,
