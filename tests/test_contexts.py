@@ -306,6 +306,45 @@ def test_of_functions_that_differ_in_numbers_only_the_first_and_the_last_are_run
     assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == ["net_t", "net_2"]
 
 
+GLOBAL = """
+from torch import nn
+
+PLAIN = False
+
+class configured:
+    def __init__(self, plain):
+        global PLAIN
+        self.before = PLAIN
+        PLAIN = plain
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        global PLAIN
+        PLAIN = self.before
+
+def create(plain):
+    with configured(plain):
+        return nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+
+def activation():
+    return nn.Identity() if PLAIN else nn.ReLU()
+
+def build():
+    return nn.Sequential(nn.Linear(64, 64), activation())
+"""
+
+
+def test_what_a_context_binds_to_a_global_name_ends_with_it(tmp_path: Path) -> None:
+    found = understand({str(tmp_path / "net.py"): GLOBAL})
+    followers = {judgement.layer.context: judgement.followers for judgement in found.judgements}
+    assert {name: [each.alternative for each in ahead] for name, ahead in followers.items()} == {
+        "create in net.py": [False],
+        "build in net.py": [False],
+    }
+
+
 def test_a_file_without_layers_is_checked_without_a_tree(tmp_path: Path) -> None:
     """Only what the parser objects to is an error: that a compiler would say more of `nonlocal` is not of interest."""
     texts = {"plain.py": "width = 8\n", "scope.py": "nonlocal width\n", "broken.py": "width = \n"}

@@ -26,10 +26,12 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
     outer = machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth
     machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = None, 0, machine.trunk, 0, 0
     watch = Watch(machine)
+    machine.globals.loading += 1
     try:
         with watch:
             run_top_level(machine, file, Frame(scope))
     finally:
+        machine.globals.loading -= 1
         if watch.changed:
             machine.repeats.outdate()
         machine.lasting = machine.serial, next(CLOCK)

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from initlint.source.dataflow import Graph
+from initlint.source.global_names import GlobalNames
 from initlint.source.joins import joined_fillings, joined_writes
 from initlint.source.repeats import Repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
@@ -148,9 +149,7 @@ class Machine:
         self.budget = budget
         self.reserve = 0
         self.steps = 0
-        self.depth = 0
-        self.repeating = 0
-        self.branching = 0
+        self.depth = self.repeating = self.branching = 0
         self.trunk = self.branch = object()
         self.no_grad = self.guarded = self.serial = 0
         self.journal: dict[Cell, object] | None = None
@@ -171,6 +170,7 @@ class Machine:
         self.evidence = Evidence()
         self.calls: list[Place] = []
         self._trail: tuple[Place, ...] = ()
+        self.globals = GlobalNames()
         self.active: dict[ast.AST, int] = {}
         self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
@@ -197,6 +197,8 @@ class Machine:
         self.writes = 0
         self.touched = []
         self.watching = 0
+        if self.globals.restore():
+            self.repeats.outdate()
         self.repeats.forget()
         self.lasting = self.serial, next(CLOCK)
         self.budget = budget if barren is None else min(budget, barren)

@@ -37,6 +37,7 @@ def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> N
         if frame.elsewhere and frame.elsewhere.get(target.id, scope) is not scope:
             scope = frame.elsewhere[target.id]
             machine.touched.append(scope)
+            machine.globals.remember(scope, target.id)
         if scope.parent is None and scope.data.get(target.id, value) is not value:
             machine.repeats.outdate()
         machine.touch(scope)
