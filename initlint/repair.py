@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,8 @@ def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Map
     if layers:
         from initlint.fix import plan
 
-        scanner = _Scanner(settings, outcome.reading.visits)
+        apart = [finding for finding in outcome.findings if not is_applicable(finding, settings)]
+        scanner = _Scanner(settings, outcome.reading.visits, apart)
         planned = plan(
             layers,
             outcome.sources.texts,
@@ -76,15 +77,19 @@ def _round(outcome: Outcome, settings: Settings) -> tuple[Sequence[Finding], Map
 class _Scanner:
     """Reads texts as they are being rewritten; the last reading is kept, since it is mostly asked for twice."""
 
-    def __init__(self, settings: Settings, known: Visits | None) -> None:
+    def __init__(self, settings: Settings, known: Visits | None, apart: Iterable[Finding]) -> None:
+        """`apart` was left for a reason, which a scan of the written files alone may no longer know."""
         self._settings = settings
         self._known = known
+        self._apart = {_told(finding) for finding in apart}
         self._last: tuple[Mapping[str, str], Reading] = ({}, Reading((), (), ()))
 
     def reported(self, texts: Mapping[str, str]) -> tuple[Finding, ...]:
         """What a run would report of layers: a later round must not rewrite a suppressed line."""
         found = reported(self._read(texts).findings, texts, self._settings)
-        return tuple(finding for finding in found if finding.code != UNUSED_SUPPRESSION)
+        return tuple(
+            finding for finding in found if finding.code != UNUSED_SUPPRESSION and _told(finding) not in self._apart
+        )
 
     def judgements(self, texts: Mapping[str, str]) -> tuple[Judgement, ...]:
         """The judgements of all layers, not only of those reported."""
@@ -94,6 +99,11 @@ class _Scanner:
         if self._last[0] != texts:
             self._last = dict(texts), understand(texts, known=self._known)
         return self._last[1]
+
+
+def _told(finding: Finding) -> tuple[str, str, str | None]:
+    """What stays of a finding when lines shift."""
+    return finding.code, finding.site.file, finding.layer
 
 
 def _apart(findings: Sequence[Finding]) -> list[Finding]:

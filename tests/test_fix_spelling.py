@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fix_builder import HEAD, RELU, Net, added, network, refusal
+
+from initlint.config import Settings
+from initlint.engine import check, read_sources
+from initlint.repair import repair
 
 LEAKY = 'nonlinearity="leaky_relu"'
 
@@ -174,3 +180,21 @@ def test_a_file_that_libcst_cannot_keep_is_left() -> None:
     net = Net(network("self.fc = nn.Linear(8, 8)").replace("\n", "\r"))
     net.layer("nn.Linear(8, 8)", "self.fc")
     assert refusal(net) == "libcst cannot rewrite a statement of its file"
+
+
+def test_a_name_that_another_module_gave_to_torch_nn_is_the_files_own(tmp_path: Path) -> None:
+    (tmp_path / "backend.py").write_text("from torch import nn, Tensor\n")
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import torch\n"
+        "from backend import nn, Tensor\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.fc = nn.Linear(8, 8)\n"
+        "    def forward(self, x: Tensor) -> Tensor:\n"
+        "        return torch.relu(self.fc(x))\n"
+    )
+    repaired = repair(check(read_sources([path]), Settings()), Settings()).texts[str(path)]
+    added = repaired.split("\n")[6]
+    assert added == '        nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")'

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from initlint.fix.access import Access
+from initlint.fix.containers import unmoved
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def bindings_in(body: list[ast.stmt], access: Access) -> Iterator[Binding]:
         for statement in block:
             value = _bound_value(statement, access)
             if value is not None and not _is_none(value):
-                yield Binding(statement, tuple(block), value, around)
+                yield Binding(statement, tuple(block), unmoved(value), around)
 
 
 def _is_none(value: ast.expr) -> bool:

@@ -12,7 +12,8 @@ class Insertion:
     """Statements to write before or after the statement that starts at a position.
 
     `code` is without indentation; `spaced` puts an empty line before it, as before a method. With `naming`, the
-    statement is a return: what it returns gets that name first, and is returned after the code.
+    statement is a return: what it returns gets that name first, and is returned after the code. `needs` is the import that
+    the file lacks for it.
     """
 
     anchor: Position
@@ -20,6 +21,7 @@ class Insertion:
     before: bool = False
     spaced: bool = False
     naming: str | None = None
+    needs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

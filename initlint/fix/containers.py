@@ -42,6 +42,15 @@ def follow(value: ast.expr, trail: tuple[str | int, ...], source: Source) -> tup
     return value, ()
 
 
+def unmoved(value: ast.expr) -> ast.expr:
+    """What an expression builds before it is moved to a device: ``nn.Sequential(...)`` of ``nn.Sequential(...).to(device)``."""
+    match value:
+        case ast.Call(func=ast.Attribute(value=moved, attr=method)) if method in _MOVES:
+            return unmoved(moved)
+        case _:
+            return value
+
+
 def find_trail(value: ast.expr, site: Site, source: Source) -> tuple[str | int, ...] | None:
     """The steps from what an expression builds to the layer that is built at a site, None where they are not plain."""
     if not isinstance(value, ast.Call):
@@ -360,9 +369,7 @@ def _written(value: ast.expr) -> list[ast.expr] | None:
 
 def choices_of(element: ast.expr, function: ast.AST | None) -> Iterator[ast.expr]:
     """The modules that an expression may stand for, moved to no device; of a local name all that it may hold."""
-    match element:
-        case ast.Call(func=ast.Attribute(value=moved, attr=method)) if method in _MOVES:
-            yield from choices_of(moved, function)
+    match unmoved(element):
         case ast.IfExp(body=body, orelse=orelse):
             yield from choices_of(body, function)
             yield from choices_of(orelse, function)

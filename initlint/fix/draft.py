@@ -224,21 +224,25 @@ def _insertions(members: Sequence[Wanted], census: Census, options: FixOptions) 
     bound = frozenset[str]() if place.function is None else bound_names(place.function)
     taken = used_names(place.function or place.source.tree)
     margin = _margin(place)
-    statements = write_statements(members, census, spell(place.source, bound), taken, margin)
+    spelling = spell(place.source, bound, place.anchor)
+    statements = write_statements(members, census, spelling, taken, margin)
     if isinstance(statements, Refusal):
         return statements
     anchor = place.source.start(place.anchor)
     name = _method_name(place, len(statements), options)
     if name is None or place.function is None:
         hushed = ";" if not place.before and _shows(place, statements[-1]) else ""
-        return [Insertion(anchor, "\n".join(statements) + hushed, before=place.before, naming=place.naming)]
-    body = write_statements(members, census, spell(place.source), frozenset(), margin)
+        code = "\n".join(statements)
+        needs = spelling.required_import(code)
+        return [Insertion(anchor, code + hushed, before=place.before, naming=place.naming, needs=needs)]
+    spelling = spell(place.source, around=place.function)
+    body = write_statements(members, census, spelling, frozenset(), margin)
     if isinstance(body, Refusal):
         return body
     method = _method(place, name, body)
     return [
         Insertion(anchor, f"self.{name}()", before=place.before),
-        Insertion(place.source.start(place.function), method, spaced=True),
+        Insertion(place.source.start(place.function), method, spaced=True, needs=spelling.required_import(method)),
     ]
 
 
@@ -282,9 +286,11 @@ def _method(place: Place, name: str, statements: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _imports(source: Source, changes: Iterable[Change]) -> list[Insertion]:
+def _imports(source: Source, changes: Sequence[Change]) -> list[Insertion]:
     """The import that the new code needs and the file lacks, where isort would put it."""
-    needed = spell(source).required_import(_code(changes))
+    rewritten = _code(one for one in changes if isinstance(one, Replacement))
+    inserted = (one.needs for one in changes if isinstance(one, Insertion) and one.needs is not None)
+    needed = next(inserted, spell(source).required_import(rewritten))
     if needed is None:
         return []
     body = source.tree.body

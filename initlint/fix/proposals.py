@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from initlint.fix.fixers import FIXERS, fix_finding
@@ -12,7 +12,7 @@ from initlint.fix.identity import Identity, identity
 from initlint.fix.recommend import Refusal
 from initlint.fix.workshop import REPAIRABLE, Repair, Workshop
 from initlint.knowledge import load_knowledge
-from initlint.model import Applicability, Edit, Finding, Fix, Judgement
+from initlint.model import Applicability, Edit, Finding, Fix, Judgement, Layer
 
 _SAFE_SIGNAL = (0.3, 3.0)  # Where no cell of the training grid lost accuracy: SCIENCE section 4, rule 7.
 _NAMED_LAYERS = 4
@@ -150,7 +150,7 @@ def _proposal(
     leaves = tuple(
         index
         for index in others
-        if any(_is_beside(one, repair.judgement) for one in findings[index].judgements for repair in made.values())
+        if any(_is_of_chain(one, repair.judgement) for one in findings[index].judgements for repair in made.values())
     )
     proposal = _made(chosen, tuple(made.values()), "safe" if safe else "unsafe", group)
     return replace(proposal, leaves=leaves, calm=calm)
@@ -174,18 +174,22 @@ def _is_fair(
 
 
 def _spread(proposals: dict[int, tuple[Proposal, ...] | Refusal], findings: Sequence[Finding]) -> None:
-    """Refuse the layers of a class another of which is left for the rest of its chain: a class is not repaired by halves."""
+    """Refuse what another branch builds in place of a layer that is left for the rest of its chain."""
     reasons = {
-        judgement.layer.owner_site: found
+        _slot(judgement.layer): found
         for index, found in proposals.items()
         if isinstance(found, Refusal) and found.incomplete
         for judgement in findings[index].judgements
-        if judgement.layer.owner_site is not None
     }
     for index, found in proposals.items():
         if isinstance(found, tuple):
-            owners = (repair.layer.owner_site for one in found for repair in one.repairs)
-            proposals[index] = next((reasons[one] for one in owners if one in reasons), found)
+            slots = (_slot(repair.layer) for one in found for repair in one.repairs)
+            proposals[index] = next((reasons[one] for one in slots if one in reasons), found)
+
+
+def _slot(layer: Layer) -> Hashable:
+    """What layers share that are one attribute of a class, whichever branch builds it."""
+    return layer.owner_site or layer.site, layer.path
 
 
 def _was_calm(judgement: Judgement) -> bool:
@@ -201,11 +205,17 @@ def _incomplete(proposal: Proposal, proposals: Mapping[int, tuple[Proposal, ...]
     return Refusal(f"another layer of its chain cannot be repaired: {reason}", incomplete=True)
 
 
-def _is_beside(judgement: Judgement, repaired: Judgement) -> bool:
-    """Whether a layer lies on the chain of another one, as no head does."""
+def _is_of_chain(judgement: Judgement, repaired: Judgement) -> bool:
+    """Whether a layer belongs to the chain of another one, as an output does not."""
     chain = repaired.chain
     same = chain is not None and judgement.model == repaired.model and judgement.layer.id in chain.layers
-    return same and not _is_head(judgement)
+    is_hidden = judgement.decisive is not None and judgement.decisive.output is False
+    return same and (is_hidden or not _is_head(judgement))
+
+
+def _is_beside(judgement: Judgement, repaired: Judgement) -> bool:
+    """Whether a layer lies on the chain of another one, whose signal it is not the last to scale."""
+    return _is_of_chain(judgement, repaired) and not _is_head(judgement)
 
 
 def widened(proposal: Proposal, refusal: Refusal, workshop: Workshop) -> Proposal | Refusal:

@@ -157,6 +157,14 @@ class Source:
         around = [one for one in self.every(ast.FunctionDef) if self.start(one) <= start and end <= self.end(one)]
         return around[-1] if around else None
 
+    def imports_around(self, node: ast.stmt | None) -> dict[str, str]:
+        """The imports that hold where a statement stands: those of the module, and of the functions around it."""
+        if node is None:
+            return self.imports
+        start, end = self.start(node), self.end(node)
+        around = [one for one in self.every(ast.FunctionDef) if self.start(one) <= start and end <= self.end(one)]
+        return {**self.imports, **{name: full for one in around for name, full in _imports(one.body)}}
+
     def snippet(self, node: ast.stmt | ast.expr) -> str:
         """The text of a node."""
         return self.text[self.lines.offset(*self.start(node)) : self.lines.offset(*self.end(node))]
@@ -263,9 +271,10 @@ class Spelling:
         return self.missing if self.missing is not None and re.search(rf"(?<![\w.]){self.nn}\.", code) else None
 
 
-def spell(source: Source, taken: frozenset[str] = frozenset()) -> Spelling:
-    """How to spell torch.nn.init in a scope where the names in `taken` mean something else."""
-    names = {full: name for name, full in source.imports.items() if name.partition(".")[0] not in taken}
+def spell(source: Source, taken: frozenset[str] = frozenset(), around: ast.stmt | None = None) -> Spelling:
+    """How to spell torch.nn.init in a scope where the names in `taken` mean something else, or where a statement stands."""
+    imports = source.imports_around(around)
+    names = {full: name for name, full in imports.items() if name.partition(".")[0] not in taken}
     nn = names.get(_NN) or (f"{names['torch']}.nn" if "torch" in names else None)
     usual = source.initializer_prefix
     init = usual if usual is not None and usual.partition(".")[0] not in taken else names.get(_INIT)

@@ -14,6 +14,7 @@ from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place, find_place_in_owner
 from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
+from initlint.fix.shows import is_for_show
 from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
@@ -93,7 +94,19 @@ class Workshop:
                 self._sources[file] = Source(file, self._texts[file]) if file in self._texts else None
             except SyntaxError:
                 self._sources[file] = None
+            self._recognize(self._sources[file])
         return self._sources[file]
+
+    def _recognize(self, source: Source | None) -> None:
+        """Take a file's `nn` for torch.nn where another module of its project gave it that name, as its layers tell."""
+        if source is None or source.imports.get("nn", "torch.nn").startswith("torch."):
+            return
+        for judgement in self._judgements.values():
+            layer = judgement.layer
+            call = source.call_at(layer.site) if layer.site.file == source.file else None
+            if call is not None and ast.unparse(call.func) == f"nn.{layer.kind}":
+                source.imports["nn"] = "torch.nn"
+                return
 
     def written_by(self, site: Site) -> tuple[Layer, ...]:
         """All known layers whose weight one call last wrote, or wrote before another call did."""
@@ -176,6 +189,8 @@ class Workshop:
         whole = layer.kind != BARE and self._is_whole(covered, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
+        if found is not None and found.definition is None and is_for_show(found):
+            return Refusal("nothing trains it where it is built")
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
 

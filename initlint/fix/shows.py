@@ -1,0 +1,51 @@
+"""A model that a function builds, keeps to itself and never trains is there to be looked at: it may start as torch likes."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from initlint.fix.place import Place
+from initlint.syntax import nodes_of
+
+_TRAINING = re.compile(r"train|fit|learn|optim|backward|grad|loss|criterion|parameters|step|experiment", re.IGNORECASE)
+
+
+def is_for_show(place: Place) -> bool:
+    """Whether a model that a variable holds is deleted again, or leaves the function around it neither trained nor at all."""
+    name, function = place.access.root_text, place.function
+    scope = list(nodes_of(function or place.source.tree))
+    deleted = (target for node in scope if isinstance(node, ast.Delete) for target in node.targets)
+    if any(_reads(target, name) for target in deleted):
+        return True
+    return (
+        function is not None
+        and place.naming is None
+        and not any(_leaves(node, name) or _trains(node) for node in scope)
+    )
+
+
+def _leaves(node: ast.AST, name: str) -> bool:
+    """Whether a node hands on what a variable holds to whoever called, or to what outlives the call."""
+    match node:
+        case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
+            return _reads(value, name)
+        case ast.Assign(targets=targets, value=value):
+            return _reads(value, name) and not all(isinstance(target, ast.Name) for target in targets)
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return name in names
+        case _:
+            return False
+
+
+def _trains(node: ast.AST) -> bool:
+    """Whether a name speaks of training."""
+    match node:
+        case ast.Name(id=word) | ast.Attribute(attr=word) | ast.keyword(arg=str(word)):
+            return _TRAINING.search(word) is not None
+        case _:
+            return False
+
+
+def _reads(value: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in nodes_of(value))
