@@ -163,6 +163,7 @@ class Machine:
         self.clones: list[Clone] = []
         self.distant: set[Names] = set()
         self.writes = 0
+        self.written: set[ParamV] = set()
         self.touched: list[Cell] = []
         self.watching = 0
         self.repeats = Repeats()
@@ -195,6 +196,7 @@ class Machine:
         self.sweeps = []
         self.clones = []
         self.writes = 0
+        self.written = set()
         self.touched = []
         self.watching = 0
         if self.globals.restore():
@@ -235,9 +237,9 @@ class Machine:
         self.reserve = 0
 
     @property
-    def made(self) -> tuple[int, int, int]:
-        """Counts of what was built, written and laid down so far: equal ones tell that nothing was."""
-        return self.serial, self.writes, self.graph.end
+    def met(self) -> tuple[int, int, int]:
+        """Counts of the parameters built, those written to, and the modules called so far: equal ones tell of nothing new."""
+        return len(self.params), len(self.written), len(self.forwarded)
 
     def occur(
         self,
@@ -441,6 +443,7 @@ class Machine:
             self.touch(target)
             target.data = (*target.data, write)
             self.writes += 1
+            self.written.add(target)
 
     def call(self, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
         """What calling `function` returns; what it does, it does to the memory."""

@@ -26,8 +26,8 @@ from initlint.source.values import External, Instance, ListV, ParamV, Scope, Ten
 _WITH_GRADIENTS = frozenset({"torch.enable_grad", "torch.autocast"})
 _MOST_ROUNDS = 400
 _MOST_WHILE = 64
-_MOST_TOIL = 8_000
-"""Steps that a loop may take without making anything of torch, such as a table of all pairs of positions."""
+_MOST_TOIL = 4_000
+"""Steps that a loop may take without meeting a new part of a model: it trains, or fills a table of all pairs of positions."""
 
 
 def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> None:
@@ -159,6 +159,28 @@ def is_main_guard(test: ast.expr) -> bool:
     )
 
 
+class _Toil:
+    """The steps that a loop has spent since it last met a parameter or a module that it had not met before."""
+
+    __slots__ = ("_begun", "_machine", "_met")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._begun, self._met = machine.steps, machine.met
+
+    @property
+    def is_vain(self) -> bool:
+        """Whether the rounds to come will hardly meet a new one, as those of a loop that trains."""
+        machine = self._machine
+        if machine.steps - self._begun <= _MOST_TOIL:
+            return False
+        met = machine.met
+        if met == self._met:
+            return True
+        self._begun, self._met = machine.steps, met
+        return False
+
+
 def _for(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     sweep = loop_sweep(machine, node, frame)
     if sweep is None:
@@ -184,15 +206,16 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     items = elements(machine, iterable, node, frame)
     unknown = items is None
     many = unknown or repeats(iterable)
-    turns = [UNKNOWN] if items is None else items[: None if _is_part(items[-1:]) else _MOST_ROUNDS]
+    parts = items is not None and _is_part(items[-1:])
+    turns = [UNKNOWN] if items is None else items[: None if parts else _MOST_ROUNDS]
     rounds = loop_rounds(machine, node, turns, frame)
     machine.repeating += many
-    begun, made, last = machine.steps, machine.made, False
+    toil, last = _Toil(machine), False
     try:
         for item in turns:
             if item is ABSENT:
                 continue
-            if machine.steps - begun > _MOST_TOIL and not many and machine.made == made:
+            if not many and not parts and toil.is_vain:
                 machine.repeating += 1  # one more round stands for all that are left
                 last = True
             assign(machine, node.target, item, frame)
@@ -241,7 +264,10 @@ def _while(machine: Machine, node: ast.While, frame: Frame) -> Flow:
 
 
 def _turns(machine: Machine, node: ast.While, frame: Frame) -> Flow:
+    toil = _Toil(machine)
     for _ in range(_MOST_WHILE):
+        if toil.is_vain:
+            break
         known = truth(machine.evaluate(node.test, frame))
         if known is False:
             return Flow.NEXT
