@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from initlint.config import Settings
-from initlint.engine import check, text_source
+from initlint.engine import check, read_sources, text_source
 from initlint.model import Finding
 from initlint.repair import repair
 from initlint.selection import Layer, Selection
@@ -118,3 +119,53 @@ def test_a_chain_is_repaired_in_part_only_where_the_rest_leaves_the_signal_calm(
     assert (fixed(text, Settings(unsafe_fixes=True)) != text) is repaired
     if not repaired:
         assert "another layer of its chain cannot be repaired: it is built only" in (found["Net.fc1"].help or "")
+
+
+DECODER = """\
+import torch.nn.functional as F
+from torch import nn
+
+class Decoder(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.up1 = nn.ConvTranspose1d(width, width // 2, 4, stride=2, padding=1)
+        self.up2 = nn.ConvTranspose1d(width // 2, 1, 4, stride=2, padding=1)
+
+    def forward(self, z):
+        return F.relu(self.up2(F.relu(self.up1(z)))).sum(-1)
+"""
+
+ENCODER = """\
+import torch.nn.functional as F
+from decoder import Decoder
+from torch import nn
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(16, 64, 3, padding=1)
+        self.decoder = Decoder(64)
+
+    def forward(self, x):
+        return self.decoder(F.relu(self.conv(x)))
+
+class Critic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(64, 64)
+        self.value = nn.Linear(64, 1)
+
+    def forward(self, x):
+        return self.value(F.relu(self.hidden(x)))
+"""
+
+
+def test_a_later_round_leaves_what_the_first_left_for_the_rest_of_its_chain(tmp_path: Path) -> None:
+    """The rest of the chain is in a file that no repair rewrites, so that it is not read again."""
+    for name, text in (("encoder", ENCODER), ("decoder", DECODER)):
+        (tmp_path / f"{name}.py").write_text(text)
+    outcome = check(read_sources(sorted(tmp_path.iterdir())), Settings())
+    texts = repair(outcome, Settings(unsafe_fixes=True)).texts
+    before, line, after = ENCODER.partition("        self.value = nn.Linear(64, 1)\n")
+    added = f"        nn.init.kaiming_normal_(self.hidden.weight, {RELU})\n"
+    assert texts == {str(tmp_path / "encoder.py"): before + line + added + after}
