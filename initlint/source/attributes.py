@@ -217,6 +217,7 @@ def _tensor_attribute(machine: Machine, value: TensorV, name: str, node: ast.AST
     if name in _TENSOR_VIEWS:
         return value
     if name == "shape":
+        machine.graph.measure(value.op)
         return shape_of(value)
     if name == "ndim":
         return Sym.named(f"%{value.op}.ndim")

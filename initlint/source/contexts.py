@@ -28,9 +28,9 @@ from initlint.source.scales import Scales
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT
 from initlint.source.torch_modules import modules_below
+from initlint.source.trainers import building_methods, initializing_methods
 from initlint.source.uncalled import uncalled_initializers
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, Scope
-from initlint.syntax import nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
@@ -281,20 +281,16 @@ class Contexts:
         return is_module and isinstance(own, FunctionV) and own.node in self.machine.called
 
     def _run_builders(self, definition: Definition, made: object) -> None:
-        """The methods of an object that is no module, such as a trainer, that build what others initialize or load."""
-        if not isinstance(made, Instance) or made.torch_class or not isinstance(made.cls, ClassV):
+        """The methods of an object that is no module, such as a trainer, that build what others initialize or load, then those."""
+        if not isinstance(made, Instance) or made.torch_class:
             return
         machine = self.machine
         names = self.relevance.names(definition) & self.built
-        for method in made.cls.data.values() if names else ():
-            if (
-                not isinstance(method, FunctionV)
-                or method.role not in ("function", "static")
-                or method.node in machine.ran
-            ):
-                continue
-            if names.isdisjoint(each.id for each in nodes_of(method.node) if isinstance(each, ast.Name)):
-                continue
+        if not names:
+            return
+        building = building_methods(machine, made, names)
+        initializers = initializer_names(machine)
+        for method in itertools.chain(building, initializing_methods(machine, made, initializers)):
             before = set(machine.called)
             given = Arguments([made] if method.role == "function" else [])
             if not self._survives(

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Node:
-    """One op; `kind` is that of `model.Op`, or ``fused`` when it became part of another op."""
+    """One op; `kind` is that of `model.Op`, or ``fused`` when it became part of another op.
+
+    `measured`: the program asked for the shape of what it makes.
+    """
 
     kind: OpKind | str
     name: str
@@ -21,6 +24,7 @@ class Node:
     layer: Instance | ParamV | None = None
     params: tuple[tuple[str, float], ...] = ()
     place: Place | None = None
+    measured: bool = False
 
 
 _POINTWISE = frozenset({"activation", "scale", "shift", "add", "gate"})
@@ -88,11 +92,40 @@ class Graph:
                 if concerned[each - first]:
                     concerned[position] = True
                     break
+        probing = self._probing()
         for position in range(len(nodes) - 1, -1, -1):
-            if concerned[position]:
+            if position in probing:
+                concerned[position] = False
+            elif concerned[position]:
                 for each in nodes[position].inputs:
                     concerned[each - first] = True
         return (first + position for position, wanted in enumerate(concerned) if wanted)
+
+    def measure(self, op: int) -> None:
+        """The shape of what an op makes is asked for."""
+        if op >= self.first:
+            self.nodes[op - self.first].measured = True
+
+    def _probing(self) -> frozenset[int]:
+        """The positions of ops that run to learn a shape and nothing else, on layers that others apply as well."""
+        nodes, first = self.nodes, self.first
+        if not any(node.measured for node in nodes):
+            return frozenset()
+        consumed, kept = bytearray(len(nodes)), bytearray(len(nodes))
+        probing: set[int] = set()
+        for position in range(len(nodes) - 1, -1, -1):
+            node = nodes[position]
+            is_probing = not kept[position] if consumed[position] else node.measured and node.kind != "output"
+            if is_probing:
+                probing.add(position)
+            for each in node.inputs:
+                consumed[each - first] = True
+                kept[each - first] |= not is_probing
+        applied = {
+            node.layer for position, node in enumerate(nodes) if node.kind == "layer" and position not in probing
+        }
+        probed = {nodes[position].layer for position in probing if nodes[position].kind == "layer"}
+        return frozenset(probing) if probed and probed <= applied else frozenset()
 
     def hand_over(self) -> None:
         """What a forward pass kept in an attribute and used for nothing is for the next pass, which may do anything."""

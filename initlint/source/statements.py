@@ -308,18 +308,33 @@ def _guarded(machine: Machine, node: ast.Try, frame: Frame) -> Flow:
 
 
 def _with(machine: Machine, node: ast.With | ast.AsyncWith, frame: Frame) -> Flow:
-    quiet = 0
+    quiet, guarding = 0, False
     for item in node.items:
+        guarding |= _suppresses(machine, item.context_expr, frame)
         manager = machine.evaluate(item.context_expr, frame)
         if not isinstance(manager, External) or manager.name not in _WITH_GRADIENTS:
             quiet += 1
         if item.optional_vars is not None:
             assign(machine, item.optional_vars, UNKNOWN if isinstance(manager, External) else manager, frame)
     machine.no_grad += quiet
+    machine.guarded += guarding
     try:
         return machine.execute(node.body, frame)
+    except Raised:
+        if guarding:
+            return Flow.NEXT
+        raise
     finally:
         machine.no_grad -= quiet
+        machine.guarded -= guarding
+
+
+def _suppresses(machine: Machine, manager: ast.expr, frame: Frame) -> bool:
+    """Whether a ``with`` expects what its body raises: ``contextlib.suppress(ValueError)``."""
+    if not isinstance(manager, ast.Call) or not manager.args:
+        return False
+    function = machine.evaluate(manager.func, frame)
+    return isinstance(function, External) and function.name == "contextlib.suppress"
 
 
 def _raise(machine: Machine, node: ast.Raise, frame: Frame) -> Flow:

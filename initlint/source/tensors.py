@@ -312,6 +312,7 @@ def _sizes(
     name = fact.name.rpartition(".")[2]
     if not isinstance(source, TensorV):
         return UNKNOWN
+    machine.graph.measure(source.op)
     if name in _COUNTS:
         return Sym.named(f"%{source.op}.{name}")
     return size_of(source, arguments.get(1, "dim", None)) if name == "size" else UNKNOWN
@@ -331,7 +332,10 @@ def size_of(source: TensorV, index: object) -> object:
 def _summed(
     machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
 ) -> object:
-    return op_on(machine, "opaque", fact.name.rpartition(".")[2], first_tensor(machine, arguments), place)
+    name, source = fact.name.rpartition(".")[2], first_tensor(machine, arguments)
+    if isinstance(source, TensorV) and (name == "square" or (name == "pow" and arguments.get(1, "exponent") == 2)):
+        return TensorV(machine.graph.squared(source.op, place))
+    return op_on(machine, "opaque", name, source, place)
 
 
 def _lost(
