@@ -77,7 +77,8 @@ def write_unseen(machine: Machine, node: ast.AST, frame: Frame) -> None:
     """Something unknown is written to: that may be a module that was put into what is unknown (``model.fc = head``)."""
     write = Write("", (), machine.place(node, frame), source="unknown", trail=tuple(machine.calls[-3:]))
     for param in reachable_params([each for each in machine.instances if each.adrift]):
-        machine.write(param, write)
+        if not param.data or param.data[-1].source != "unknown":
+            machine.write(param, write)
 
 
 def _writes(machine: Machine, node: ast.AST) -> bool:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import is_
 
 from initlint.source.values import Write
 
 
 def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
     """The writes common to all branches, then those of some, marked conditional; the last is certain where all make it."""
-    common = 0
-    shortest = min(len(state) for state in states)
-    while common < shortest and all(state[common] is states[0][common] for state in states):
-        common += 1
-    merged = list(states[0][:common])
-    longest = max(states, key=len)
-    if common == shortest and len(longest) == common:
-        return states[0]
-    merged.extend(replace(write, conditional=True) for state in states for write in state[common:])
+    first = states[0]
+    shortest = min(map(len, states))
+    common = min(_common(first, state) for state in states)
+    merged = list(first[:common])
+    if common == shortest and all(len(state) == common for state in states):
+        return first
+    for write in (write for state in states for write in state[common:]):
+        if write.source != "unknown" or not merged or merged[-1].source != "unknown":
+            merged.append(replace(write, conditional=True))
     if common < shortest and _is_one_effect([state[-1] for state in states]):
         merged[-1] = states[-1][-1]
     return tuple(merged)
+
+
+def _common(one: tuple[Write, ...], other: tuple[Write, ...]) -> int:
+    """How many writes two branches have in common from the first on."""
+    if one is other:
+        return len(one)
+    return next((index for index, alike in enumerate(map(is_, one, other)) if not alike), min(len(one), len(other)))
 
 
 def _is_one_effect(writes: list[Write]) -> bool:
