@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from initlint.model import Model
 from initlint.source.aftermath import inspect_aftermath
+from initlint.source.configured import apply_configuration
 from initlint.source.coverage import initializer_names
 from initlint.source.demand import Demand
 from initlint.source.distant import leave_open
@@ -21,7 +22,7 @@ from initlint.source.imports import module_scope
 from initlint.source.leftovers import Leftovers, calls
 from initlint.source.lowering import Lowering, top_modules, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
-from initlint.source.module_methods import apply_configuration, init_hooks
+from initlint.source.module_methods import init_hooks
 from initlint.source.relevance import Definition, Relevance, script_words
 from initlint.source.resets import Resets
 from initlint.source.scales import Scales

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from initlint.source.attributes import set_attribute
+from initlint.source.configured import base_kind, kinds_named
 from initlint.source.escape import escape
 from initlint.source.forward import leaf_forward, run_forward
 from initlint.source.initialization import load_write, reset_write
@@ -251,32 +252,17 @@ def _construct(machine: Machine, instance: Instance, arguments: Arguments, node:
 def _construct_framework_base(machine: Machine, instance: Instance, arguments: Arguments) -> None:
     """What a framework's base class is given: a configuration that it keeps, or one by which it initializes later."""
     instance.arguments.update(arguments.keywords)
-    if arguments.get(0, "init_cfg", None) is not None and _base_kind(machine, instance) == "initializing-base":
-        instance.uncertain = True
+    configuration = arguments.get(0, "init_cfg", None)
+    if configuration is not None and base_kind(machine, instance) == "initializing-base":
+        machine.touch(instance)
+        instance.data["init_cfg"] = configuration
+        instance.uncertain |= kinds_named(configuration) is None
     if instance.uncertain:
         machine.touch(instance)
         for key, value in arguments.keywords.items():
             instance.data.setdefault(key, value)
         if arguments.positional and "config" not in instance.data:
             instance.data["config"] = arguments.positional[0]
-
-
-def apply_configuration(machine: Machine, instance: Instance) -> None:
-    """What a framework initializes by the `init_cfg` that a module keeps: anything below that the program does not."""
-    if instance.data.get("init_cfg") is None or _base_kind(machine, instance) != "initializing-base":
-        return
-    for param in all_parameters(instance):
-        if param.data and param.data[-1].source == "default":
-            machine.write(param, Write("", (), instance.place, source="unknown"))
-
-
-def _base_kind(machine: Machine, instance: Instance) -> str | None:
-    """What kind of library class a module of the project inherits from."""
-    for base in instance.cls.external_bases if isinstance(instance.cls, ClassV) else ():
-        fact = machine.knowledge.libraries.get(machine.resolve(base.name)) if isinstance(base, External) else None
-        if fact is not None:
-            return fact.kind
-    return None
 
 
 def _reset(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

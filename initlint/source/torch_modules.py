@@ -229,6 +229,8 @@ def _fill_container(machine: Machine, instance: Instance, arguments: Arguments, 
     from initlint.source.sequences import elements
 
     machine.touch(instance)
+    if arguments.keywords.get("init_cfg") is not None:
+        instance.uncertain = True
     first = arguments.positional[0] if arguments.positional else arguments.keywords.get("modules", ABSENT)
     if first is ABSENT:
         return
