@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from initlint.analysis.signal import Propagation, Step
@@ -130,15 +130,15 @@ def _residual_chains(propagation: Propagation) -> Mapping[int, Chain]:
 
 
 def find_erased(wiring: Wiring, weights: Container[int]) -> frozenset[int]:
-    """The layers, by id, whose scale a later normalization removes again on every way on.
+    """The layers, by id, whose scale a later normalization removes again on every way on that was understood.
 
     A sum stops this: beside another summand the scale still says how much of the total a layer contributes. So does
     a layer that is not in `weights`: a recurrent one saturates.
     """
-    erased = [False] * len(wiring.ops)
+    erased: list[bool | None] = [False] * len(wiring.ops)  # None where all that lies ahead was not understood
     for position in range(len(wiring.ops) - 1, -1, -1):
-        consumers = wiring.consumers[position]
-        erased[position] = bool(consumers) and all(_erases(wiring, consumer, erased, weights) for consumer in consumers)
+        ahead = {_erases(wiring, consumer, erased, weights) for consumer in wiring.consumers[position]}
+        erased[position] = False if False in ahead or not ahead else True if True in ahead else None
     return frozenset(
         layer for layer, positions in wiring.uses.items() if all(erased[position] for position in positions)
     )
@@ -168,10 +168,12 @@ def _is_in(wiring: Wiring, position: int, members: Container[int], inside: list[
     return op.kind == "layer" and (op.layer in members or inside[position])
 
 
-def _erases(wiring: Wiring, consumer: int, erased: list[bool], weights: Container[int]) -> bool:
+def _erases(wiring: Wiring, consumer: int, erased: Sequence[bool | None], weights: Container[int]) -> bool | None:
     op = wiring.ops[consumer]
     if op.kind == "layer":
         return op.layer in weights and erased[consumer]
+    if op.kind == "opaque":
+        return None
     return op.kind == "norm" or (op.kind in _PASSING and erased[consumer])
 
 

@@ -65,7 +65,7 @@ def wire(model: Model) -> Wiring:
     )
 
 
-_PASSIVE = frozenset({"transparent", "scale", "add", "gate", "concat", "norm"})
+_PASSIVE = frozenset({"transparent", "scale", "add", "gate", "concat", "norm", "join"})
 
 
 def _living(ops: Sequence[Op], consumers: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
