@@ -10,7 +10,7 @@ from initlint.model import Op
 
 _BOUNDED = frozenset({"saturating", "gate"})
 _PROJECTED = CARRYING | {"concat", "activation", "norm"}
-_MULTIPLYING = CARRYING | {"add", "gate", "matmul", "opaque", "softmax"}
+_MULTIPLYING = CARRYING | {"add", "concat", "gate", "matmul", "opaque", "softmax"}
 _LARGEST_BRANCH = 64
 """Ops in the branch that computes a gate; a longer way back is a model of its own."""
 
@@ -19,9 +19,9 @@ class Gates:
     """Which activations multiply another tensor.
 
     A bounded activation is a gate as soon as one consumer multiplies it, or may, being unknown, or adds it to another
-    gate; an unbounded one only where every consumer that is known multiplies it: what a squeeze-excitation rescales is
-    a feature, not a gate. Feature maps of attention, whose products with one another are all that is used, gate as well,
-    and so do the scores that a softmax makes weights of.
+    gate, or puts it beside what is left of it, ``cat([p, 1 - p])``; an unbounded one only where every consumer that is
+    known multiplies it: what a squeeze-excitation rescales is a feature, not a gate. Feature maps of attention, whose
+    products with one another are all that is used, gate as well, and so do the scores that a softmax makes weights of.
     """
 
     def __init__(self, wiring: Wiring, activations: Mapping[str, Activation]) -> None:
@@ -45,6 +45,8 @@ class Gates:
             return True
         if op.kind == "add" and not all(self.is_bounded(_behind(self._wiring, each)) for each in op.inputs):
             return False
+        if op.kind == "concat":
+            return self._sure[consumer] and len({_behind(self._wiring, each) for each in op.inputs}) == 1
         return (op.kind in CARRYING or op.kind == "add") and self._some[consumer]
 
     def _multiplies(self, consumer: int) -> bool:

@@ -15,6 +15,7 @@ from initlint.source.values import (
     Filling,
     Instance,
     ListV,
+    Method,
     ParamV,
     Place,
     TensorV,
@@ -98,13 +99,18 @@ def _weighted(machine: Machine, left: TensorV, right: TensorV, place: Place) -> 
     return TensorV(made.op, param=weight.param if signal.param is not None else None)
 
 
+def _may_be_signal(value: object) -> bool:
+    """Whether something that is no tensor as far as is known may be one when the program runs: no number takes its place."""
+    return value is UNKNOWN or value is None or isinstance(value, (Choice, Instance, Method))
+
+
 def scaled(machine: Machine, signal: object, other: object, place: Place, name: str) -> TensorV:
     """A tensor times (or divided by) something that is no signal: a number, a symbol or a parameter."""
     source = as_tensor(machine, signal)
     factor = number(other)
     if factor is not None and name == "div":
         factor = 1 / factor if factor else None
-    if other is UNKNOWN or isinstance(other, (Choice, Instance, ListV, DictV)):
+    if _may_be_signal(other) or isinstance(other, (ListV, DictV)):
         return op_on(machine, "opaque", name, source, place)
     made = op_on(machine, "scale", name, source, place, factor=None if factor is None else abs(factor))
     drawn = scaled_draw(source.drawn, factor, other, name)
@@ -132,7 +138,7 @@ def divide(machine: Machine, left: object, right: object, place: Place) -> Tenso
     if isinstance(left, TensorV) and isinstance(right, TensorV) and left.param is None and right.param is None:
         return TensorV(machine.graph.divide(left.op, right.op, place))
     if not is_tensor(left):
-        return TensorV(machine.graph.add("opaque", "div", (as_tensor(machine, right).op,), place=place))
+        return op_on(machine, "opaque", "div", as_tensor(machine, right), place)
     return scaled(machine, left, right, place, "div")
 
 
@@ -143,7 +149,7 @@ def add(machine: Machine, left: object, right: object, place: Place) -> TensorV:
         return TensorV(machine.graph.sum(tensors[0].op, tensors[1].op, place))
     signal, other = (left, right) if tensors and tensors[0] is left else (right, left) if tensors else (left, right)
     source = as_tensor(machine, signal)
-    if other is UNKNOWN or isinstance(other, (Choice, Instance)):
+    if _may_be_signal(other):
         return TensorV(machine.graph.add("add", "add", (source.op, as_tensor(machine, other).op), place=place))
     made = op_on(machine, "shift", "add", source, place)
     return TensorV(made.op, None if source.drawn is None else Filling(source.drawn), source.shape, source.param)

@@ -239,6 +239,12 @@ class Graph:
                 self.lowest_fused = min(self.lowest_fused, op)
                 self.nodes[op - self.first] = Node("fused", self.node(op).name, ())
 
+    def fill(self, op: int) -> None:
+        """What a call that was not seen was given to write to is no constant any more."""
+        if op >= self.first and self.is_constant(op):
+            self.lowest_fused = min(self.lowest_fused, op)
+            self.nodes[op - self.first] = Node("opaque", self.node(op).name, ())
+
     def _pointwise_path(self, op: int, base: int) -> list[int] | None:
         """The ops between `base` and `op`, the last first, when each is pointwise and there is no other way in."""
         path: list[int] = []

@@ -65,6 +65,7 @@ def escape(machine: Machine, function: object, arguments: Arguments, node: ast.A
         if filling is not None and filling.data.source == "uninitialized":
             machine.touch(filling)
             filling.data = Write("", (), machine.place(node, frame), source="unknown")
+            machine.graph.fill(next(each.op for each in tensors if each.filling is filling))
     ops = [each.op for each in tensors]
     if ops:
         called = _called(function, node)
