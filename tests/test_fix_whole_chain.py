@@ -85,7 +85,7 @@ def test_a_fix_is_unsafe_where_layers_that_nobody_reported_would_make_the_signal
 
 
 def tower(*, optional: int) -> str:
-    """Layers before ReLU, of which some are built on a condition, so that no call may name them."""
+    """Layers before ReLU, of which some are built on a condition and in other words, so that no call may name them."""
     return "\n".join(
         [
             "from torch import nn",
@@ -95,7 +95,7 @@ def tower(*, optional: int) -> str:
             "        super().__init__()",
             "        self.fc1 = nn.Linear(256, 256)",
             "        self.fc2 = nn.Linear(256, 256)",
-            *(f"        self.more{i} = nn.Linear(256, 256) if deep else nn.Identity()" for i in range(optional)),
+            *(f"        self.more{i} = nn.Linear(256, 256, True) if deep else nn.Identity()" for i in range(optional)),
             "        self.head = nn.Linear(256, 10)",
             "",
             "    def forward(self, x):",

@@ -242,6 +242,17 @@ def _behind(
             resets = [one for one in extended.body if _resets(one, access)]
             anchor, before = (resets[-1], False) if resets else _end_of(extended.body, len(extended.body))
             return Place(source, anchor, before, access, binding.value, extended, definition, extends=True)
+        wrote = [index for index in range(start + 1, barrier) if _writes(body[index])]
+        if layer.weight.source == "explicit" and wrote:
+            return Place(
+                source,
+                body[wrote[-1]],
+                before=False,
+                access=access,
+                value=binding.value,
+                function=constructor,
+                definition=definition,
+            )
     # Moving the model to its device is the last thing that its author does.
     while barrier - 1 > max(start, built) and _moves(body[barrier - 1]):
         barrier -= 1

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from initlint.fix.alternatives import may_be_other
 from initlint.fix.builders import find_builder
+from initlint.fix.callers import is_callers_choice
 from initlint.fix.identity import Identity, identity, qualified
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place, find_place_in_owner
 from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
-from initlint.fix.shows import is_for_show
+from initlint.fix.shows import is_for_show, is_test
 from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
@@ -77,6 +80,20 @@ class Workshop:
         self._judgements = {identity(one.layer): one for one in judgements}
         self._members = {(one.model, one.layer.id): one for one in self._judgements.values()}
         self.census: tuple[Layer, ...] = tuple(self._named(one.layer) for one in self._judgements.values())
+
+    @property
+    def judgements(self) -> Iterable[Judgement]:
+        """The judgements of all layers, one for each layer of the text."""
+        return self._judgements.values()
+
+    def is_in_test(self, file: str) -> bool:
+        """Whether a file is part of the tests of what is at hand."""
+        return is_test(file, self._root)
+
+    @cached_property
+    def _root(self) -> str:
+        """The innermost folder around all texts."""
+        return os.path.commonpath([str(Path(file).parent) for file in self._texts]) if self._texts else ""
 
     @cached_property
     def idle(self) -> frozenset[Identity]:
@@ -189,10 +206,21 @@ class Workshop:
         whole = layer.kind != BARE and self._is_whole(covered, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
+        if self.is_in_test((layer.owner_site or layer.site).file):
+            return Refusal("a test may compare its numbers")
+        if layer.weight.source == "explicit" and self._is_callers_choice(layer):
+            return Refusal("who calls its initializer chooses how it draws")
         if found is not None and found.definition is None and is_for_show(found):
             return Refusal("nothing trains it where it is built")
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _is_callers_choice(self, layer: Layer) -> bool:
+        """Whether whoever calls the code around its initializer chooses the function or the numbers."""
+        site = layer.weight.site
+        source = None if site is None else self.source(site.file)
+        call = None if site is None or source is None else source.call_at(site)
+        return call is not None and source is not None and is_callers_choice(call, source)
 
     def _is_inherited_by_others(self, judgement: Judgement, place: Place) -> bool:
         """Whether other heirs of the class at a place apply the layer too, but never before the same activation."""

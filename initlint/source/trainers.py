@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
 
 _ITSELF = frozenset({"self", "cls"})
-_FILLS = frozenset({"fill_", "zero_"})
-"""What is as often done to buffers and gradients."""
+_FILLS = frozenset({"fill_", "zero_", "normal_", "uniform_", "copy_"})
+"""What is as often done to buffers, noise and gradients."""
+
+_WEIGHTS = frozenset({"weight", "data"})
 
 
 def building_methods(machine: Machine, holder: Instance, names: frozenset[str]) -> Iterator[FunctionV]:
@@ -55,9 +57,17 @@ def _initializes(method: FunctionV, initializers: frozenset[str]) -> bool:
     """Whether a method calls an initializer, or applies a function to all modules below one."""
     calls = [node for node in nodes_of(method.node) if isinstance(node, ast.Call)]
     return any(
-        last_name(call.func) not in _FILLS and (is_initializer(call.func, initializers) or _applies(call))
-        for call in calls
+        (is_initializer(call.func, initializers) and not _fills_a_tensor(call)) or _applies(call) for call in calls
     )
+
+
+def _fills_a_tensor(call: ast.Call) -> bool:
+    """Whether a method of a tensor is called that nothing calls a weight: ``self.noise.normal_()``."""
+    match call.func:
+        case ast.Attribute(value=receiver, attr=name) if name in _FILLS and last_name(receiver) != "init":
+            return _WEIGHTS.isdisjoint(one.attr for one in nodes_of(receiver) if isinstance(one, ast.Attribute))
+        case _:
+            return False
 
 
 def _applies(call: ast.Call) -> bool:

@@ -1,0 +1,90 @@
+"""A class is repaired alike: what it builds in equal words all or not at all, and safely only where all of it is safe."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from initlint.fix.identity import identity
+from initlint.fix.recommend import Refusal
+from initlint.model import Finding, Judgement
+
+if TYPE_CHECKING:
+    from initlint.fix.proposals import Proposal
+    from initlint.fix.workshop import Workshop
+
+    Proposals = dict[int, tuple[Proposal, ...] | Refusal]
+
+
+def keep_alike(proposals: Proposals, findings: Sequence[Finding], workshop: Workshop) -> None:
+    """Refuse what has a twin that stays as it is, and call unsafe what is safe only without the rest of its class."""
+    while left := _left_twins(proposals, findings, workshop):
+        proposals |= left
+    _lower(proposals, findings)
+
+
+def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Workshop) -> Proposals:
+    """The refusals of layers that a class builds in the words of another, before the same activation, that is not repaired."""
+    repairs = {
+        index: [repair for one in found for repair in one.repairs]
+        for index, found in proposals.items()
+        if isinstance(found, tuple)
+    }
+    made = [repair.layer for found in repairs.values() for repair in found]
+    owners, sites = {layer.owner_site for layer in made} - {None}, {layer.site for layer in made}
+    if not owners:
+        return {}
+    refused = {
+        identity(judgement.layer)
+        for index, found in proposals.items()
+        if isinstance(found, Refusal)
+        for judgement in findings[index].judgements
+    }
+    left: dict[Hashable, str] = {}
+    for judgement in workshop.judgements:
+        layer = judgement.layer
+        if layer.owner_site not in owners or layer.site in sites or layer.weight.source != "default":
+            continue
+        if judgement.verdict == "exempt" or identity(layer) in refused:
+            left |= dict.fromkeys(_keys(judgement, workshop), layer.path)
+    return {
+        index: Refusal(f"{left[key]} is built alike and stays as it is")
+        for index, found in repairs.items()
+        for repair in found
+        for key in _keys(repair.judgement, workshop)
+        if key in left
+    }
+
+
+def _keys(judgement: Judgement, workshop: Workshop) -> Iterator[Hashable]:
+    """What twins share: their class, the words that build them, and an activation that nothing visible sets apart."""
+    layer = judgement.layer
+    source = workshop.source(layer.site.file)
+    call = None if source is None else source.call_at(layer.site)
+    if call is None or (judgement.chain is not None and judgement.chain.residual):
+        return
+    words = ast.unparse(call)
+    for follower in judgement.followers:
+        if not (follower.normalized or follower.gated or follower.residual):
+            yield layer.owner_site, words, follower.activation
+
+
+def _lower(proposals: Proposals, findings: Sequence[Finding]) -> None:
+    """Call unsafe what a class has beside another layer whose repair is unsafe, although its author left both to torch."""
+    made = {index: found for index, found in proposals.items() if isinstance(found, tuple)}
+    owners = {index: _owners(findings[index]) for index in made}
+    safe = {index for index, found in made.items() if any(one.applicability == "safe" for one in found)}
+    shaky = {owner for index, found in owners.items() if index not in safe for owner in found}
+    while lowered := [index for index in safe if not shaky.isdisjoint(owners[index])]:
+        for index in lowered:
+            proposals[index] = tuple(replace(one, applicability="unsafe") for one in made[index])
+            shaky |= owners[index]
+        safe.difference_update(lowered)
+
+
+def _owners(finding: Finding) -> frozenset[Hashable]:
+    """The classes of the layers that a finding speaks of and that their authors left to torch."""
+    layers = (judgement.layer for judgement in finding.judgements)
+    return frozenset(layer.owner_site for layer in layers if layer.weight.source == "default" and layer.owner_site)

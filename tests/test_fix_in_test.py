@@ -1,0 +1,53 @@
+"""What a test builds is compared by its numbers: no fix changes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from initlint.config import Settings
+from initlint.engine import check, read_sources
+from initlint.repair import repair
+
+MODEL = """\
+from torch import nn
+
+
+def model():
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+
+
+def embedding():
+    table = nn.Embedding(5, 3, padding_idx=0)
+    nn.init.normal_(table.weight, std=0.5)
+    return table
+
+
+def old():
+    layer = nn.Linear(8, 8)
+    nn.init.xavier_uniform(layer.weight)
+    return layer
+"""
+
+
+def repaired(path: Path) -> list[str]:
+    """The lines that a run over its folder adds to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(MODEL)
+    other = path.parent.parent / "net.py"
+    other.write_text("")
+    settings = Settings(unsafe_fixes=True)
+    texts = repair(check(read_sources([path, other]), settings), settings).texts
+    return [line.strip() for line in texts.get(str(path), MODEL).split("\n") if line not in MODEL.split("\n")]
+
+
+@pytest.mark.parametrize("name", ["tests/models.py", "test/models.py", "package/test_models.py", "package/conftest.py"])
+def test_only_what_changes_no_numbers_is_repaired_in_a_test(name: str, tmp_path: Path) -> None:
+    assert repaired(tmp_path / name) == ["nn.init.xavier_uniform_(layer.weight)"]
+
+
+def test_elsewhere_all_is_repaired(tmp_path: Path) -> None:
+    lines = repaired(tmp_path / "package" / "models.py")
+    assert "nn.init.xavier_uniform_(layer.weight)" in lines
+    assert len(lines) == 5
