@@ -253,6 +253,8 @@ def _behind(
                 function=constructor,
                 definition=definition,
             )
+    handed = (index for index in range(max(start, built) + 1, barrier) if _hands_on_parameters(body[index]))
+    barrier = next(handed, barrier)
     # Moving the model to its device is the last thing that its author does.
     while barrier - 1 > max(start, built) and _moves(body[barrier - 1]):
         barrier -= 1
@@ -339,6 +341,13 @@ def _moves(statement: ast.stmt) -> bool:
             return name in _MOVES
         case _:
             return False
+
+
+def _hands_on_parameters(statement: ast.stmt) -> bool:
+    """Whether a statement gives the model's parameters to what trains them: ``Adam(self.parameters())``."""
+    calls = (node for node in nodes_of(statement) if isinstance(node, ast.Call))
+    given = (argument for call in calls for argument in (*call.args, *(one.value for one in call.keywords)))
+    return any(ast.unparse(argument) == "self.parameters()" for argument in given)
 
 
 def _end_of(body: list[ast.stmt], stop: int) -> tuple[ast.stmt, bool]:

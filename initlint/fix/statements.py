@@ -21,6 +21,7 @@ from initlint.fix.identity import Identity, identity
 from initlint.fix.place import Place
 from initlint.fix.recommend import Call, Refusal, kind_of
 from initlint.fix.spelling import Spelling
+from initlint.fix.tails import place_from_end
 from initlint.model import Layer
 from initlint.syntax import nodes_of
 
@@ -131,6 +132,10 @@ def _container_loops(
     alone = len(members) == 1 and not grows_in_loop(members[0].place)
     if exact and (alone or not all(member.place.access.trail for member in members)):
         return []
+    if len(members) == 1 and len(members[0].place.access.trail) == 1:
+        index = place_from_end(members[0].place, members[0].layer.site)
+        if index is not None:
+            return [(_Loop(members[0].same), _Reached(f"{root}[{index}]", members[0], order))]
     loops: list[tuple[_Loop, _Reached]] = []
     by_call: dict[tuple[Call, bool], list[Wanted]] = {}
     for member in members:
