@@ -204,7 +204,7 @@ class Graph:
                 continue
             ways.add(each)
             node = self.node(each)
-            if node.kind in _POINTWISE or node.kind == "transparent" or node.name in _STATISTICAL:
+            if node.kind in _POINTWISE or node.kind in ("transparent", "join") or node.name in _STATISTICAL:
                 names.add(node.name)
                 pending += node.inputs
         return ways, names
