@@ -303,8 +303,8 @@ def set_attribute(machine: Machine, target: object, name: str, value: object, no
     elif isinstance(target, Choice):
         for each in target.alternatives:
             set_attribute(machine, each, name, value, node, frame)
-    elif target is UNKNOWN and isinstance(value, Instance) and value.torch_class:
-        machine.set_adrift([value])
+    elif (target is UNKNOWN or isinstance(target, FunctionV)) and isinstance(value, Instance) and value.torch_class:
+        machine.set_adrift([value])  # what a function keeps is not followed either
 
 
 def _set_parameter_attribute(
