@@ -96,10 +96,12 @@ def find_excitations(wiring: Wiring, gates: Gates) -> frozenset[int]:
     gated: dict[int, set[int]] = {}
     for op in wiring.ops:
         for operand in op.inputs if op.kind == "gate" else ():
-            gate = _behind(wiring, operand)
             others = [other for other in op.inputs if other != operand]
-            if gates.is_bounded_gate(gate) and others and op.inputs.count(operand) == 1:
-                gated.setdefault(gate, set()).update(step for other in others for step in _origins(wiring, other))
+            if not others or op.inputs.count(operand) > 1:
+                continue
+            for gate in _factors(wiring, operand):
+                if gates.is_bounded_gate(gate):
+                    gated.setdefault(gate, set()).update(step for other in others for step in _origins(wiring, other))
     return frozenset(layer for gate, features in gated.items() for layer in _branch(wiring, gate, features))
 
 
@@ -115,6 +117,14 @@ def _behind(wiring: Wiring, position: int) -> int:
     """The op whose result arrives at `position` reshaped or scaled."""
     *_, first = _upstream(wiring, position)
     return first
+
+
+def _factors(wiring: Wiring, position: int) -> Iterator[int]:
+    """The op whose result arrives at `position` reshaped or scaled, or those of the factors if that is a product."""
+    behind = _behind(wiring, position)
+    yield behind
+    if wiring.ops[behind].kind == "gate":
+        yield from (_behind(wiring, each) for each in wiring.ops[behind].inputs)
 
 
 def _upstream(wiring: Wiring, position: int) -> Iterator[int]:

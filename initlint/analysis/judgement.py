@@ -38,6 +38,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
         used=frozenset(wiring.uses),
         unread=find_unread(wiring) if model.traced else frozenset(),
         optional=find_optional(wiring),
+        branching=frozenset(now.steps[position].layer for position in now.joined),
         harmless={
             **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
             **dict.fromkeys(find_bypassed(wiring), "it also reaches the next layer without its activation"),
@@ -81,7 +82,8 @@ class _Scene:
     """What a verdict needs to know beyond its layer.
 
     `used` are the layers that are applied, `unread` those of which a run did not show what they run into, `optional` those
-    that may go without their activation, `harmless` says why a layer's scale does not matter where it lies.
+    that may go without their activation, `branching` those of branches that begin in what they are added to and more,
+    `harmless` says why a layer's scale does not matter where it lies.
     """
 
     knowledge: Knowledge
@@ -90,6 +92,7 @@ class _Scene:
     used: frozenset[int]
     unread: frozenset[int]
     optional: frozenset[int]
+    branching: frozenset[int]
     harmless: Mapping[int, str]
 
 
@@ -223,7 +226,9 @@ def _pardon(layer: Layer, gain: float, relevant: tuple[Follower, ...], scene: _S
     chain = scene.chains.get(layer.id)
     if layer.id in scene.harmless:
         return scene.harmless[layer.id]
-    is_branch = chain is not None and (chain.residual or (chain.renewed and all(found.residual for found in relevant)))
+    is_branch = layer.id in scene.branching or (
+        chain is not None and (chain.residual or (chain.renewed and all(found.residual for found in relevant)))
+    )
     if is_branch and gain < max(high for _, high in _bands(relevant[0], scene)):
         return "it lies in a residual branch, where small is harmless"
     if any(touches(_bands(found, scene), gain, found) for found in relevant):

@@ -101,7 +101,8 @@ class Propagation:
 
     `damped` are the positions of steps in branches that are scaled down before they are added to something, `renewed`
     those of steps in branches whose path begins later than what they are added to, or ends before the sum:
-    ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``, ``x + A @ ff(x)``. `raised` is the rms of a sum over that of one of its
+    ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``, ``x + A @ ff(x)``; `joined` those where it begins in what they are added
+    to, put beside something else: ``x + ff(cat([x, y]))``. `raised` is the rms of a sum over that of one of its
     terms, by the positions of both: variances add, since independent weights make the terms independent. None where a
     term is not known.
     """
@@ -110,6 +111,7 @@ class Propagation:
     sums: tuple[Sum, ...]
     damped: frozenset[int]
     renewed: frozenset[int]
+    joined: frozenset[int]
     route: Mapping[int, int]
     raised: Mapping[tuple[int, int], float | None]
 
@@ -148,8 +150,8 @@ def propagate(
     pass_ = _Pass(model, weights, knowledge, dict(route or {}))
     for position, op in enumerate(model.ops):
         pass_.tensors.append(pass_.tensor(position, op))
-    damped, renewed = frozenset(pass_.damped), frozenset(pass_.renewed)
-    return Propagation(pass_.steps, tuple(pass_.sums), damped, renewed, pass_.route, pass_.raised)
+    damped, renewed, joined = frozenset(pass_.damped), frozenset(pass_.renewed), frozenset(pass_.joined)
+    return Propagation(pass_.steps, tuple(pass_.sums), damped, renewed, joined, pass_.route, pass_.raised)
 
 
 class _Pass:
@@ -167,6 +169,7 @@ class _Pass:
         self.sums: list[Sum] = []
         self.damped: set[int] = set()
         self.renewed: set[int] = set()
+        self.joined: set[int] = set()
         self.raised: dict[tuple[int, int], float | None] = {}
 
     def tensor(self, position: int, op: Op) -> Tensor:
@@ -216,7 +219,10 @@ class _Pass:
                 continue
             others = frozenset(root for other in summands if other != summand for root in self._roots(other))
             if tensor.step is not None and self._is_made_of(tensor.source, others):
-                self.renewed.update(step.position for step in _since_fork(tensor, _fresh(position)))
+                inside = [step.position for step in _since_fork(tensor, _fresh(position))]
+                self.renewed.update(inside)
+                if self._joins(tensor.source, others):
+                    self.joined.update(inside)
             for mixed in mixed_in:
                 if mixed.source in others or self._is_made_of(mixed.source, others):
                     self.renewed.update(step.position for step in _since_fork(mixed, _fresh(position)))
@@ -306,6 +312,11 @@ class _Pass:
             yield found
             if self.model.ops[found].kind in ("transparent", "scale", "add"):
                 waiting += self.model.ops[found].inputs
+
+    def _joins(self, source: int, others: frozenset[int]) -> bool:
+        """Whether a path begins where one of `others`, as it is, is put beside something else."""
+        op = self.model.ops[source]
+        return op.kind == "concat" and any(not others.isdisjoint(self._roots(each)) for each in op.inputs)
 
     def _is_made_of(self, source: int, others: frozenset[int]) -> bool:
         """Whether a path that begins at `source` does so in something that is computed from one of `others`, not far before."""
