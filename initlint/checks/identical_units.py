@@ -10,8 +10,9 @@ def _say(incident: Incident) -> Statement:
     subject = quoted(incident.layers, "this layer")
     start, value = ("start", "their") if len(incident.layers) > 1 else ("starts", "its")
     if incident.detail("value"):
+        but = " but for their biases" if incident.detail("biased") else ""
         return Statement(
-            f"{subject} {start} with {value} units all equal: every weight is {incident.word('value')}",
+            f"{subject} {start} with {value} units all equal{but}: every weight is {incident.word('value')}",
             Severity.ERROR,
             "draw the weights at random",
         )

@@ -42,6 +42,10 @@ class Incident:
         """The detail called `name` of the first event, or None."""
         return self.events[0].detail(name)
 
+    def details(self, name: str) -> tuple[Value, ...]:
+        """The detail called `name` of every event."""
+        return tuple(event.detail(name) for event in self.events)
+
     def word(self, name: str) -> str:
         """The detail called `name` as text, empty where there is none."""
         value = self.detail(name)

@@ -1,7 +1,7 @@
 """Initializers that scale by a fan which is not the one the signal meets.
 
 torch reads a weight as (out, in, kernel): that is wrong for transposed convolutions, blind to groups, and wrong for matrices that are
-multiplied from the left and for stacks of them.
+multiplied from the left, for stacks of them and for tensors that an equation contracts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.source.scales import Fans, fact_of, over, times, value_of
+from initlint.source.scales import LEADING, Fans, fact_of, over, times, value_of
 from initlint.source.symbols import Sym, monomial, power
 from initlint.source.symmetry import consumers_of
 from initlint.source.values import Instance, ParamV, Write
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"conv": "conv", "conv_transpose": "conv_transpose"}
 _FITS = (0.75, 1.33)
+_TURNING = frozenset({"transpose", "permute", "t", "swapaxes", "swapdims", "movedim", "T", "mT", "rearrange"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ def inspect_fans(machine: Machine) -> None:
         if ratio is None or _FITS[0] <= ratio <= _FITS[1]:
             continue
         consumers = consumers_of(machine.graph) if consumers is None else consumers
+        if reading.reason == "stack" and _makes_matrices(machine.graph, consumers, index):
+            continue
         if not _is_normalized(machine.graph, consumers, index):
             known = None if math.isnan(ratio) else ratio
             owner = node.layer if isinstance(node.layer, Instance) else weight.owner
@@ -88,7 +91,10 @@ def _read(node: Node, weight: ParamV) -> _Reading | None:
         return None
     if isinstance(node.layer, Instance):
         return _read_convolution(node.layer, shape)
-    if len(shape) == 3 and weight.fans != "out_in":
+    if weight.fans.startswith(LEADING):
+        true = Fans(shape, kind=weight.fans)
+        return _Reading(Fans(shape), true.true_in, true.true_out, "tensor")
+    if len(shape) == 3 and weight.fans not in ("out_in", "unstacked"):
         rows, columns = monomial(shape[1]), monomial(shape[2])
         return _Reading(Fans(shape), rows, columns, "stack")
     if weight.fans == "in_out" and len(shape) == 2:
@@ -176,3 +182,26 @@ def _is_normalized(graph: Graph, consumers: dict[int, list[int]], index: int) ->
         if node.kind in ("transparent", "shift", "scale"):
             pending += consumers.get(each, ())
     return False
+
+
+def _makes_matrices(graph: Graph, consumers: dict[int, list[int]], index: int) -> bool:
+    """Whether what a stack makes of one tensor is the matrix that another is multiplied with: its fan is that of both products.
+
+    Keys come turned, and values meet the weights of a softmax.
+    """
+    pending = [(index, each) for each in consumers.get(index, ())]
+    while pending:
+        source, each = pending.pop()
+        node = graph.node(each)
+        if node.kind == "transparent" and node.name not in _TURNING:
+            pending += [(each, further) for further in consumers.get(each, ())]
+        elif node.kind == "matmul" and node.inputs[-1] == source and not _is_weights(graph, node.inputs[0]):
+            return len(node.inputs) > 1
+    return False
+
+
+def _is_weights(graph: Graph, position: int) -> bool:
+    """Whether a tensor comes out of a softmax."""
+    while (node := graph.node(position)).kind in ("transparent", "scale") and node.inputs:
+        position = node.inputs[0]
+    return node.kind == "softmax"

@@ -24,6 +24,10 @@ _STACKED = 3
 """Dimensions of a stack of matrices, of which each is multiplied by itself."""
 
 
+LEADING = "leading_"
+"""The orientation of a tensor that is contracted over that many of its first dimensions."""
+
+
 class Fans:
     """The fans of one weight: as torch counts them by the shape, and true to the computation; None where unknown."""
 
@@ -53,7 +57,10 @@ class Fans:
             self.true_in, self.true_out = self.fan_out, self.fan_in
         elif kind == "embedding":
             self.true_in = self.true_out = Sym(1, ())  # a lookup adds nothing up
-        elif kind in ("unknown", "transposed", "plain"):
+        elif kind.startswith(LEADING):
+            count = int(kind.removeprefix(LEADING))
+            self.true_in, self.true_out = _product(shape[:count]), _product(shape[count:])
+        elif kind in ("unknown", "unstacked", "transposed", "plain"):
             self.true_in = self.true_out = None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initlint.source.histories import constant_of
+from initlint.source.symbols import UNKNOWN
 from initlint.source.torch_modules import CONTAINERS, all_parameters, children
-from initlint.source.values import Instance, ParamV, Place, Write
+from initlint.source.values import Choice, Instance, ParamV, Place, Write
 
 if TYPE_CHECKING:
     from initlint.source.dataflow import Graph
@@ -70,8 +71,9 @@ def _inspect_constants(machine: Machine) -> None:
         if write.place is None or not following:
             continue
         if value:
-            if _has_several_units(layer):
-                machine.occur("identical-units", write.place, layer, value=value, next=None)
+            biased = _bias_differs(machine, layer)
+            if _has_several_units(layer) and biased is not None:
+                machine.occur("identical-units", write.place, layer, value=value, next=None, biased=biased)
             continue
         after = next((filled[each] for each in following if each in filled and not filled[each][2]), None)
         if after is not None and after[0] is not layer:
@@ -88,6 +90,17 @@ def _constant_write(machine: Machine, layer: Instance) -> Write | None:
         return None
     last = weight.data[-1]
     return None if last.conditional or last.partial or last.source != "explicit" else last
+
+
+def _bias_differs(machine: Machine, layer: Instance) -> bool | None:
+    """Whether the bias, as torch draws it, differs from unit to unit; None where the program wrote what may tell them apart."""
+    bias = layer.data.get("bias")
+    if not isinstance(bias, ParamV) or not bias.data:
+        return None if bias is UNKNOWN or isinstance(bias, Choice) else False
+    last = bias.data[-1]
+    if constant_of(machine, last) is not None:
+        return False
+    return True if last.source == "default" else None
 
 
 def _has_several_units(layer: Instance) -> bool:

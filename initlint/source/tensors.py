@@ -21,6 +21,7 @@ from initlint.source.arithmetic import (
     weight_op,
 )
 from initlint.source.attributes import shape_of
+from initlint.source.equations import contraction, sums_over
 from initlint.source.escape import escape
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import bind, number
@@ -221,15 +222,6 @@ def _softmax(
     return op_on(machine, "softmax", fact.name.rpartition(".")[2], first_tensor(machine, arguments), place)
 
 
-def _sums_over(equation: str, position: int, *, spaced: bool) -> bool:
-    """Whether an operand of this equation has an index that the result lacks: else it only scales the other."""
-    terms, arrow, result = equation.partition("->")
-    if not arrow or "." in result:
-        return True
-    term = terms.split(",")[position]
-    return not set(term.split() if spaced else term) <= set(result.split() if spaced else result) | {" "}
-
-
 def _product(
     machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
 ) -> object:
@@ -243,9 +235,13 @@ def _product(
         signals = [each for each in operands if weight_of(each) is None]
         if len(weights) == 1 and len(signals) == 1:
             equation = next((each for each in given if isinstance(each, str)), "")
-            if not _sums_over(equation, operands.index(weights[0]), spaced=fact.name.startswith("einops.")):
+            position, spaced = operands.index(weights[0]), fact.name.startswith("einops.")
+            if not sums_over(equation, position, spaced=spaced):
                 return multiply_tensors(machine, signals[0], weights[0], place)
-            return weight_op(machine, signals[0], weights[0], place, orientation="unknown")
+            orientation = "unknown"
+            if isinstance(weights[0], ParamV) and not spaced:
+                orientation = contraction(equation, position)
+            return weight_op(machine, signals[0], weights[0], place, orientation=orientation)
         ops = tuple(dict.fromkeys(as_tensor(machine, each).op for each in operands))
         return TensorV(machine.graph.add("matmul", "einsum", ops, place=place))
     left, right = _operands(bound, arguments)

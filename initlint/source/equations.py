@@ -1,0 +1,31 @@
+"""What an einsum's equation says of an operand: whether anything is summed over it, and over which of its dimensions."""
+
+from __future__ import annotations
+
+_MATRIX = 2
+
+
+def sums_over(equation: str, position: int, *, spaced: bool) -> bool:
+    """Whether an operand of this equation has an index that the result lacks: else it only scales the other."""
+    terms, arrow, result = equation.partition("->")
+    if not arrow or "." in result:
+        return True
+    term = terms.split(",")[position]
+    return not set(term.split() if spaced else term) <= set(result.split() if spaced else result) | {" "}
+
+
+def contraction(equation: str, position: int) -> str:
+    """How an equation contracts an operand of three or more dimensions: over the first so many of them, or in some other way.
+
+    "unknown" stands for a stack of matrices, with an index of the other operand that the result keeps, and for all else.
+    """
+    terms, _, result = equation.replace(" ", "").partition("->")
+    factors = terms.split(",")
+    if len(factors) != 2 or not equation.isascii() or not f"{factors[0]}{factors[1]}{result}".isalpha():
+        return "unknown"
+    weight, signal = factors[position], factors[1 - position]
+    if len(weight) <= _MATRIX or len(set(weight)) != len(weight) or set(weight) & set(signal) & set(result):
+        return "unknown"
+    summed = [letter not in result for letter in weight]
+    leading = sum(summed)
+    return f"leading_{leading}" if all(summed[:leading]) else "unstacked"
