@@ -71,7 +71,12 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
     """Run a class body and make the class."""
     bases = tuple(machine.evaluate(base, frame) for base in node.bases)
     scope = Scope(frame.file, frame.scope, is_class=True)
-    made = ClassV(node.name, node, scope, bases)
+    made = machine.ahead.pop(node, None)
+    if made is None:
+        made = ClassV(node.name, node, scope, bases)
+    else:
+        made.scope = scope
+        made.inherit(bases)
     inner = Frame(scope)
     for statement in node.body:
         try:

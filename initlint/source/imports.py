@@ -10,7 +10,7 @@ from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
 from initlint.source.project import Imported, Project, SourceFile
 from initlint.source.repeats import Watch
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.values import CLOCK, Arguments, External, ModuleRef, Scope
+from initlint.source.values import CLOCK, Arguments, ClassV, External, ModuleRef, Scope
 
 
 def module_scope(machine: Machine, file: SourceFile) -> Scope:
@@ -204,7 +204,10 @@ def import_named(machine: Machine, arguments: Arguments, node: ast.AST, frame: F
 
 
 def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
-    """In a cycle of imports the name may not be bound yet: find its definition in the syntax."""
+    """In a cycle of imports the name may not be bound yet: find its definition in the syntax.
+
+    A class stays the same object when the module comes to its definition: its subclasses and `isinstance` hold on to it.
+    """
     for statement in file.body:
         defined = isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name
         if defined or (
@@ -220,7 +223,10 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
                 return UNKNOWN
             finally:
                 machine.deferred.discard(statement)
-            return scope.data.get(name, UNKNOWN)
+            found = scope.data.get(name, UNKNOWN)
+            if isinstance(statement, ast.ClassDef) and isinstance(found, ClassV):
+                machine.ahead[statement] = found
+            return found
     return UNKNOWN
 
 

@@ -217,9 +217,13 @@ class ClassV(Cell):
         self.node = node
         self.scope = scope
         self.file = scope.file
-        self.bases = bases
         self.data = {}
         self.remade = False
+        self.inherit(bases)
+
+    def inherit(self, bases: tuple[object, ...]) -> None:
+        """Let these be its bases."""
+        self.bases = bases
         self.external_bases: tuple[External | Unknown, ...] = ()
         external: list[External | Unknown] = []
         for base in bases:
