@@ -31,7 +31,6 @@ from initlint.source.values import (
     TensorV,
     View,
     Write,
-    present,
 )
 
 if TYPE_CHECKING:
@@ -148,8 +147,13 @@ def _instance_attribute(machine: Machine, value: Instance, name: str, node: ast.
         return External(f"{value.cls.name}.{name}")
     if name == "__dict__":
         return vars_of(value)
+    from initlint.source.mappings import inherited_method
+
     if plain(value) is not value:
         return Method(plain(value), name)
+    inherited = inherited_method(value, name)
+    if inherited is not None:
+        return inherited
     fallback = value.cls.lookup("__getattr__")
     if isinstance(fallback, FunctionV):
         return machine.call(Bound(fallback, value), Arguments([name]), node, frame)
@@ -331,10 +335,12 @@ def delete_attribute(machine: Machine, target: object, name: str) -> None:
 
 def get_item(machine: Machine, value: object, key: object, node: ast.AST, frame: Frame) -> object:
     """``value[key]``."""
+    from initlint.source.mappings import item
+
     if isinstance(value, (tuple, ListV, str)):
         return _sequence_item(machine, value, key)
     if isinstance(value, DictV):
-        return _mapping_item(value, key)
+        return item(value, key)
     if isinstance(value, Instance):
         return _instance_item(machine, value, key, node, frame)
     if isinstance(value, TensorV):
@@ -378,13 +384,9 @@ def _sequence_item(machine: Machine, value: tuple[object, ...] | ListV | str, ke
     return UNKNOWN
 
 
-def _mapping_item(value: DictV, key: object) -> object:
-    from initlint.source.expressions import is_key
-
-    return present(value.data.get(key, UNKNOWN), UNKNOWN) if is_key(key) else UNKNOWN
-
-
 def _instance_item(machine: Machine, value: Instance, key: object, node: ast.AST, frame: Frame) -> object:
+    from initlint.source.mappings import item, items_of
+
     if isinstance(value.cls, ClassV):
         method = value.cls.lookup("__getitem__")
         if isinstance(method, FunctionV):
@@ -393,6 +395,9 @@ def _instance_item(machine: Machine, value: Instance, key: object, node: ast.AST
         from initlint.source.torch_modules import container_item
 
         return container_item(machine, value, key)
+    items = items_of(value)
+    if items is not None:
+        return item(items, key)
     held = fields(value)
     return UNKNOWN if held is None else _sequence_item(machine, tuple(held), key)
 
@@ -427,11 +432,17 @@ def set_item(machine: Machine, container: object, key: object, value: object, no
 def _set_instance_item(
     machine: Machine, container: Instance, key: object, value: object, node: ast.AST, frame: Frame
 ) -> None:
+    from initlint.source.mappings import items_of
+
     if isinstance(container.cls, ClassV):
         method = container.cls.lookup("__setitem__")
         if isinstance(method, FunctionV):
             machine.call(Bound(method, container), Arguments([key, value]), node, frame)
             return
+    items = items_of(container)
+    if items is not None:
+        set_item(machine, items, key, value, node, frame)
+        return
     if not container.torch_class or not isinstance(key, (int, str)):
         return
     machine.touch(container)

@@ -71,7 +71,7 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
     """Run a class body and make the class."""
     bases = tuple(machine.evaluate(base, frame) for base in node.bases)
     scope = Scope(frame.file, frame.scope, is_class=True)
-    made = machine.ahead.pop(node, None)
+    made = machine.ahead.get(node)
     if made is None:
         made = ClassV(node.name, node, scope, bases)
     else:
@@ -246,6 +246,7 @@ def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.A
 
 def _construct(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """An object of `cls`, made by running its code."""
+    from initlint.source.mappings import call_inherited, hold_items, items_of
     from initlint.source.torch_modules import adopt_torch_base, construct_torch_part
 
     machine.called.add(cls.node or node)
@@ -259,6 +260,7 @@ def _construct(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AS
     instance = machine.new_instance(cls, place)
     adopt_torch_base(machine, instance)
     instance.uncertain |= cls.remade
+    hold_items(cls, instance)
     maker = cls.lookup("__new__")
     if isinstance(maker, FunctionV) and not instance.torch_class:
         made = call_function(
@@ -277,6 +279,8 @@ def _construct(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AS
         call_post_init(machine, cls, instance, node, frame)
     elif instance.torch_class:
         construct_torch_part(machine, instance, arguments, node, frame)
+    elif (items := items_of(instance)) is not None:
+        call_inherited(machine, items, "__init__", arguments, node, frame)
     return instance
 
 

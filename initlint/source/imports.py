@@ -214,15 +214,15 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
             isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)
         ):
             scope = machine.module_scopes[file.path]
-            if statement in machine.deferred:
-                return UNKNOWN
-            machine.deferred.add(statement)
+            if machine.ahead.get(statement, ABSENT) is None:
+                return UNKNOWN  # asked for by its own definition
+            machine.ahead[statement] = None
             try:
                 machine.execute((statement,), Frame(scope))
             except Raised:
                 return UNKNOWN
             finally:
-                machine.deferred.discard(statement)
+                machine.ahead.pop(statement, None)
             found = scope.data.get(name, UNKNOWN)
             if isinstance(statement, ast.ClassDef) and isinstance(found, ClassV):
                 machine.ahead[statement] = found

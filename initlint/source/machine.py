@@ -175,8 +175,7 @@ class Machine:
         self.active: dict[ast.AST, int] = {}
         self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
-        self.deferred: set[ast.AST] = set()
-        self.ahead: dict[ast.AST, ClassV] = {}
+        self.ahead: dict[ast.AST, ClassV | None] = {}
         self.called: set[ast.AST] = set()
         self.read: set[str] = set()
         self.ran: set[ast.AST] = set()

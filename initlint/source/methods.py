@@ -116,9 +116,14 @@ def call_method(machine: Machine, method: Method, arguments: Arguments, node: as
 def _call_super(
     machine: Machine, receiver: SuperV, name: str, arguments: Arguments, node: ast.AST, frame: Frame
 ) -> object:
+    from initlint.source.mappings import call_inherited, items_of
+
     target = receiver.receiver
     if isinstance(target, Instance) and target.torch_class:
         return call_module_method(machine, target, name, arguments, node, frame)
+    items = items_of(target)
+    if items is not None:
+        return call_inherited(machine, items, name, arguments, node, frame)
     if name in ("__init__", "__init_subclass__", "__setattr__", "__post_init__"):
         if name == "__init__" and isinstance(target, Instance):
             machine.touch(target)

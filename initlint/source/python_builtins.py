@@ -144,10 +144,11 @@ def _sorted(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame)
 
 def _dict(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     from initlint.source.expressions import put
+    from initlint.source.mappings import items_of
 
     made = DictV({}, open_=arguments.open)
     if arguments.positional:
-        source = arguments.positional[0]
+        source = items_of(arguments.positional[0]) or arguments.positional[0]
         if isinstance(source, DictV):
             made.data.update(source.data)
             made.open |= source.open

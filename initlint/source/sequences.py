@@ -62,6 +62,7 @@ def repeats(value: object) -> bool:
 
 
 def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: Frame) -> list[object] | None:
+    from initlint.source.mappings import items_of
     from initlint.source.torch_modules import container_items
 
     if isinstance(value.cls, ClassV):
@@ -70,6 +71,8 @@ def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: 
             return elements(machine, machine.call(Bound(method, value), Arguments([]), node, frame), node, frame)
         if (held := fields(value)) is not None:
             return held
+        if (items := items_of(value)) is not None:
+            return elements(machine, items, node, frame)
     return container_items(value)
 
 
