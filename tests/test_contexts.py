@@ -306,6 +306,39 @@ def test_of_functions_that_differ_in_numbers_only_the_first_and_the_last_are_run
     assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == ["net_t", "net_2"]
 
 
+def test_of_functions_that_look_a_model_up_by_its_name_one_of_each_family_is_run(tmp_path: Path) -> None:
+    """``wide_net_8`` may be another model than ``net_0`` and ``net_2``, though their code differs in a string only."""
+    text = (
+        "from torch import nn\n\n"
+        "CONFIGS = dict(net_0=nn.ReLU, net_1=nn.ReLU, wide_net_8=nn.Tanh, wide_net_9=nn.Tanh, net_2=nn.ReLU)\n\n"
+        "def build(name):\n    return nn.Sequential(nn.Linear(64, 64), CONFIGS[name]())\n\n"
+    )
+    path = tmp_path / "net.py"
+    names = ("net_0", "net_1", "wide_net_8", "wide_net_9", "net_2")
+    path.write_text(text + "".join(f"def {name}():\n    return build('{name}')\n\n" for name in names))
+    models = scan([path], knowledge=load_knowledge()).models
+    assert [model.name for model in models] == ["net_0", "wide_net_8", "net_2"]
+
+
+def test_modules_that_are_loaded_are_not_charged_to_a_context(tmp_path: Path) -> None:
+    """A package that loads many modules knows all that each of them defines."""
+    indices = range(60)
+    for index in indices:
+        (tmp_path / f"m{index}.py").write_text(
+            "def pick():\n    for index in range(350):\n"
+            + "        count = index\n" * 8
+            + "    return 'tanh'\n\nkind = pick()\n"
+        )
+    text = "from torch import nn\n" + "".join(f"from m{index} import kind as k{index}\n" for index in indices)
+    layers = ", ".join(f"nn.Linear(8, 8), KINDS[k{index}]()" for index in indices)
+    text += f"KINDS = {{'tanh': nn.Tanh, 'relu': nn.ReLU}}\n\ndef net():\n    return nn.Sequential({layers})\n"
+    found = understand(
+        {str(path): path.read_text() for path in tmp_path.glob("m*.py")} | {str(tmp_path / "net.py"): text}
+    )
+    followers = [[each.activation for each in judgement.followers] for judgement in found.judgements]
+    assert followers == [["tanh"]] * len(indices)
+
+
 GLOBAL = """
 from torch import nn
 

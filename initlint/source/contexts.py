@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from initlint.model import Model
 from initlint.source.aftermath import inspect_aftermath
+from initlint.source.budget import BARREN_BUDGET, BUDGET, FORWARD_BUDGET, OPEN_BUDGET
 from initlint.source.configured import apply_configuration
 from initlint.source.coverage import initializer_names
 from initlint.source.demand import Demand
@@ -42,11 +43,6 @@ Visits = Mapping[tuple[str, str], frozenset[str]]
 """The files that each context ran code of, by the file and the name of its function or class ("" for a script)."""
 
 _LOG = logging.getLogger(__name__)
-BUDGET = 150_000
-BARREN_BUDGET = 15_000
-"""Nearly every model begins within 500 steps, and hardly one after 10,000."""
-FORWARD_BUDGET = 150_000
-OPEN_BUDGET = 50_000
 _FEW_SIBLINGS = 6
 _MOST_SIBLINGS = 24
 _MOST_CALLERS = 2
@@ -142,13 +138,21 @@ class Contexts:
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
         """Of functions that differ in numbers and strings only (resnet18, resnet34, ...) the first and the last.
 
-        Of many others in one file, the first few and then those that bring a new word.
+        What a string stands for may be another model, though: of those whose names differ in more than a size, one each. Of many
+        others in one file, the first few and then those that bring a new word.
         """
-        families: dict[tuple[str, str], list[Definition]] = {}
+        alike: dict[tuple[str, str], list[Definition]] = {}
         for each in found:
             if not each.is_class:
-                families.setdefault((each.file.path, each.shape), []).append(each)
-        skipped = {each for family in families.values() for each in family[1:-1] if each.name not in self.used}
+                alike.setdefault((each.file.path, each.shape), []).append(each)
+        skipped: set[Definition] = set()
+        for variants in alike.values():
+            families = {variants[0].family, variants[-1].family}
+            for each in variants[1:-1]:
+                if each.family not in families:
+                    families.add(each.family)
+                elif each.name not in self.used:
+                    skipped.add(each)
         seen: dict[str, set[str]] = {}
         siblings: Counter[str] = Counter()
         kept: list[Definition] = []

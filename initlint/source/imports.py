@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Iterator
 
+from initlint.source.budget import loading
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
 from initlint.source.project import Imported, Project, SourceFile
 from initlint.source.repeats import Watch
@@ -28,7 +29,7 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
     watch = Watch(machine)
     machine.globals.loading += 1
     try:
-        with watch:
+        with loading(machine), watch:
             run_top_level(machine, file, Frame(scope))
     finally:
         machine.globals.loading -= 1
