@@ -23,7 +23,26 @@ _WORD_OR_LITERAL = re.compile(rf"(?:{_LITERAL.pattern})|({_WORD.pattern})")
 _WEIGHTS = re.compile(r"\w*weights\w*(?:\.\w+)*", re.IGNORECASE)
 _LETTERS = re.compile(r"[a-z]+")
 _SIZES = frozenset(
-    ("tiny small base large huge giant nano pico femto atto mini micro medium big xxs xxl patch window").split()
+    [
+        "tiny",
+        "small",
+        "base",
+        "large",
+        "huge",
+        "giant",
+        "nano",
+        "pico",
+        "femto",
+        "atto",
+        "mini",
+        "micro",
+        "medium",
+        "big",
+        "xxs",
+        "xxl",
+        "patch",
+        "window",
+    ]
 )
 _COMMENT = re.compile(r"#.*")
 _MOST_HOPS = 3
