@@ -18,7 +18,7 @@ from initlint.source.coverage import initializer_names
 from initlint.source.demand import Demand
 from initlint.source.distant import leave_open
 from initlint.source.ends import inputs_of, tensors_in
-from initlint.source.functions import call_function, instantiate
+from initlint.source.functions import call_function, called_defaults, instantiate
 from initlint.source.imports import module_scope
 from initlint.source.leftovers import Leftovers, calls
 from initlint.source.lowering import Lowering, top_modules, unreached
@@ -335,7 +335,8 @@ class Contexts:
     def _run_open(self, definition: Definition) -> Iterator[Model]:
         """A definition whose defaults leave layers out, run once more on arguments of which nothing is known.
 
-        It speaks only for those layers; whatever else it builds, a context with known arguments knows better.
+        It speaks only for those layers; whatever else it builds, a context with known arguments knows better. Defaults
+        that are called (``activation=F.relu``, ``norm=nn.LayerNorm``) leave nothing out and stay.
         """
         if definition in self.opened:
             return
@@ -344,7 +345,7 @@ class Contexts:
         value = self._value(definition)
         machine.restart(OPEN_BUDGET)
         self._doubt_unswept(definition)
-        frame, given = Frame(Scope(definition.file)), Arguments([], open=True)
+        frame, given = Frame(Scope(definition.file)), Arguments([], called_defaults(value), open=True)
 
         def run() -> None:
             if isinstance(value, ClassV):
@@ -420,12 +421,12 @@ class Contexts:
             self._hooks(top)
             self._initialize(top)
             if top not in machine.forwarded:
-                self._forward(top, whole=True)
+                self._forward(top, whole=True, optional=spoken is not None)
         below = {top: modules_below(top) for top in top_modules(machine)}
         if left := unreached(machine, below):
             for module in left:
                 if module not in machine.forwarded:
-                    self._forward(module, whole=False)
+                    self._forward(module, whole=False, optional=spoken is not None)
             below = {top: modules_below(top) for top in top_modules(machine)}
         if spoken is None:
             inspect_aftermath(machine, below, self.doubted, self.unseen)
@@ -466,13 +467,13 @@ class Contexts:
         for module in modules:
             self.resets.leave_open(machine, module)
 
-    def _forward(self, module: Instance, *, whole: bool) -> None:
+    def _forward(self, module: Instance, *, whole: bool, optional: bool) -> None:
         """One forward pass on inputs of which nothing is known; what a whole model returns is its output."""
         machine = self.machine
         place = module.place
         node = place.node if place is not None else ast.Pass()
         frame = Frame(Scope(place.file if place is not None else self.project.targets[0]))
-        arguments = inputs_of(machine, module)
+        arguments = inputs_of(machine, module, optional=optional)
         results: list[object] = []
         before = machine.graph.end
         if self._survives(lambda: results.append(machine.call(module, arguments, node, frame))):

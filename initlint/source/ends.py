@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.values import Arguments, Choice, ClassV, DictV, FunctionV, Instance, ListV, TensorV
+from initlint.source.values import Arguments, Choice, ClassV, DictV, FunctionV, Instance, ListV, TensorV, choice
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
@@ -16,8 +16,11 @@ _SEQUENCES = ("'List'", "'list'", "'Sequence'")
 _PLAIN = ("id='int'", "id='float'", "id='bool'", "id='str'")
 
 
-def inputs_of(machine: Machine, module: Instance) -> Arguments:
-    """What the forward pass of a module must be given: tensors of which nothing is known, by its signature."""
+def inputs_of(machine: Machine, module: Instance, *, optional: bool = False) -> Arguments:
+    """What the forward pass of a module must be given: tensors of which nothing is known, by its signature.
+
+    With what is `optional`, tensors that may be left out are given or not.
+    """
     method = module.cls.lookup("forward") if isinstance(module.cls, ClassV) else ABSENT
     if not isinstance(method, FunctionV):
         return Arguments([_input(machine, "input")])
@@ -34,6 +37,13 @@ def inputs_of(machine: Machine, module: Instance) -> Arguments:
         for each, default in zip(signature.kwonlyargs, method.keyword_defaults, strict=True)
         if default is ABSENT
     }
+    if optional:
+        left = zip(names[len(names) - len(method.defaults) :], method.defaults, strict=True)
+        keywords |= {
+            each.arg: choice([None, _input_like(machine, each)])
+            for each, default in (*left, *zip(signature.kwonlyargs, method.keyword_defaults, strict=True))
+            if default is None and each not in names[: len(given)]
+        }
     return Arguments(given, keywords)
 
 

@@ -23,6 +23,7 @@ from initlint.source.values import (
     FunctionV,
     Instance,
     ListV,
+    Partial,
     Scope,
     SuperV,
     TensorV,
@@ -31,6 +32,7 @@ from initlint.source.values import (
 
 _MOST_RECURSION = 24
 _MOST_UNCERTAIN_RECURSION = 2
+_CALLED = (ClassV, External, FunctionV, Instance, Partial)
 _WITHOUT_CODE = frozenset({"typing", "abc", "enum", "collections", "dataclasses", "typing_extensions", "builtins"})
 
 
@@ -235,6 +237,20 @@ def missing(machine: Machine, function: FunctionV, name: str) -> object:
             return instantiate(machine, cls, Arguments([]), annotation, Frame(function.scope))
     owner = f"{function.owner.name}." if function.owner else ""
     return Sym.named(f"{owner}{function.name}.{name}")
+
+
+def called_defaults(value: object) -> dict[str, object]:
+    """The parameters of a function or a constructor whose defaults are themselves called: functions, classes, modules."""
+    function = value.lookup("__init__") if isinstance(value, ClassV) else value
+    if not isinstance(function, FunctionV):
+        return {}
+    signature = function.node.args
+    positional = [each.arg for each in (*signature.posonlyargs, *signature.args)]
+    defaults = [
+        *zip(positional[len(positional) - len(function.defaults) :], function.defaults, strict=True),
+        *zip([each.arg for each in signature.kwonlyargs], function.keyword_defaults, strict=True),
+    ]
+    return {name: default for name, default in defaults if isinstance(default, _CALLED)}
 
 
 def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
