@@ -57,6 +57,11 @@ _TENSOR_PROPERTIES = frozenset(
         "grad_fn",
         "is_sparse",
         "is_quantized",
+        "is_meta",
+        "is_cuda",
+        "is_cpu",
+        "is_leaf",
+        "is_nested",
         "names",
         "itemsize",
         "nbytes",
@@ -443,7 +448,10 @@ def _set_instance_item(
     if items is not None:
         set_item(machine, items, key, value, node, frame)
         return
-    if not container.torch_class or not isinstance(key, (int, str)):
+    if not container.torch_class:
+        return
+    if not isinstance(key, (int, str)):
+        machine.set_adrift([value])  # nobody can tell it from what else is read by such a key
         return
     machine.touch(container)
     names = [name for name, each in container.data.items() if isinstance(each, Instance)]
