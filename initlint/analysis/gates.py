@@ -101,7 +101,8 @@ def find_excitations(wiring: Wiring, gates: Gates) -> frozenset[int]:
                 continue
             for gate in _factors(wiring, operand):
                 if gates.is_bounded_gate(gate):
-                    gated.setdefault(gate, set()).update(step for other in others for step in _origins(wiring, other))
+                    origins = (step for other in others for step in _origins(wiring, other))
+                    gated.setdefault(gate, set()).update(step for step in origins if step < gate)
     return frozenset(layer for gate, features in gated.items() for layer in _branch(wiring, gate, features))
 
 
