@@ -72,8 +72,13 @@ def role_of(layer: Layer, knowledge: Knowledge) -> str:
 
 
 def gain_of(layer: Layer) -> float | None:
-    """The gain that is compared with the bands: what the initializer promises, else what the widths make of its std."""
+    """The gain that is compared with the bands: what the initializer promises, else what the widths make of its std.
+
+    As torch draws it, a transposed convolution promises nothing: its fans are swapped, and its stride counts.
+    """
     weight = layer.weight
+    if weight.source == "default" and layer.kind.startswith("ConvTranspose") and weight.effective_gain is None:
+        return None
     return weight.gain if weight.gain is not None else weight.effective_gain
 
 

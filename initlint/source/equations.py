@@ -15,7 +15,7 @@ def sums_over(equation: str, position: int, *, spaced: bool) -> bool:
 
 
 def contraction(equation: str, position: int) -> str:
-    """How an equation contracts an operand of three or more dimensions: over the first so many of them, or in some other way.
+    """How an equation contracts an operand: a matrix over one side, a larger one over its first dimensions or in some other way.
 
     "unknown" stands for a stack of matrices, with an index of the other operand that the result keeps, and for all else.
     """
@@ -24,8 +24,10 @@ def contraction(equation: str, position: int) -> str:
     if len(factors) != 2 or not equation.isascii() or not f"{factors[0]}{factors[1]}{result}".isalpha():
         return "unknown"
     weight, signal = factors[position], factors[1 - position]
-    if len(weight) <= _MATRIX or len(set(weight)) != len(weight) or set(weight) & set(signal) & set(result):
+    if len(weight) < _MATRIX or len(set(weight)) != len(weight) or set(weight) & set(signal) & set(result):
         return "unknown"
     summed = [letter not in result for letter in weight]
     leading = sum(summed)
+    if len(weight) == _MATRIX:
+        return "unknown" if leading != 1 else "in_out" if summed[0] else "out_in"
     return f"leading_{leading}" if all(summed[:leading]) else "unstacked"
