@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _SEQUENCES = frozenset({"Sequential", "ModuleList"})
 _CONTAINERS = _SEQUENCES | {"ModuleDict"}
 _HOLDERS = _CONTAINERS | {"OrderedDict", "dict", "list", "tuple"}
+_PLAIN = (ast.List, ast.ListComp, ast.Tuple, ast.Dict, ast.DictComp)
 _MOVES = frozenset({"to", "cuda", "cpu", "double", "float", "half"})
 _GROWING = frozenset({"append", "extend", "insert", "add_module", "register_module", "update", "__setitem__"})
 
@@ -72,6 +73,16 @@ def find_trail(value: ast.expr, site: Site, source: Source) -> tuple[str | int, 
 def is_container(value: ast.expr) -> bool:
     """Whether an expression builds one of torch's containers."""
     return isinstance(value, ast.Call) and last_name(value.func) in _CONTAINERS
+
+
+def is_kept_plain(place: Place) -> bool:
+    """Whether one of Python's own containers holds a layer of a class, and nothing made of it takes its name later."""
+    root, function = place.access.root_text, place.function
+    if place.definition is None or function is None or not isinstance(place.value, _PLAIN):
+        return False
+    assigned = [node for node in nodes_of(function) if isinstance(node, ast.Assign)]
+    named = [node.value for node in assigned if any(ast.unparse(one) == root for one in node.targets)]
+    return all(isinstance(value, _PLAIN) for value in named)
 
 
 def is_keyed(value: ast.expr) -> bool:

@@ -59,16 +59,24 @@ def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Wor
 
 
 def _keys(judgement: Judgement, workshop: Workshop) -> Iterator[Hashable]:
-    """What twins share: their class, the words that build them, and an activation that nothing visible sets apart."""
+    """What twins share: their class, the words that build them or the container that holds them, and the activation.
+
+    Nothing visible sets twins apart; in one container not even that the last of them weighs something else.
+    """
     layer = judgement.layer
     source = workshop.source(layer.site.file)
     call = None if source is None else source.call_at(layer.site)
     if call is None or (judgement.chain is not None and judgement.chain.residual):
         return
     words = ast.unparse(call)
+    container, _, _ = layer.path.rpartition(".")
     for follower in judgement.followers:
-        if not (follower.normalized or follower.gated or follower.residual):
+        if follower.normalized or follower.residual:
+            continue
+        if not follower.gated:
             yield layer.owner_site, words, follower.activation
+        if container:
+            yield layer.owner_site, (container,), follower.activation
 
 
 def _lower(proposals: Proposals, findings: Sequence[Finding]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from initlint.fix.alternatives import may_be_other
 from initlint.fix.builders import find_builder
 from initlint.fix.callers import is_callers_choice
+from initlint.fix.containers import is_kept_plain
 from initlint.fix.identity import Identity, identity, qualified
 from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
@@ -206,6 +207,8 @@ class Workshop:
         whole = layer.kind != BARE and self._is_whole(covered, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
+        if isinstance(place, Place) and is_kept_plain(place):
+            return Refusal("a plain list keeps it from what trains the model")
         if self.is_in_test((layer.owner_site or layer.site).file):
             return Refusal("a test may compare its numbers")
         if layer.weight.source == "explicit" and self._is_callers_choice(layer):

@@ -288,7 +288,8 @@ def maximum(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame)
     place = machine.place(node, frame)
     tensors = [as_tensor(machine, each) for each in arguments.positional[:2]]
     for signal, floor in (tensors, tensors[::-1]):
-        if floor.drawn is not None and dict(floor.drawn.arguments).get("val") == 0:
+        is_shifted = machine.graph.node(floor.op).name == "add"
+        if floor.drawn is not None and dict(floor.drawn.arguments).get("val") == 0 and not is_shifted:
             return activation_op(machine, "relu", {}, signal, place)
     return TensorV(machine.graph.add("opaque", "maximum", tuple(each.op for each in tensors), place=place))
 
