@@ -130,7 +130,7 @@ def _residual_chains(propagation: Propagation) -> Mapping[int, Chain]:
 
 
 def find_erased(wiring: Wiring, weights: Container[int]) -> frozenset[int]:
-    """The layers, by id, whose scale a later normalization removes again on every way on that was understood.
+    """The layers, by id, whose scale a later normalization removes again on every way on, or on all of several ways that are understood.
 
     A sum stops this: beside another summand the scale still says how much of the total a layer contributes. So does
     a layer that is not in `weights`: a recurrent one saturates.
@@ -173,8 +173,17 @@ def _erases(wiring: Wiring, consumer: int, erased: Sequence[bool | None], weight
     if op.kind == "layer":
         return op.layer in weights and erased[consumer]
     if op.kind == "opaque":
-        return None
+        return None if _rejoins(wiring, consumer) else False
     return op.kind == "norm" or (op.kind in _PASSING and erased[consumer])
+
+
+def _rejoins(wiring: Wiring, position: int) -> bool:
+    """Whether what comes out is one of several that may arrive: another way was taken, or will be, in its place."""
+    while len(consumers := wiring.consumers[position]) == 1:
+        (position,) = consumers
+        if wiring.ops[position].kind != "transparent":
+            return wiring.ops[position].kind == "join"
+    return False
 
 
 _PASSING = frozenset({"activation", "transparent", "scale", "concat", "join", "gate"})
