@@ -22,28 +22,7 @@ _LITERAL = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\b\d[\w.]*""")
 _WORD_OR_LITERAL = re.compile(rf"(?:{_LITERAL.pattern})|({_WORD.pattern})")
 _WEIGHTS = re.compile(r"\w*weights\w*(?:\.\w+)*", re.IGNORECASE)
 _LETTERS = re.compile(r"[a-z]+")
-_SIZES = frozenset(
-    [
-        "tiny",
-        "small",
-        "base",
-        "large",
-        "huge",
-        "giant",
-        "nano",
-        "pico",
-        "femto",
-        "atto",
-        "mini",
-        "micro",
-        "medium",
-        "big",
-        "xxs",
-        "xxl",
-        "patch",
-        "window",
-    ]
-)
+_SIZE = re.compile("tiny|small|base|large|huge|giant|nano|pico|femto|atto|mini|micro|medium|big|xxs|xxl|patch|window")
 _COMMENT = re.compile(r"#.*")
 _MOST_HOPS = 3
 _OWN_SEEDS = frozenset({"Parameter", "init_weights", "_init_weights"})
@@ -82,7 +61,7 @@ class Definition:
     def family(self) -> frozenset[str]:
         """The words of its name that say more than a size: ``resnet`` of ``resnet50``, ``vit`` of ``vit_tiny_patch16``."""
         words = _LETTERS.findall(self.name.lower())
-        return frozenset(word for word in words if len(word) > 2 and word not in _SIZES)
+        return frozenset(word for word in words if len(word) > 2 and not _SIZE.fullmatch(word))
 
     @property
     def known_as(self) -> tuple[str, ...]:
