@@ -63,6 +63,8 @@ def test_an_index_that_depends_on_arguments_is_never_written() -> None:
             "if norm:",
             "    layers.append(nn.BatchNorm1d(8))",
             "layers += [nn.ReLU(), nn.Linear(8, 9), nn.Flatten()]",
+            "if norm:",
+            "    layers.append(nn.BatchNorm1d(9))",
             "self.net = nn.Sequential(*layers)",
         )
     )

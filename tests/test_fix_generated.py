@@ -160,8 +160,37 @@ def test_a_chain_that_its_repair_would_let_explode_is_repaired_as_a_whole(nowher
     assert {finding.layer for finding in repaired.fixed} == {"Net.fc0", "Net.fc1", "Net.fc5"}
 
 
+STRAGGLER = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=128):
+        super().__init__()
+        self.fc0 = nn.Linear(width, width)
+        self.fc1 = nn.Linear(width, width)
+        self.fc2 = nn.Linear(width, width)
+        self.fc3 = nn.Linear(width, width)
+        self.head = nn.Linear(width, 3)
+        for m in self.modules():
+            if isinstance(m, nn.Linear):
+                nn.init.xavier_normal_(m.weight)
+        nn.init.normal_(self.fc0.weight, std=0.001)
+
+    def forward(self, x):
+        x = nn.Sigmoid()(self.fc0(x))
+        x = nn.Sigmoid()(self.fc1(x))
+        x = nn.Tanh()(self.fc2(x))
+        x = nn.Sigmoid()(self.fc3(x))
+        return self.head(x)
+"""
+"""A first layer that fits sigmoids would show that the plain Xavier of the others does not: it is left, and says why."""
+
+
 @given(text=networks())
 @example(text=OVERSHOT)
+@example(text=STRAGGLER)
+@example(text=STRAGGLER.replace("normal_(self.fc0.weight, std=0.001)", "kaiming_normal_(self.fc0.weight)"))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
     outcome = check(text_source(text, nowhere), UNSAFE)
@@ -173,10 +202,13 @@ def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
     if "= Block(width)" in text:  # one layer of the text, which may be wanted in two ways
         assert all("not repaired automatically: " in str(finding.help) for finding in left), fixed
     else:
-        assert all(
-            "not repaired automatically: the repair would bring INI107" in str(finding.help) for finding in left
-        ), fixed
-        assert (fixed != text) == (bool(repairable) and not left), fixed
+        refused = [
+            finding
+            for finding in repaired.outcome.findings
+            if "not repaired automatically: the repair would bring INI1" in str(finding.help)
+        ]
+        assert all(finding in refused for finding in left), fixed
+        assert (fixed != text) == (bool(repairable) and not refused), fixed
     assert repair(check(text_source(fixed, nowhere), UNSAFE), UNSAFE).texts == {}
     calls = ("init.", ".data.")
     kept = [line for line in text.splitlines() if not any(call in line for call in calls)]

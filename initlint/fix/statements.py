@@ -277,8 +277,11 @@ class _Pen:
     def _calls(self, target: str, loop: _Loop, depth: int) -> str:
         call, zero_bias = loop.same
         arguments = [f"{target}.weight", *self.spelling.arguments(call)]
-        note = "" if call.note is None else f"  # {call.note}"
-        text = self._wrap(f"{self.spelling.function(call.function)}(", arguments, f"){note}", depth)
+        text = self._wrap(f"{self.spelling.function(call.function)}(", arguments, ")", depth)
+        if call.note is not None:
+            beside = f"{text}  # {call.note}"
+            fits = "\n" not in text and len(beside) <= self.spelling.source.width - self.margin
+            text = beside if fits else f"{self._step * depth}# {call.note}\n{text}"
         if zero_bias:
             text += f"\n{self._step * depth}{self.spelling.function('zeros_')}({target}.bias)"
         return text
