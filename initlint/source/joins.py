@@ -9,7 +9,10 @@ from initlint.source.values import Write
 
 
 def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
-    """The writes common to all branches, then those of some, marked conditional; the last is certain where all make it."""
+    """The writes common to all branches, then those of some, marked conditional; the last is certain where all make it.
+
+    Unknown ones in a row are one.
+    """
     first = states[0]
     shortest = min(map(len, states))
     common = min(_common(first, state) for state in states)
