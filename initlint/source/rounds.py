@@ -91,6 +91,7 @@ class Rounds:
                 machine.touch(param)
                 param.data = (*param.data, *writes)
                 machine.writes += len(writes)
+                machine.written.add(param)
         if self._frame is not None and known.bound:
             machine.touch(self._frame.scope)
             self._frame.scope.data.update(known.bound)
