@@ -42,16 +42,19 @@ class Trainer:
 """
 
 
-def _names(tmp_path: Path, code: str) -> set[str]:
-    """The names of the contexts that were followed to their end."""
+def _initializers(tmp_path: Path, code: str) -> dict[str, set[str]]:
+    """What wrote the weights of `fc1`, by the context, of those that were followed to their end."""
     file = tmp_path / "script.py"
     file.write_text(_NET + code)
-    return {model.name for model in Contexts(Project([file], None), load_knowledge(), None).models()}
+    return {
+        model.name: {layer.weight.function for layer in model.layers if layer.path == "fc1"}
+        for model in Contexts(Project([file], None), load_knowledge(), None).models()
+    }
 
 
 @pytest.mark.parametrize("loop", ["for epoch in range(300)", "while step >= 0"])
 def test_a_loop_that_trains_ends_and_what_comes_after_it_counts(tmp_path: Path, loop: str) -> None:
-    names = _names(
+    found = _initializers(
         tmp_path,
         f"""
 
@@ -64,4 +67,4 @@ if __name__ == "__main__":
     nn.init.xavier_uniform_(net.fc1.weight)
 """,
     )
-    assert "script" in names
+    assert "xavier_uniform_" in found["script"]
