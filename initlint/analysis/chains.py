@@ -133,11 +133,13 @@ def find_erased(wiring: Wiring, weights: Container[int]) -> frozenset[int]:
     """The layers, by id, whose scale a later normalization removes again on every way on, or on all of several ways that are understood.
 
     A sum stops this: beside another summand the scale still says how much of the total a layer contributes. So does
-    a layer that is not in `weights`: a recurrent one saturates.
+    a layer that is not in `weights`: a recurrent one saturates. A normalization that may be left out counts as one.
     """
     erased: list[bool | None] = [False] * len(wiring.ops)  # None where all that lies ahead was not understood
     for position in range(len(wiring.ops) - 1, -1, -1):
-        ahead = {_erases(wiring, consumer, erased, weights) for consumer in wiring.consumers[position]}
+        found = {consumer: _erases(wiring, consumer, erased, weights) for consumer in wiring.consumers[position]}
+        spared = {_rejoined(wiring, consumer) for consumer, erases in found.items() if erases}
+        ahead = {erases for consumer, erases in found.items() if consumer not in spared}
         erased[position] = False if False in ahead or not ahead else True if True in ahead else None
     return frozenset(
         layer for layer, positions in wiring.uses.items() if all(erased[position] for position in positions)
@@ -179,11 +181,16 @@ def _erases(wiring: Wiring, consumer: int, erased: Sequence[bool | None], weight
 
 def _rejoins(wiring: Wiring, position: int) -> bool:
     """Whether what comes out is one of several that may arrive: another way was taken, or will be, in its place."""
+    return _rejoined(wiring, position) is not None
+
+
+def _rejoined(wiring: Wiring, position: int) -> int | None:
+    """Where what comes out is one of several that may arrive."""
     while len(consumers := wiring.consumers[position]) == 1:
         (position,) = consumers
         if wiring.ops[position].kind != "transparent":
-            return wiring.ops[position].kind == "join"
-    return False
+            return position if wiring.ops[position].kind == "join" else None
+    return None
 
 
 _PASSING = frozenset({"activation", "transparent", "scale", "concat", "join", "gate"})
