@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.cuts import cut
 from initlint.source.enumerations import is_enumeration, members, plain
+from initlint.source.marks import mark, mark_of, unmark
 from initlint.source.misuse import inspect_attribute_of_none, missing_attribute
 from initlint.source.records import fields
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
@@ -246,6 +247,8 @@ def shape_of(value: TensorV) -> object:
 
 def _parameter_attribute(machine: Machine, value: ParamV | View, name: str, node: ast.AST, frame: Frame) -> object:
     param = value.param if isinstance(value, View) else value
+    if (noted := mark_of(value, name)) is not ABSENT:
+        return noted
     if name in _WHOLE_VIEWS:
         return seen_as(value, reshaped=name != "data", detached=name == "data", turned=name != "data")
     if name == "shape":
@@ -329,6 +332,8 @@ def _set_parameter_attribute(
             return  # `w.data = w.data.half()` moves what is there
 
         machine.write(target, assigned_write(machine, value, machine.place(node, frame)))
+    elif param is target:
+        mark(machine, param, name, value)
 
 
 def delete_attribute(machine: Machine, target: object, name: str) -> None:
@@ -336,6 +341,8 @@ def delete_attribute(machine: Machine, target: object, name: str) -> None:
     if isinstance(target, Instance) and name in target.data:
         machine.touch(target)
         del target.data[name]
+    elif isinstance(target, ParamV):
+        unmark(machine, target, name)
 
 
 def get_item(machine: Machine, value: object, key: object, node: ast.AST, frame: Frame) -> object:

@@ -28,6 +28,7 @@ from initlint.source.values import (
     FunctionV,
     Instance,
     ListV,
+    Marks,
     Method,
     ModuleRef,
     ParamV,
@@ -349,7 +350,7 @@ class Machine:
             return joined_fillings([state for state in states if isinstance(state, Write)])
         if isinstance(first, dict):
             return self._joined_names(
-                [state for state in states if isinstance(state, dict)], optional=isinstance(cell, DictV)
+                [state for state in states if isinstance(state, dict)], optional=isinstance(cell, (DictV, Marks))
             )
         if isinstance(first, list):
             columns = itertools.zip_longest(*(state for state in states if isinstance(state, list)), fillvalue=ABSENT)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from initlint.source.attributes import get_attribute, set_attribute, vars_of
 from initlint.source.escape import escape
 from initlint.source.machine import Frame, Machine
+from initlint.source.marks import ALWAYS, is_marked
 from initlint.source.misuse import inspect_type_test
 from initlint.source.sequences import elements, repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
@@ -261,8 +262,10 @@ def has_attribute(target: object, name: str) -> bool | None:
     if isinstance(target, (int, float, str, tuple, ListV, DictV, type(None))):
         kind = {ListV: list, DictV: dict}.get(type(target), type(target))
         return hasattr(kind, name)
-    if isinstance(target, (TensorV, ParamV, View)):
-        return True if name in ("data", "shape", "device", "dtype", "grad", "requires_grad") else None
+    if isinstance(target, (ParamV, View)):
+        return is_marked(target, name)
+    if isinstance(target, TensorV):
+        return True if name in ALWAYS else None
     return None
 
 

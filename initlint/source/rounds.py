@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.source.machine import Flow
+from initlint.source.marks import marks_of
 from initlint.source.plans import Path, Plan, plan_of
 from initlint.source.repeats import UnrepeatableError, Watch, constant_key
 from initlint.source.symbols import ABSENT
@@ -279,6 +280,7 @@ def _parameter(machine: Machine, holder: Instance, param: ParamV) -> Hashable:
         param.frozen,
         param.tied,
         param.fans,
+        tuple((name, constant_key(noted)) for name, noted in marks_of(param)),
         None if owner is holder or owner is None else _kind(machine, owner),
         None if param.shape is None else tuple(type(each) for each in param.shape),
         None if last is None else (last.function, last.source, last.conditional, last.partial),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from initlint.source.marks import mark, marks_of
 from initlint.source.symbols import ABSENT, UNKNOWN, monomial, multiply
 from initlint.source.values import (
     Arguments,
@@ -457,6 +458,8 @@ def clone(machine: Machine, value: object, memo: dict[int, object] | None = None
         owner = memo.get(id(value.owner))
         copied.owner = owner if isinstance(owner, Instance) else value.owner
         copied.frozen, copied.buffer = value.frozen, value.buffer
+        for name, noted in marks_of(value):
+            mark(machine, copied, name, noted)
         return copied
     if isinstance(value, TensorV):
         return value if value.filling is None else replace(value, filling=Filling(value.filling.data))

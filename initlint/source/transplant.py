@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from initlint.source.marks import marks_of
 from initlint.source.repeats import UnrepeatableError
 from initlint.source.symbols import Sym
 from initlint.source.values import (
@@ -18,6 +19,7 @@ from initlint.source.values import (
     FunctionV,
     Instance,
     ListV,
+    Marks,
     Method,
     ParamV,
     Partial,
@@ -128,6 +130,9 @@ class Transplant:
         twin.buffer, twin.fans, twin.frozen, twin.tied = value.buffer, value.fans, value.frozen, value.tied
         twin.place = self.place(value.place)
         twin.data = tuple(map(self.write, value.data))
+        for name, noted in marks_of(value):
+            twin.marks = twin.marks or Marks(twin.serial)
+            twin.marks.data[name] = self.value(noted)
         owner = None if value.owner is None else self.value(value.owner)
         assert owner is None or isinstance(owner, Instance)
         twin.owner = owner

@@ -347,7 +347,7 @@ class Write:
 class ParamV(Cell):
     """A parameter (or buffer); `data` is the tuple of writes it has seen, oldest first."""
 
-    __slots__ = ("buffer", "fans", "frozen", "name", "owner", "place", "serial", "shape", "tied")
+    __slots__ = ("buffer", "fans", "frozen", "marks", "name", "owner", "place", "serial", "shape", "tied")
     data: tuple[Write, ...]
 
     def __init__(self, name: str, shape: tuple[object, ...] | None, writes: tuple[Write, ...], serial: int) -> None:
@@ -361,9 +361,21 @@ class ParamV(Cell):
         self.tied = False
         self.serial = serial
         self.fans: str = "plain"
+        self.marks: Marks | None = None
 
     def __repr__(self) -> str:
         return f"<parameter {self.name}>"
+
+
+class Marks(Cell):
+    """What a program notes on the parameter of that serial number, by name."""
+
+    __slots__ = ("serial",)
+    data: dict[str, object]
+
+    def __init__(self, serial: int) -> None:
+        self.serial = serial
+        self.data = {}
 
 
 @dataclass(slots=True, eq=False)
@@ -395,7 +407,7 @@ class Filling(Cell):
 
 def is_older(cell: Cell, serial: int, clock: int) -> bool:
     """Whether a cell was there when the last object had this serial number and the clock showed this."""
-    if isinstance(cell, (Instance, ParamV)):
+    if isinstance(cell, (Instance, ParamV, Marks)):
         return cell.serial <= serial
     return not isinstance(cell, (ListV, DictV, Filling)) or cell.born < clock
 
