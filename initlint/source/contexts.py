@@ -21,7 +21,7 @@ from initlint.source.ends import inputs_of, tensors_in
 from initlint.source.functions import call_function, called_defaults, instantiate
 from initlint.source.imports import module_scope
 from initlint.source.leftovers import Leftovers, calls
-from initlint.source.lowering import Lowering, top_modules, unreached
+from initlint.source.lowering import Lowering, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import init_hooks
 from initlint.source.relevance import Definition, Relevance, script_words
@@ -29,6 +29,7 @@ from initlint.source.resets import Resets
 from initlint.source.scales import Scales
 from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT
+from initlint.source.templates import models_of
 from initlint.source.torch_modules import modules_below
 from initlint.source.trainers import building_methods, initializing_methods
 from initlint.source.uncalled import uncalled_initializers
@@ -414,20 +415,17 @@ class Contexts:
         """
         machine = self.machine
         machine.steps, machine.budget, machine.reserve = 0, FORWARD_BUDGET, 0
-        for top in top_modules(machine):
-            if top.discarded and top not in machine.forwarded:
-                machine.instances = [each for each in machine.instances if each is not top]
-                continue
+        for top in models_of(machine):
             self._hooks(top)
             self._initialize(top)
             if top not in machine.forwarded:
                 self._forward(top, whole=True, optional=spoken is not None)
-        below = {top: modules_below(top) for top in top_modules(machine)}
+        below = {top: modules_below(top) for top in models_of(machine)}
         if left := unreached(machine, below):
             for module in left:
                 if module not in machine.forwarded:
                     self._forward(module, whole=False, optional=spoken is not None)
-            below = {top: modules_below(top) for top in top_modules(machine)}
+            below = {top: modules_below(top) for top in models_of(machine)}
         if spoken is None:
             inspect_aftermath(machine, below, self.doubted, self.unseen)
         else:
