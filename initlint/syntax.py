@@ -29,3 +29,14 @@ def nodes_of(root: ast.AST) -> Iterator[ast.AST]:
                 found.append(value)
             elif type(value) is list:
                 found += [each for each in value if isinstance(each, ast.AST)]
+
+
+def is_main_guard(test: ast.expr) -> bool:
+    """``__name__ == "__main__"``: its body is a context of its own."""
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "__name__"
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value == "__main__"
+    )

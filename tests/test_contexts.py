@@ -63,8 +63,9 @@ def test_a_name_from_elsewhere_is_not_the_class_of_the_project(tmp_path: Path) -
         "        super().__init__()\n        self.fc = nn.Linear(4, 4)\n"
     )
     (tmp_path / "load.py").write_text("import torch\nfrom PIL import Image\ndef load(p):\n    return Image.open(p)\n")
+    from initlint.source.definitions import definitions
     from initlint.source.project import Project
-    from initlint.source.relevance import Relevance, definitions
+    from initlint.source.relevance import Relevance
 
     project = Project([tmp_path / "image.py", tmp_path / "load.py"])
     relevance = Relevance(project, load_knowledge())

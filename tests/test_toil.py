@@ -68,3 +68,53 @@ if __name__ == "__main__":
 """,
     )
     assert "xavier_uniform_" in found["script"]
+
+
+_FAMILY = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, depth, activation):
+        super().__init__()
+        layers = [part for _ in range(depth) for part in (nn.Linear(8, 8), activation())]
+        self.net = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def net2():
+    return Net(2, nn.ReLU)
+
+
+def net3():
+    return Net(3, nn.ReLU)
+
+
+def tanh_net4():
+    return Net(4, nn.Tanh)
+
+
+def net5():
+    return Net(5, nn.ReLU)
+
+
+def net6():
+    return Net(6, nn.ReLU)
+
+
+def smoke_test():
+    for build in (net2, net3, tanh_net4, net5, net6):
+        build()(torch.randn(2, 8))
+"""
+
+
+def test_a_loop_over_builders_runs_one_of_those_that_differ_in_numbers(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(_FAMILY)
+    contexts = Contexts(Project([tmp_path / "nets.py"], None), load_knowledge(), None)
+    (model,) = contexts.settled()
+    assert model.name == "smoke_test"
+    activations = [op.name for op in model.ops if op.kind == "activation"]
+    assert activations == ["relu"] * 2 + ["tanh"] * 4 + ["relu"] * 6

@@ -15,6 +15,7 @@ from initlint.source.aftermath import inspect_aftermath
 from initlint.source.budget import BARREN_BUDGET, BUDGET, FORWARD_BUDGET, OPEN_BUDGET
 from initlint.source.configured import apply_configuration
 from initlint.source.coverage import initializer_names
+from initlint.source.definitions import Definition, script_words
 from initlint.source.demand import Demand
 from initlint.source.distant import leave_open
 from initlint.source.ends import inputs_of, tensors_in
@@ -24,16 +25,17 @@ from initlint.source.leftovers import Leftovers, calls
 from initlint.source.lowering import Lowering, unreached
 from initlint.source.machine import Frame, Machine, OutOfBudget, Raised
 from initlint.source.module_methods import init_hooks
-from initlint.source.relevance import Definition, Relevance, script_words
+from initlint.source.relevance import Relevance
 from initlint.source.resets import Resets
 from initlint.source.scales import Scales
-from initlint.source.statements import is_main_guard
 from initlint.source.symbols import ABSENT
 from initlint.source.templates import models_of
 from initlint.source.torch_modules import modules_below
 from initlint.source.trainers import building_methods, initializing_methods
 from initlint.source.uncalled import uncalled_initializers
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, Scope
+from initlint.source.variants import spoken_for
+from initlint.syntax import is_main_guard
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
@@ -137,23 +139,8 @@ class Contexts:
                 yield from self._run_open(each)
 
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
-        """Of functions that differ in numbers and strings only (resnet18, resnet34, ...) the first and the last.
-
-        What a string stands for may be another model, though: of those whose names differ in more than a size, one each. Of many
-        others in one file, the first few and then those that bring a new word.
-        """
-        alike: dict[tuple[str, str], list[Definition]] = {}
-        for each in found:
-            if not each.is_class:
-                alike.setdefault((each.file.path, each.shape), []).append(each)
-        skipped: set[Definition] = set()
-        for variants in alike.values():
-            families = {variants[0].family, variants[-1].family}
-            for each in variants[1:-1]:
-                if each.family not in families:
-                    families.add(each.family)
-                elif each.name not in self.used:
-                    skipped.add(each)
+        """Those that no others speak for; of many functions in one file, the first few and then those that bring a new word."""
+        skipped = {each for each in spoken_for(found) if each.name not in self.used}
         seen: dict[str, set[str]] = {}
         siblings: Counter[str] = Counter()
         kept: list[Definition] = []

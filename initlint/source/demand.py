@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from initlint.model import Model
+    from initlint.source.definitions import Definition
     from initlint.source.leftovers import Leftovers
     from initlint.source.machine import Machine
     from initlint.source.project import SourceFile
-    from initlint.source.relevance import Definition, Relevance
+    from initlint.source.relevance import Relevance
 
 
 class Listener(Protocol):

@@ -11,8 +11,8 @@ from initlint.syntax import last_name, nodes_of
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
+    from initlint.source.definitions import Definition
     from initlint.source.machine import Machine
-    from initlint.source.relevance import Definition
 
 _LISTED = frozenset({"weight", "embedding", "recurrent", "attention", "head"})
 

@@ -22,6 +22,8 @@ from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import append_all
 from initlint.source.types import narrowed
 from initlint.source.values import External, Instance, ListV, ParamV, Scope, TensorV, View, truth
+from initlint.source.variants import without_variants
+from initlint.syntax import is_main_guard
 
 _WITH_GRADIENTS = frozenset({"torch.enable_grad", "torch.autocast"})
 _MOST_ROUNDS = 400
@@ -148,17 +150,6 @@ def _execute_with(machine: Machine, target: ast.expr, value: object, body: list[
     return machine.execute(body, frame)
 
 
-def is_main_guard(test: ast.expr) -> bool:
-    """``__name__ == "__main__"``: its body is a context of its own."""
-    return (
-        isinstance(test, ast.Compare)
-        and isinstance(test.left, ast.Name)
-        and test.left.id == "__name__"
-        and isinstance(test.comparators[0], ast.Constant)
-        and test.comparators[0].value == "__main__"
-    )
-
-
 class _Toil:
     """The steps that a loop has spent since it last met a parameter or a module that it had not met before."""
 
@@ -204,6 +195,8 @@ def _left(machine: Machine, frame: Frame, loop: Callable[[], Flow]) -> Flow:
 def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     iterable = machine.evaluate(node.iter, frame)
     items = elements(machine, iterable, node, frame)
+    if items is not None and len(items) > 1:
+        items = without_variants(machine, items)
     unknown = items is None
     many = unknown or repeats(iterable)
     parts = items is not None and _is_part(items[-1:])
