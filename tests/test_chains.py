@@ -43,6 +43,14 @@ def test_the_head_is_not_counted() -> None:
     assert chain(net).signal == pytest.approx(1 / math.sqrt(6))
 
 
+def test_a_head_is_one_whether_its_output_is_kept_or_dropped() -> None:
+    """A test that calls a model and looks at nothing, or a loss that is made of it, says no more of the model."""
+    dropped, lost = ModelBuilder(), ModelBuilder()
+    dropped.layer(dropped.block(dropped.block(dropped.input())))
+    lost.op("opaque", lost.layer(lost.block(lost.block(lost.input()))))
+    assert [chain(net).signal for net in (dropped, lost)] == pytest.approx([1 / math.sqrt(6)] * 2)
+
+
 def test_a_norm_ends_a_path() -> None:
     net = ModelBuilder()
     tensor = net.block(net.block(net.input()))

@@ -13,7 +13,7 @@ from initlint.model import Chain
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The steps of one chain, and whether the last of them is an output head."""
+    """The steps of one chain, and whether the last of them is a head: no layer comes after it."""
 
     steps: tuple[Step, ...]
     headed: bool
@@ -87,7 +87,7 @@ def _paths(wiring: Wiring, propagation: Propagation, branches: Container[int]) -
     whole: dict[int, Path] = {}
     for end in last.values():
         if end.position not in whole:
-            whole[end.position] = Path(_walk_back(end), headed=wiring.reaches_output[end.position])
+            whole[end.position] = Path(_walk_back(end), headed=not wiring.reaches_layer[end.position])
     return {position: whole[end.position] for position, end in last.items()}
 
 

@@ -34,9 +34,9 @@ def scatter(length: int, units: int) -> float:
 
 
 def measured_layers(chain: Chain, wiring: Wiring) -> tuple[int, ...]:
-    """The layers that J spans: all of a chain but an output head."""
+    """The layers that J spans: all of a chain but a head."""
     positions = wiring.uses.get(chain.layers[-1], ()) if chain.layers else ()
-    headed = len(chain.layers) > 1 and any(wiring.reaches_output[position] for position in positions)
+    headed = len(chain.layers) > 1 and any(not wiring.reaches_layer[position] for position in positions)
     return chain.layers[:-1] if headed else chain.layers
 
 
