@@ -100,18 +100,24 @@ def find_excitations(wiring: Wiring, gates: Gates) -> frozenset[int]:
             if not others or op.inputs.count(operand) > 1:
                 continue
             for gate in _factors(wiring, operand):
-                if gates.is_bounded_gate(gate):
+                if wiring.ops[gate].kind == "activation" and gates.is_gate(gate):
                     origins = (step for other in others for step in _origins(wiring, other))
                     gated.setdefault(gate, set()).update(step for step in origins if step < gate)
     return frozenset(layer for gate, features in gated.items() for layer in _branch(wiring, gate, features))
 
 
 def _origins(wiring: Wiring, position: int) -> Iterator[int]:
-    """What `position` is a view of, and what the layer was given that made it."""
-    yield from _upstream(wiring, position)
-    behind = wiring.ops[_behind(wiring, position)]
-    if behind.kind == "layer" and behind.inputs:
-        yield from _upstream(wiring, behind.inputs[0])
+    """What `position` is a view of, whichever branch it came by, and what the layer was given that made it."""
+    waiting, made = [position], False
+    while waiting:
+        each = waiting.pop()
+        yield each
+        op = wiring.ops[each]
+        if op.kind in CARRYING:
+            waiting += op.inputs
+        elif op.kind == "layer" and not made:
+            made = True
+            waiting += op.inputs[:1]
 
 
 def _behind(wiring: Wiring, position: int) -> int:
@@ -151,5 +157,29 @@ def _branch(wiring: Wiring, gate: int, features: set[int]) -> set[int]:
             return set()
         if op.layer is not None:
             layers.add(op.layer)
-        ahead.extend(op.inputs)
+        ahead.extend(_continued(wiring, op, features))
     return layers
+
+
+def _continued(wiring: Wiring, op: Op, features: set[int]) -> tuple[int, ...]:
+    """The inputs of an op in a branch; those factors of a product that lead back to its `features`, if any do.
+
+    What else there is multiplies the squeeze: a mask, or the lengths that a sum is divided by.
+    """
+    if op.kind != "gate":
+        return op.inputs
+    return tuple(each for each in op.inputs if _leads_back(wiring, each, features)) or op.inputs
+
+
+def _leads_back(wiring: Wiring, position: int, features: set[int]) -> bool:
+    """Whether what arrives at `position` was made of one of `features`, not far before."""
+    seen: set[int] = set()
+    waiting = [position]
+    while waiting and len(seen) < _LARGEST_BRANCH:
+        each = waiting.pop()
+        if each in features:
+            return True
+        if each not in seen:
+            seen.add(each)
+            waiting += wiring.ops[each].inputs
+    return False

@@ -14,6 +14,21 @@ def sums_over(equation: str, position: int, *, spaced: bool) -> bool:
     return not set(term.split() if spaced else term) <= set(result.split() if spaced else result) | {" "}
 
 
+def multiplies(equation: str, *, spaced: bool) -> bool:
+    """Whether one of two operands weighs elements of the other: ``b r c h w, b r c -> b c h w``.
+
+    It has no index that the other lacks, and the result keeps all of its own, or more than that of the batch: of one
+    that keeps no more, as of queries that are compared with keys, nobody can say.
+    """
+    terms, arrow, result = equation.partition("->")
+    factors = terms.split(",")
+    if len(factors) != 2 or not arrow:
+        return False
+    left, right, kept = (frozenset(each.split() if spaced else each.replace(" ", "")) for each in (*factors, result))
+    smaller = min(left, right, key=len)
+    return (left < right or right < left) and (smaller <= kept or len(smaller & kept) > 1)
+
+
 def contraction(equation: str, position: int) -> str:
     """How an equation contracts an operand: a matrix over one side, a larger one over its first dimensions or in some other way.
 

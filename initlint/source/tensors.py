@@ -21,7 +21,7 @@ from initlint.source.arithmetic import (
     weight_op,
 )
 from initlint.source.attributes import shape_of
-from initlint.source.equations import contraction, sums_over
+from initlint.source.equations import contraction, multiplies, sums_over
 from initlint.source.escape import escape
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import bind, number
@@ -229,23 +229,25 @@ def _product(
     if fact.name.endswith("einsum"):
         written = given[:-1] if fact.name.startswith("einops.") else given[1:]
         operands = [each for each in written if not isinstance(each, str)]
+        equation, spaced = next((each for each in given if isinstance(each, str)), ""), fact.name.startswith("einops.")
         if len(operands) == 1 and isinstance(operands[0], (ListV, tuple)):
             operands = list(operands[0].data if isinstance(operands[0], ListV) else operands[0])
         weights = [each for each in operands if weight_of(each) is not None]
         signals = [each for each in operands if weight_of(each) is None]
         if len(weights) == 1 and len(signals) == 1:
-            equation = next((each for each in given if isinstance(each, str)), "")
-            position, spaced = operands.index(weights[0]), fact.name.startswith("einops.")
+            position = operands.index(weights[0])
             if not sums_over(equation, position, spaced=spaced):
                 return multiply_tensors(machine, signals[0], weights[0], place)
             orientation = "unknown"
             if isinstance(weights[0], ParamV) and not spaced:
                 orientation = contraction(equation, position)
             return weight_op(machine, signals[0], weights[0], place, orientation=orientation)
+        if len(signals) == len(operands) == 2 and multiplies(equation, spaced=spaced):
+            left, right = (as_tensor(machine, each) for each in operands)
+            return multiply_tensors(machine, left, right, place)
         ops = tuple(dict.fromkeys(as_tensor(machine, each).op for each in operands))
         return TensorV(machine.graph.add("matmul", "einsum", ops, place=place))
-    left, right = _operands(bound, arguments)
-    return matmul(machine, left, right, place)
+    return matmul(machine, *_operands(bound, arguments), place)
 
 
 def _linear(
