@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from initlint.model import OpKind
 from initlint.source.machine import Frame, Machine
@@ -43,13 +44,19 @@ _NEVER_TOUCHES = frozenset(
     }
 )
 _KEPT_FOR_BACKWARD = frozenset({"save_for_backward", "save_for_forward", "mark_dirty", "mark_non_differentiable"})
+_NORMALIZATION = re.compile(
+    r"\w*(Layer|Batch|Group|Instance|RMS|Rms)Norm\w*|((layer|batch|group|instance|rms)_?)?norm_?\d*"
+)
+"""How normalizations are called; ``Norm`` may be a length, ``weight_norm`` is of weights."""
+
 _MOST_NESTING = 3
 
 
 def escape(machine: Machine, function: object, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     """The result of a call that cannot be followed; tensors go into it and an opaque tensor comes out.
 
-    What is called a softmax (``edge_softmax``, ``scatter_softmax``) is taken for one: it makes weights of scores.
+    What is called a softmax (``edge_softmax``, ``scatter_softmax``) is taken for one: it makes weights of scores. So is a
+    normalization (``ESMLayerNorm(dim)(x)``, ``self.norm1(x)``): it may erase the scale of what comes before.
     """
     values = [*arguments.positional, *arguments.keywords.values()]
     if function is UNKNOWN and _method_of(node) in _KEPT_FOR_BACKWARD:
@@ -69,8 +76,7 @@ def escape(machine: Machine, function: object, arguments: Arguments, node: ast.A
     ops = [each.op for each in tensors]
     if ops:
         called = _called(function, node)
-        kind: OpKind = "softmax" if "softmax" in called.lower() else "opaque"
-        return TensorV(machine.graph.add(kind, called, tuple(ops), place=machine.place(node, frame)))
+        return TensorV(machine.graph.add(_told_by_name(called), called, tuple(ops), place=machine.place(node, frame)))
     return UNKNOWN
 
 
@@ -109,6 +115,13 @@ def may_initialize(function: object) -> bool:
 
 def _called(function: object, node: ast.AST) -> str:
     return function.name.rpartition(".")[2] if isinstance(function, External) else _method_of(node) or "call"
+
+
+def _told_by_name(called: str) -> OpKind:
+    """What a callee does to tensors, as far as its name tells."""
+    if "softmax" in called.lower():
+        return "softmax"
+    return "norm" if _NORMALIZATION.fullmatch(called) else "opaque"
 
 
 def reachable_params(values: list[object], depth: int = 0) -> list[ParamV]:

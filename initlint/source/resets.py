@@ -1,4 +1,7 @@
-"""What a method initializes is not known to be default where code that was not followed calls it: ``module.reset_parameters()``."""
+"""What a method initializes is not known to be default where code that was not followed calls it, or applies it.
+
+``module.reset_parameters()``, ``module.apply(module.init_weights)``.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from initlint.source.functions import call_function
 from initlint.source.machine import Frame
 from initlint.source.sweeps import tried
+from initlint.source.torch_modules import modules_below
 from initlint.source.uncalled import TELLING, may_initialize_by_name
 from initlint.source.values import Arguments, ClassV, FunctionV, Instance, Write
 from initlint.syntax import nodes_of
@@ -19,9 +23,16 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
     from initlint.source.project import Project, SourceFile
 
-_CALLED = re.compile(rf"\w\s*\.\s*(\w*(?:{TELLING})\w*)\s*\(".encode(), re.IGNORECASE)
+_CALLED = re.compile(rf"\w\s*\.\s*(\w*(?:{TELLING})\w*)\s*[()]".encode(), re.IGNORECASE)
 _ITSELF = frozenset({"self", "cls"})
 _OPEN = frozenset({"default", "uninitialized"})
+
+
+class _Reset(NamedTuple):
+    """A method that is called somewhere, on a module alone or, where it is applied, for all modules below one."""
+
+    method: FunctionV
+    applied: bool
 
 
 class Resets:
@@ -29,35 +40,39 @@ class Resets:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._methods: dict[ClassV, tuple[FunctionV, ...]] = {}
-        self._called: dict[str, bool] = {}
+        self._resets: dict[ClassV, tuple[_Reset, ...]] = {}
+        self._uses: dict[str, frozenset[bool]] = {}
 
     def leave_open(self, machine: Machine, module: Instance) -> None:
         """Of what such a method of `module` would write, had this context called it, nothing is said to be default."""
         if not isinstance(module.cls, ClassV):
             return
-        for method in self._of(module.cls):
-            if method.node not in machine.ran:
-                _leave_open(machine, module, method)
+        for method, applied in self._of(module.cls):
+            if method.node in machine.ran:
+                continue
+            for below in modules_below(module) if applied else ():
+                _leave_open(machine, method, Arguments([module, below]))
+            if not applied:
+                _leave_open(machine, method, Arguments([module], open=True))
 
-    def _of(self, cls: ClassV) -> tuple[FunctionV, ...]:
-        known = self._methods.get(cls)
+    def _of(self, cls: ClassV) -> tuple[_Reset, ...]:
+        known = self._resets.get(cls)
         if known is None:
-            known = self._methods[cls] = tuple(self._found(cls))
+            known = self._resets[cls] = tuple(self._found(cls))
         return known
 
-    def _found(self, cls: ClassV) -> Iterator[FunctionV]:
+    def _found(self, cls: ClassV) -> Iterator[_Reset]:
         for name in dict.fromkeys(name for each in cls.mro for name in each.data if may_initialize_by_name(name)):
             method = cls.lookup(name)
-            if isinstance(method, FunctionV) and method.role == "function" and self._is_called_on_something(name):
-                yield method
+            if isinstance(method, FunctionV) and method.role == "function":
+                yield from (_Reset(method, applied) for applied in sorted(self._used_on_something(name)))
 
-    def _is_called_on_something(self, name: str) -> bool:
-        known = self._called.get(name)
+    def _used_on_something(self, name: str) -> frozenset[bool]:
+        known = self._uses.get(name)
         if known is None:
             files = [file for file in self._project.targets if name in file.words]
             files += self._elsewhere.get(name, ())
-            known = self._called[name] = any(_calls_on_something(file, name) for file in files)
+            known = self._uses[name] = frozenset(use for file in files for use in _uses_on_something(file, name))
         return known
 
     @cached_property
@@ -66,22 +81,30 @@ class Resets:
         return self._project.sorted_by(_CALLED)
 
 
-def _calls_on_something(file: SourceFile, name: str) -> bool:
-    """Whether the file calls a method of that name on what a variable holds."""
-    return file.tree is not None and any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == name
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id not in _ITSELF
-        for node in nodes_of(file.tree)
-    )
+def _uses_on_something(file: SourceFile, name: str) -> Iterator[bool]:
+    """For each time that the file calls a method of that name on what a variable holds, or applies it there: whether it applies it."""
+    for node in nodes_of(file.tree) if file.tree is not None else ():
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=variable), attr=called)) if variable not in _ITSELF:
+                if called == name:
+                    yield False
+                elif called == "apply" and _is_method_of(variable, name, node.args):
+                    yield True
 
 
-def _leave_open(machine: Machine, module: Instance, method: FunctionV) -> None:
+def _is_method_of(variable: str, name: str, arguments: list[ast.expr]) -> bool:
+    """Whether all that is handed over is that method of what the variable holds."""
+    match arguments:
+        case [ast.Attribute(value=ast.Name(id=holder), attr=given)]:
+            return holder == variable and given == name
+        case _:
+            return False
+
+
+def _leave_open(machine: Machine, method: FunctionV, given: Arguments) -> None:
     frame = Frame(method.scope)
     ran, called = set(machine.ran), set(machine.called)
-    written = tried(machine, lambda: call_function(machine, method, Arguments([module], open=True), method.node, frame))
+    written = tried(machine, lambda: call_function(machine, method, given, method.node, frame))
     machine.ran, machine.called = ran, called
     place = machine.place(method.node, frame)
     for param, write in (written or {}).items():
