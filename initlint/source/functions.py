@@ -125,7 +125,7 @@ def call_function(machine: Machine, function: FunctionV, arguments: Arguments, n
     """Run the body of `function` on `arguments`."""
     running = machine.active.get(function.node, 0)
     if machine.depth >= MOST_DEPTH or running >= (_MOST_UNCERTAIN_RECURSION if machine.branching else _MOST_RECURSION):
-        return UNKNOWN
+        return UNKNOWN if machine.forwarding else escape(machine, function, arguments, node, frame)
     machine.repeats.entered += 1
     machine.called.add(function.node)
     machine.read.add(function.scope.file.path)
