@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import PurePath
 
 from initlint.analysis.followers import unplaced
 from initlint.analysis.ideals import contains
 from initlint.analysis.judgement import gain_of
 from initlint.analysis.severity import is_neutral, severity_of
-from initlint.model import Follower, Judgement
+from initlint.model import Follower, Judgement, Layer
+
+_TEST = re.compile(r"(test_.*|.*_test|tests?|conftest)\.py")
 
 
 def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
     """Merge what several models say of the same (site, owner, path), in order of first appearance.
 
-    A context that loads the weights says nothing about those that do not. Among these silence wins: a layer is a
+    A context that loads the weights says nothing about those that do not; but what only tests build bare, or the script at
+    the end of a layer's own file, is no mismatch where others build the layer, too. Among these silence wins: a layer is a
     mismatch only where every context in which something judges it says so, and no context initializes it in a band that
     would match or fills it with what is not known. Among mismatches the most severe context speaks (then the longest
     chain, then the first), with the followers of all of them.
@@ -39,7 +44,16 @@ def is_accused(group: list[Judgement]) -> bool:
 
 
 def _trained(group: list[Judgement]) -> list[Judgement]:
-    return [found for found in group if not _is_loaded(found)] or group
+    """The contexts that count: those that load nothing, without mismatches that only trials show, else all."""
+    trained = [found for found in group if not _is_loaded(found)]
+    earnest = [found for found in trained if found.verdict != "mismatch" or not _is_tried(found.layer)]
+    return earnest or ([found for found in group if _is_loaded(found)] or trained)
+
+
+def _is_tried(layer: Layer) -> bool:
+    """Whether a test builds the layer, or the file that defines it does as a script, to show that it works."""
+    name, _, place = (layer.context or "").rpartition(" in ")
+    return _TEST.fullmatch(place) is not None or (not name and PurePath(layer.site.file).name == place)
 
 
 def _merged(group: list[Judgement]) -> Judgement:
