@@ -281,8 +281,8 @@ class Contexts:
         names = self.relevance.names(definition) & self.built
         if not names:
             return
-        building = building_methods(machine, made, names)
         initializers = initializer_names(machine)
+        building = building_methods(machine, made, names, initializers)
         for method in itertools.chain(building, initializing_methods(machine, made, initializers)):
             before = set(machine.called)
             given = Arguments([made] if method.role == "function" else [])

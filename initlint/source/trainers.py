@@ -18,15 +18,53 @@ _FILLS = frozenset({"fill_", "zero_", "normal_", "uniform_", "copy_"})
 """What is as often done to buffers, noise and gradients."""
 
 _WEIGHTS = frozenset({"weight", "data"})
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_LOADS = frozenset({"load_state_dict", "load_from_checkpoint"})
 
 
-def building_methods(machine: Machine, holder: Instance, names: frozenset[str]) -> Iterator[FunctionV]:
-    """The methods of the class of `holder` that did not run, and that build what one of some `names` stands for."""
-    for method in holder.cls.data.values() if isinstance(holder.cls, ClassV) and names else ():
-        if isinstance(method, FunctionV) and method.role in ("function", "static") and method.node not in machine.ran:
-            spoken = (last_name(each) for each in nodes_of(method.node) if isinstance(each, ast.Name | ast.Attribute))
-            if not names.isdisjoint(spoken):
-                yield method
+def building_methods(
+    machine: Machine, holder: Instance, names: frozenset[str], initializers: frozenset[str]
+) -> Iterator[FunctionV]:
+    """The methods of the class of `holder` that did not run, and that build what one of some `names` stands for.
+
+    Before them come those that load or initialize what such a method returns to them.
+    """
+    methods = [
+        each
+        for each in (holder.cls.data.values() if isinstance(holder.cls, ClassV) and names else ())
+        if isinstance(each, FunctionV) and each.role in ("function", "static")
+    ]
+    building = [each for each in methods if not names.isdisjoint(_spoken(each))]
+    returning = {each.node.name for each in building if isinstance(each.node, _FUNCTIONS) and _returns(each.node)}
+    finishing = [
+        each
+        for each in methods
+        if each not in building and not returning.isdisjoint(_own(each)) and _finishes(each, initializers)
+    ]
+    for method in (*finishing, *building):
+        if method.node not in machine.ran:
+            yield method
+
+
+def _spoken(method: FunctionV) -> Iterator[str]:
+    return (last_name(each) for each in nodes_of(method.node) if isinstance(each, ast.Name | ast.Attribute))
+
+
+def _own(method: FunctionV) -> Iterator[str]:
+    """The names that a method asks its own object for."""
+    for node in nodes_of(method.node):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in _ITSELF:
+            yield node.attr
+
+
+def _returns(node: ast.AST) -> bool:
+    return any(isinstance(each, ast.Return) and each.value is not None for each in nodes_of(node))
+
+
+def _finishes(method: FunctionV, initializers: frozenset[str]) -> bool:
+    """Whether a method initializes or loads something."""
+    loads = (isinstance(node, ast.Attribute) and node.attr in _LOADS for node in nodes_of(method.node))
+    return any(loads) or _initializes(method, initializers)
 
 
 def initializing_methods(machine: Machine, holder: Instance, initializers: frozenset[str]) -> Iterator[FunctionV]:
