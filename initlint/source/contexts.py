@@ -343,9 +343,11 @@ class Contexts:
 
         before = set(machine.called)
         if self._survives(run):
-            if definition.node in self.doubted:
+            doubtful = definition.node in self.doubted
+            if doubtful:
                 self.doubted |= machine.called - before
-            yield from self._finish(definition.name, definition.file, frozenset(self.leftovers.built))
+            spoken = frozenset(self.leftovers.built)
+            yield from self._finish(definition.name, definition.file, spoken, doubtful=doubtful)
         machine.reached, machine.occurrences = set(), []
 
     def _run_constructors(self, definition: Definition, cls: ClassV) -> Iterator[Model]:
@@ -395,10 +397,13 @@ class Contexts:
             machine.active.clear()
         return True
 
-    def _finish(self, name: str, file: SourceFile, spoken: frozenset[ast.AST] | None = None) -> Iterator[Model]:
+    def _finish(
+        self, name: str, file: SourceFile, spoken: frozenset[ast.AST] | None = None, *, doubtful: bool = False
+    ) -> Iterator[Model]:
         """Run the hooks and forward passes that are still due, and lower what there is.
 
-        Of layers that other contexts have `spoken` for, and of what happened to them, nothing is said.
+        Of layers that other contexts have `spoken` for, and of what happened to them, nothing is said. Where all of it is
+        `doubtful`, something that was not run may initialize the whole.
         """
         machine = self.machine
         machine.steps, machine.budget, machine.reserve = 0, FORWARD_BUDGET, 0
@@ -417,7 +422,7 @@ class Contexts:
             inspect_aftermath(machine, below, self.doubted, self.unseen)
         else:
             machine.occurrences = []
-        lowering = Lowering(machine, self.scales, name, file, [*below], self.doubted)
+        lowering = Lowering(machine, self.scales, name, file, [*below], self.doubted, doubtful=doubtful)
         model = lowering.model()
         self.leftovers.take_in(machine)
         if spoken:

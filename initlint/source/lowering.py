@@ -134,10 +134,13 @@ class Lowering:
         file: SourceFile,
         tops: list[Instance],
         doubted: set[ast.AST],
+        *,
+        doubtful: bool = False,
     ) -> None:
         self.machine = machine
         self.scales = scales
         self.doubted = doubted
+        self.doubtful = doubtful
         self.name = name
         place = Path(file.path).name
         self.context = place if name == file.name else f"{name} in {place}"
@@ -255,7 +258,7 @@ class Lowering:
 
     def _is_doubtful(self, module: Instance) -> bool:
         """Code that was not seen, or not followed to its end, may have initialized it."""
-        return module.uncertain or (isinstance(module.cls, ClassV) and module.cls.node in self.doubted)
+        return self.doubtful or module.uncertain or (isinstance(module.cls, ClassV) and module.cls.node in self.doubted)
 
     def _param(self, module: Instance, name: str) -> ParamV | None:
         value = module.data.get(name)

@@ -18,10 +18,10 @@ from initlint.source.removals import delete_item
 from initlint.source.rounds import loop_rounds, subject_of
 from initlint.source.sequences import elements, repeats, unpacked
 from initlint.source.sweeps import loop_sweep, swept
-from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym, Unknown
 from initlint.source.torch_modules import append_all
 from initlint.source.types import narrowed
-from initlint.source.values import External, Instance, ListV, ParamV, Scope, TensorV, View, truth
+from initlint.source.values import Choice, External, Instance, ListV, ParamV, Scope, TensorV, View, truth
 from initlint.source.variants import without_variants
 from initlint.syntax import is_main_guard
 
@@ -141,7 +141,28 @@ def _if(machine: Machine, node: ast.If, frame: Frame) -> Flow:
             partial(_execute_with, machine, target, passing, node.body, frame),
             partial(_execute_with, machine, target, failing, node.orelse, frame),
         ]
-    return machine.fork(branches, frame)
+    staying: list[bool] = []
+    ways = [partial(_try_way, run, staying, way) for way, run in zip((True, False), branches, strict=True)]
+    flow = machine.fork(ways, frame)
+    if len(staying) == 1:
+        _conclude(machine, node.test, frame, holds=staying[0])
+    return flow
+
+
+def _try_way(run: Callable[[], Flow], staying: list[bool], way: bool) -> Flow:  # noqa: FBT001 - how a test came out
+    """Run a branch, and note that it does not leave the function."""
+    flow = run()
+    if flow is not Flow.RETURN:
+        staying.append(way)
+    return flow
+
+
+def _conclude(machine: Machine, test: ast.expr, frame: Frame, *, holds: bool) -> None:
+    """Behind ``if x: raise`` or ``if x: return`` the name x stands for something false, if nothing was known of it."""
+    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, holds = test.operand, not holds
+    if not holds and isinstance(test, ast.Name) and isinstance(machine.evaluate(test, frame), (Unknown, Sym)):
+        assign(machine, test, Choice((False, None)), frame)
 
 
 def _execute_with(machine: Machine, target: ast.expr, value: object, body: list[ast.stmt], frame: Frame) -> Flow:
@@ -243,8 +264,6 @@ def _is_part(last: list[object]) -> bool:
 
 def _maybe_absent_round(machine: Machine, node: ast.For | ast.AsyncFor, item: object, frame: Frame) -> Flow:
     """One round; it is only tried where the item may not exist."""
-    from initlint.source.values import Choice
-
     if isinstance(item, Choice) and ABSENT in item.alternatives:
         present = machine.join([each for each in item.alternatives if each is not ABSENT])
         assign(machine, node.target, present, frame)
