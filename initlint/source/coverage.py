@@ -47,6 +47,12 @@ def initializer_names(machine: Machine) -> frozenset[str]:
     return frozenset(".".join(name.split(".")[-parts:]) for name in names for parts in (1, 2))
 
 
+def copying_names(machine: Machine) -> frozenset[str]:
+    """The names of the methods that fill a tensor with the values of another: ``copy_``."""
+    copies = (name for name, fact in machine.knowledge.initializers.items() if fact.formula == "copy")
+    return frozenset(name.rpartition(".")[2] for name in copies)
+
+
 def default_weight(module: Instance) -> ParamV | None:
     """The weight of a layer that nothing but torch has written."""
     if module.fact is None or module.fact.role not in _FILLED or module.uncertain or module.fact.lazy:

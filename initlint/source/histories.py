@@ -6,10 +6,13 @@ import ast
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from initlint.source.coverage import copying_names, initializer_names, is_initializer
 from initlint.source.scales import fact_of
 from initlint.source.symbols import Sym, names_of
 from initlint.source.torch_modules import modules_below, number, own_parameters
-from initlint.source.values import Instance, ParamV, Place, Write
+from initlint.source.uncalled import may_initialize_by_name
+from initlint.source.values import ClassV, FunctionV, Instance, ParamV, Place, Write
+from initlint.source.written_names import is_filled_in
 
 if TYPE_CHECKING:
     from initlint.source.machine import Machine
@@ -60,9 +63,30 @@ def _inspect_filling(machine: Machine, param: ParamV, owner: Instance) -> None:
         return
     if _may_hold_values(machine, param.data[0]) or 0 in (param.shape or ()):
         return
-    if len(param.data) > 1 or param.frozen or param.place.file.words & _LOADS:
+    if (
+        len(param.data) > 1
+        or param.frozen
+        or param.place.file.words & _LOADS
+        or _is_filled_later(machine, param, owner)
+    ):
         return
     machine.occur("uninitialized-parameter", param.place, owner, parameter=param.name)
+
+
+def _is_filled_later(machine: Machine, param: ParamV, owner: Instance) -> bool:
+    """Whether a method that did not run, and that no constructor is expected to call, fills it: ``fit`` its cluster centers."""
+    fillers = initializer_names(machine) | copying_names(machine)
+    bases = owner.cls.mro if isinstance(owner.cls, ClassV) else ()
+    return any(
+        isinstance(method, FunctionV)
+        and method.node not in machine.ran
+        and isinstance(method.node, ast.FunctionDef)
+        and not name.startswith("__")
+        and not may_initialize_by_name(name)
+        and is_filled_in(method.node, f"self.{param.name}", lambda one: is_initializer(one, fillers))
+        for base in bases
+        for name, method in base.data.items()
+    )
 
 
 def _may_hold_values(machine: Machine, write: Write) -> bool:

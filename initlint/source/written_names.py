@@ -27,6 +27,14 @@ def written(node: Function, is_initializer: IsInitializer) -> Iterator[ast.expr]
                 yield each.args[0]
 
 
+def is_filled_in(node: Function, target: str, is_initializer: IsInitializer) -> bool:
+    """Whether the function initializes or copies something into `target`, spelled ``self.centers``, or assigns to it."""
+    if any(spelled(each) == target for each in written(node, is_initializer)):
+        return True
+    assigned = (one for each in nodes_of(node) if isinstance(each, ast.Assign) for one in each.targets)
+    return any(spelled(one.value if isinstance(one, ast.Subscript) else one) == target for one in assigned)
+
+
 def root(node: ast.expr) -> str:
     """``self`` of ``self.layers[0].weight``; empty where it begins in no name."""
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
