@@ -161,7 +161,10 @@ def _run_body(machine: Machine, function: FunctionV, arguments: Arguments, node:
         flow = Flow.RETURN  # where the last path raises, one of those that returned before was taken
     finally:
         machine.calls.pop()
-        machine.active[function.node] = running
+        if running:
+            machine.active[function.node] = running
+        else:
+            machine.active.pop(function.node, None)
         machine.no_grad -= function.quiet
         machine.depth -= 1
     if inner.yielded or (flow is Flow.NEXT and _is_generator(machine, function)):

@@ -140,9 +140,20 @@ def assigned_write(machine: Machine, value: object, place: Place | None) -> Writ
         if param.data:
             last = param.data[-1]
             return Write(last.function, last.arguments, place, "explicit" if last.source == "default" else last.source)
-    if any(_LOADS.search(getattr(node, "name", "")) for node, count in machine.active.items() if count):
+    if _is_loading(machine):
         return Write("", (), place, source="loaded")  # by a function that says so, and from what nobody can see
     return Write("assignment", (), place)
+
+
+def _is_loading(machine: Machine) -> bool:
+    """Whether a function is running that loads by its name, and has not gone on to construct what it will load into."""
+    for node in reversed(machine.active):
+        name = getattr(node, "name", "")
+        if name == "__init__":
+            return False
+        if _LOADS.search(name):
+            return True
+    return False
 
 
 def load_write(machine: Machine, node: ast.AST, frame: Frame) -> Write:
