@@ -33,7 +33,9 @@ _ARITHMETIC = frozenset({"mul", "div", "add", "sub", "pow", "square", "product"}
 _WALK = 12
 _ROOTS = frozenset({"sqrt", "rsqrt", "pow", "std", "std_mean", "norm", "vector_norm"})
 _MOMENTS = frozenset({"mean", "sum", "var", "std", "var_mean", "std_mean", "norm", "vector_norm"})
-_STATISTICAL = _ROOTS | _MOMENTS | {"square", "clamp", "clamp_min", "reciprocal"}
+_SIZES = frozenset({"mean", "sum", "max", "amax"})
+_QUADRATIC = frozenset({"var", "var_mean", "square", "pow", "product"})
+_STATISTICAL = _ROOTS | _MOMENTS | _SIZES | {"square", "clamp", "clamp_min", "reciprocal"}
 _ZEROS = frozenset({"zeros", "zeros_like", "new_zeros"})
 _ELSEWHERE = Node("constant", "elsewhere", ())
 
@@ -166,15 +168,15 @@ class Graph:
         return self.add("gate", "mul", (left, right), place=place)
 
     def divide(self, left: int, right: int, place: Place | None) -> int:
-        """The quotient of two tensors: a tensor over its own root mean square is normalized."""
+        """The quotient of two tensors: a tensor over its own root mean square, its sum or its largest element is normalized."""
         if self.is_constant(right):
             return self.add("scale", "div", (left,), place=place)
-        normalized = self._normalized(left, right, place)
+        normalized = self._normalized(left, right, place, divides=True)
         return self.add("gate", "div", (left, right), place=place) if normalized is None else normalized
 
-    def _normalized(self, signal: int, scale: int, place: Place | None) -> int | None:
+    def _normalized(self, signal: int, scale: int, place: Place | None, *, divides: bool = False) -> int | None:
         """``(x - x.mean()) * torch.rsqrt(x.var() + eps)``: a signal by the root of its own moment; else None."""
-        ways = self._statistic(scale)
+        ways = self._statistic(scale, divides=divides)
         if not ways:
             return None
         centred = signal
@@ -188,10 +190,12 @@ class Graph:
         self._fuse([each for each in (*ways, *means, centred, signal) if each > base])
         return self.add("norm", "normalization", (base,), place=place)
 
-    def _statistic(self, op: int) -> set[int]:
-        """The ops that `op`, the root of a moment of some tensor, was computed by, with that tensor; else none."""
+    def _statistic(self, op: int, *, divides: bool) -> set[int]:
+        """The ops that `op`, the root of a moment of some tensor or a divisor as large as it, was computed by, with that tensor."""
         ways, names = self._moments_of(op)
-        return ways if names & _ROOTS and names & _MOMENTS else set()
+        if names & _ROOTS and names & _MOMENTS:
+            return ways
+        return ways if divides and names & _SIZES and not names & _QUADRATIC else set()
 
     def _moments_of(self, op: int) -> tuple[set[int], set[str]]:
         """The ops from `op` down through those that make moments of a tensor, and their names."""
