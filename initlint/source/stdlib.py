@@ -97,7 +97,7 @@ def _calculate_gain(machine: Machine, arguments: Arguments, node: ast.AST, frame
 
 def _deepcopy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     from initlint.source.symmetry import Clone
-    from initlint.source.torch_modules import clone
+    from initlint.source.torch_modules import clone, modules_below
 
     if not arguments.positional:
         return UNKNOWN
@@ -106,6 +106,10 @@ def _deepcopy(machine: Machine, arguments: Arguments, node: ast.AST, frame: Fram
         source.discarded = True
     twin = clone(machine, source)
     if isinstance(source, Instance) and isinstance(twin, Instance) and source.torch_class:
+        if machine.clones:  # what was a copy inside the one is as much a copy inside the other
+            copies = dict(zip(modules_below(source), modules_below(twin), strict=False))
+            within = [each for each in machine.clones if each.twin in copies]
+            machine.clones += [Clone(each.source, copies[each.twin], each.place) for each in within]
         machine.clones.append(Clone(source, twin, machine.place(node, frame)))
     return twin
 

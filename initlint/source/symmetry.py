@@ -32,11 +32,27 @@ class Clone:
 
     def untouched(self, machine: Machine) -> list[str]:
         """The random weights of the copy that are still those of its source."""
-        return [param.name for param, data in self.held.items() if param.data is data and _is_random(machine, data)]
+        return [
+            param.name for param, data in self.held.items() if _is_as_copied(param, data) and _is_random(machine, data)
+        ]
+
+    def loaded(self) -> bool:
+        """Whether all of its weights come from a checkpoint: how they start is told by contexts that load none."""
+        return bool(self.held) and all(param.data and _is_loaded(param.data[-1]) for param in self.held)
 
     def redrawn(self) -> bool:
         """Whether some of its weights were written again since."""
-        return any(param.data is not data for param, data in self.held.items())
+        return not all(_is_as_copied(param, data) for param, data in self.held.items())
+
+
+def _is_as_copied(param: ParamV, data: tuple[Write, ...]) -> bool:
+    """Whether nothing was written since, but perhaps a checkpoint."""
+    since = param.data[len(data) :]
+    return param.data[: len(data)] == data and all(write.source == "loaded" and write.conditional for write in since)
+
+
+def _is_loaded(write: Write) -> bool:
+    return write.source == "loaded" and not write.conditional
 
 
 def _is_random(machine: Machine, history: tuple[Write, ...]) -> bool:
@@ -143,7 +159,10 @@ def _next_layers(graph: Graph, consumers: dict[int, list[int]], start: int) -> l
 
 def _inspect_clones(machine: Machine) -> None:
     groups: dict[tuple[object, Instance], list[Clone]] = {}
+    present = set(machine.instances) if machine.clones else set()
     for clone in machine.clones:
+        if clone.twin not in present or clone.loaded():
+            continue
         machine.reached.add(clone.place.node)
         if clone.untouched(machine):
             groups.setdefault((clone.place.node, clone.source), []).append(clone)
