@@ -391,7 +391,7 @@ def _sequence_item(machine: Machine, value: tuple[object, ...] | ListV | str, ke
     if isinstance(key, int) and not repeats:
         return items[key] if -len(items) <= key < len(items) else UNKNOWN
     present = [each for each in items if each is not ABSENT]
-    if present and ((repeats and isinstance(key, int)) or all(isinstance(each, _CLASSES) for each in present)):
+    if present and (repeats or all(isinstance(each, _CLASSES) for each in present)):
         return machine.join(present)  # ``(nn.Conv1d, nn.Conv2d, nn.Conv3d)[dim - 1]`` is one of them, whatever `dim`
     return UNKNOWN
 

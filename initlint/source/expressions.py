@@ -48,7 +48,10 @@ def _attribute(machine: Machine, node: ast.Attribute, frame: Frame) -> object:
 
 def _subscript(machine: Machine, node: ast.Subscript, frame: Frame) -> object:
     value = machine.evaluate(node.value, frame)
-    return get_item(machine, value, machine.evaluate(node.slice, frame), node, frame)
+    key = machine.evaluate(node.slice, frame)
+    if isinstance(node.slice, ast.Slice) and not isinstance(key, slice) and isinstance(value, ListV):
+        return ListV([*value.data], repeats=True) if value.repeats else UNKNOWN  # nobody can say how long a part
+    return get_item(machine, value, key, node, frame)
 
 
 def _slice(machine: Machine, node: ast.Slice, frame: Frame) -> object:
