@@ -7,7 +7,18 @@ import ast
 from initlint.source.expressions import is_key, put
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import UNKNOWN
-from initlint.source.values import Arguments, Builtin, ClassV, DictV, External, Instance, Method, present
+from initlint.source.values import (
+    Arguments,
+    Builtin,
+    ClassV,
+    DictV,
+    External,
+    FunctionV,
+    Instance,
+    Method,
+    choice,
+    present,
+)
 
 _ITEMS = "<items>"
 _OUTSIDE = frozenset({"collections.OrderedDict", "collections.UserDict"})
@@ -66,5 +77,15 @@ def call_inherited(
 
 
 def item(mapping: DictV, key: object) -> object:
-    """``mapping[key]``."""
-    return present(mapping.data.get(key, UNKNOWN), UNKNOWN) if is_key(key) else UNKNOWN
+    """``mapping[key]``; by an unknown key any record of a table whose records say how to build something."""
+    if is_key(key):
+        return present(mapping.data.get(key, UNKNOWN), UNKNOWN)
+    held = list(mapping.data.values())
+    return choice(held) if held and not mapping.open and all(map(_builds, held)) else UNKNOWN
+
+
+def _builds(value: object) -> bool:
+    """Whether it is a lambda, or a record that holds one: ``{"url": url, "build": lambda: Net(width=64)}``."""
+    if isinstance(value, DictV):
+        return any(map(_builds, value.data.values()))
+    return isinstance(value, FunctionV) and isinstance(value.node, ast.Lambda)
