@@ -307,3 +307,39 @@ def test_an_activation_is_shown_where_it_is_named(understand: Understanding) -> 
     seen = [number for number, text in enumerate(lines, start=1) if text.endswith("# seen")]
     assert [site and site.line for site in shown.values()] == seen
     assert list(shown) == ["relu", "tanh", "gelu", "sigmoid"]
+
+
+def test_a_constant_std_may_be_too_small_for_any_width(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self, width):
+                super().__init__()
+                self.fc1 = nn.Linear(width, width)
+                self.fc2 = nn.Linear(width, width)
+                self.head = nn.Linear(width, 1)
+                nn.init.normal_(self.fc1.weight, std=0.001)
+                nn.init.normal_(self.fc2.weight, std=0.02)
+
+            def forward(self, x):
+                return self.head(torch.relu(self.fc2(torch.relu(self.fc1(x)))))
+        """)
+    assert layers["Net.fc1"].verdict == "mismatch"
+    assert layers["Net.fc2"].verdict == "unknown"
+
+
+def test_a_layer_for_an_optional_input_is_met_when_it_is_given(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self, width, context):
+                super().__init__()
+                self.inward = nn.Linear(width, width)
+                self.context = nn.Linear(context, width)
+                self.head = nn.Linear(width, 1)
+
+            def forward(self, x, context=None):
+                x = self.inward(x)
+                if context is not None:
+                    x = x + self.context(context)
+                return self.head(torch.tanh(x))
+        """)
+    assert followers(layers["Net.context"]) == ["tanh"]

@@ -67,6 +67,11 @@ def touches(bands: tuple[Band, ...], gain: float, follower: Follower) -> bool:
     return any(low * (1.0 - _ROUNDING) <= most and gain <= high * (1.0 + _ROUNDING) for low, high in bands)
 
 
+def reaches(bands: tuple[Band, ...], most: float, follower: Follower) -> bool:
+    """Whether a gain of `most` or less may lie in some band, as it is or in the sum that the layer's output is a term of."""
+    return follower.summed is None or any(low <= most * max(follower.summed, 1.0) for low, _ in bands)
+
+
 def contains(bands: tuple[Band, ...], gain: float) -> bool:
     """Whether some band holds `gain`; the rounding of a published gain does not put it outside."""
     return any(low * (1.0 - _ROUNDING) <= gain <= high * (1.0 + _ROUNDING) for low, high in bands)

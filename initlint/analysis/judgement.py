@@ -11,13 +11,16 @@ from initlint.analysis.chains import find_chains, find_enclosed, find_erased, un
 from initlint.analysis.doubts import UNREAD, find_unread
 from initlint.analysis.followers import MOST_ADDS, find_bypassed, find_followers, find_optional
 from initlint.analysis.gates import Gates, find_excitations
-from initlint.analysis.ideals import contains, ideal_gain, matching_bands, touches
+from initlint.analysis.ideals import contains, ideal_gain, matching_bands, reaches, touches
 from initlint.analysis.signal import Weights, nominal_weights, propagate
 from initlint.analysis.wiring import wire
 from initlint.knowledge import Knowledge
 from initlint.model import UNKNOWN_INITIALIZER, Chain, Follower, Initializer, Judgement, Layer, Model
 
 _SAME = 0.05
+_MOST_FAN = 2**18
+"""A layer that sums more inputs than this is hardly met: behind a flattened image there are some 10^5 (VGG-16 has 25,088)."""
+
 _STARVED = 0.03
 """Below this J a gain that is taught but carries no signal no longer matches (Xavier before hidden sigmoids)."""
 
@@ -121,7 +124,7 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
     if layer.weight.source == "unknown":
         return Judgement(layer, "unknown", followers, reason="what fills the weight is not known")
     if gain is None:
-        return Judgement(layer, "unknown", followers, reason="the gain of its initializer is not known")
+        return _judge_by_bound(layer, followers, relevant, scene)
     suited = next(
         (found for found in relevant if contains(_bands(found, scene), gain) or _happens_to_suit(layer, found, scene)),
         None,
@@ -139,6 +142,26 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
         decisive=decisive,
         ideal=ideal_gain(decisive, scene.knowledge.activations),
         bands=bands,
+        reason=pardon,
+    )
+
+
+def _judge_by_bound(
+    layer: Layer, followers: tuple[Follower, ...], relevant: tuple[Follower, ...], scene: _Scene
+) -> Judgement:
+    """The verdict where the width is not known: a constant std may be too small for any."""
+    weight, decisive = layer.weight, relevant[0]
+    most = None if weight.std is None or weight.mean != 0.0 else weight.std * math.sqrt(_MOST_FAN)
+    if most is None or weight.conditional or any(reaches(_bands(found, scene), most, found) for found in relevant):
+        return Judgement(layer, "unknown", followers, reason="the gain of its initializer is not known")
+    pardon = _pardon(layer, most, relevant, scene)
+    return Judgement(
+        layer,
+        "exempt" if pardon else "mismatch",
+        followers,
+        decisive=decisive,
+        ideal=ideal_gain(decisive, scene.knowledge.activations),
+        bands=_bands(decisive, scene),
         reason=pardon,
     )
 

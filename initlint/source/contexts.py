@@ -18,7 +18,7 @@ from initlint.source.coverage import initializer_names
 from initlint.source.definitions import Definition, script_words
 from initlint.source.demand import Demand
 from initlint.source.distant import leave_open
-from initlint.source.ends import inputs_of, tensors_in
+from initlint.source.ends import inputs_of, left_aside, tensors_in
 from initlint.source.functions import call_function, called_defaults, instantiate
 from initlint.source.imports import module_scope
 from initlint.source.leftovers import Leftovers, calls
@@ -418,6 +418,8 @@ class Contexts:
                 if module not in machine.forwarded:
                     self._forward(module, whole=False, optional=spoken is not None)
             below = {top: modules_below(top) for top in models_of(machine)}
+        for module in left_aside(machine, dict.fromkeys(itertools.chain.from_iterable(below.values()))):
+            self._forward(module, whole=False, optional=True)
         if spoken is None:
             inspect_aftermath(machine, below, self.doubted, self.unseen)
         else:

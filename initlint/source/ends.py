@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.torch_modules import children
 from initlint.source.values import Arguments, Choice, ClassV, DictV, FunctionV, Instance, ListV, TensorV, choice
 
 if TYPE_CHECKING:
@@ -45,6 +47,29 @@ def inputs_of(machine: Machine, module: Instance, *, optional: bool = False) -> 
             if default is None and each not in names[: len(given)]
         }
     return Arguments(given, keywords)
+
+
+def left_aside(machine: Machine, modules: Iterable[Instance]) -> Iterator[Instance]:
+    """The modules that hold a layer which no forward pass has met, and that may be given more than they were."""
+    for module in modules:
+        if isinstance(module.cls, ClassV) and _has_options(module.cls):
+            held = list(_own_layers(module))
+            if any(each not in machine.forwarded for each in held):
+                yield module
+
+
+def _has_options(cls: ClassV) -> bool:
+    method = cls.lookup("forward")
+    return isinstance(method, FunctionV) and None in (*method.defaults, *method.keyword_defaults)
+
+
+def _own_layers(module: Instance) -> Iterator[Instance]:
+    """The layers of torch's own that a module holds, itself or in a container."""
+    for _, child in children(module):
+        if child.fact is not None and child.fact.role == "weight":
+            yield child
+        elif not isinstance(child.cls, ClassV):
+            yield from _own_layers(child)
 
 
 def _input_like(machine: Machine, parameter: ast.arg) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -27,12 +28,14 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
     outer = machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth
     machine.journal, machine.branching, machine.branch, machine.repeating, machine.depth = None, 0, machine.trunk, 0, 0
     watch = Watch(machine)
+    machine.unfinished.add(file.path)
     machine.globals.loading += 1
     try:
         with loading(machine), watch:
             run_top_level(machine, file, Frame(scope))
     finally:
         machine.globals.loading -= 1
+        machine.unfinished.discard(file.path)
         if watch.changed:
             machine.repeats.outdate()
         machine.lasting = machine.serial, next(CLOCK)
@@ -210,10 +213,7 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
     A class stays the same object when the module comes to its definition: its subclasses and `isinstance` hold on to it.
     """
     for statement in file.body:
-        defined = isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name
-        if defined or (
-            isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names)
-        ):
+        if name in _bound_by(statement):
             scope = machine.module_scopes[file.path]
             if machine.ahead.get(statement, ABSENT) is None:
                 return UNKNOWN  # asked for by its own definition
@@ -231,10 +231,24 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
     return UNKNOWN
 
 
+def _bound_by(statement: ast.stmt) -> tuple[str, ...]:
+    """The names that a definition, an import of names, or an assignment to a single one binds."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
+            return (name,)
+        case ast.ImportFrom(names=aliases):
+            return tuple(each.asname or each.name for each in aliases)
+        case _:
+            return ()
+
+
 def _import_star(machine: Machine, file: SourceFile, frame: Frame) -> None:
     from initlint.source.values import ListV
 
     scope = module_scope(machine, file)
+    for name in dict.fromkeys(itertools.chain.from_iterable(map(_bound_by, file.body))):
+        if file.path in machine.unfinished and name != "*" and name not in scope.data:
+            _deferred(machine, file, name)  # a cycle of imports: what will be there is there already
     listed = scope.data.get("__all__")
     names = listed.data if isinstance(listed, ListV) else listed if isinstance(listed, tuple) else None
     machine.touch(frame.scope)

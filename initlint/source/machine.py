@@ -128,8 +128,8 @@ class Machine:
 
     `journal` is the memory's undo log while a branch is tried; `graph` the ops laid down so far; `instances` every
     object of a class that was constructed, `params` every parameter, in order; `members` what attributes of names outside
-    the project are; `read` the files whose code ran. `touched` are the cells changed while something is `watching`;
-    what is older than `lasting` (serial number and clock) outlives the context.
+    the project are; `read` the files whose code ran, `unfinished` those that are loading. `touched` are the cells changed
+    while something is `watching`; what is older than `lasting` (serial number and clock) outlives the context.
     """
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
@@ -150,7 +150,7 @@ class Machine:
         self.budget = budget
         self.reserve = 0
         self.steps = 0
-        self.depth = self.repeating = self.branching = 0
+        self.depth = self.repeating = self.branching = self.forwarding = 0
         self.trunk = self.branch = object()
         self.no_grad = self.guarded = self.serial = 0
         self.journal: dict[Cell, object] | None = None
@@ -176,6 +176,7 @@ class Machine:
         self.active: dict[ast.AST, int] = {}
         self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
+        self.unfinished: set[str] = set()
         self.ahead: dict[ast.AST, ClassV | None] = {}
         self.called: set[ast.AST] = set()
         self.read: set[str] = set()
@@ -183,7 +184,6 @@ class Machine:
         self.generators: dict[ast.AST, bool] = {}
         self.wrappers: set[ast.AST] = set()
         self.forwarded: set[Instance] = set()
-        self.forwarding = 0
 
     def restart(self, budget: int, *, barren: int | None = None) -> None:
         """Forget what the last context built; modules of the program stay loaded.
