@@ -28,6 +28,7 @@ from initlint.source.values import (
     ModuleRef,
     ParamV,
     Partial,
+    Place,
     SuperV,
     TensorV,
     View,
@@ -430,15 +431,24 @@ def set_item(machine: Machine, container: object, key: object, value: object, no
             container.repeats = True
     elif isinstance(container, Instance):
         _set_instance_item(machine, container, key, value, node, frame)
-    elif isinstance(container, TensorV) and container.filling is not None:
-        from initlint.source.initialization import fill
-
-        fill(machine, container.filling, Write("assignment", (), machine.place(node, frame)), part=True)
+    elif isinstance(container, TensorV):
+        _set_elements(machine, container, value, machine.place(node, frame))
     elif isinstance(container, (ParamV, View)):
         place = machine.place(node, frame)
         constant = (("val", value),) if isinstance(value, (int, float)) else ()
         whole = key == slice(None) or key is Ellipsis
         machine.write(container, Write("constant_" if constant else "assignment", constant, place, partial=not whole))
+
+
+def _set_elements(machine: Machine, container: TensorV, value: object, place: Place) -> None:
+    """``x[index] = value``: a signal makes one of what was a constant."""
+    from initlint.source.initialization import fill
+    from initlint.source.tensors import as_signal
+
+    if container.filling is not None:
+        fill(machine, container.filling, Write("assignment", (), place), part=True)
+    if as_signal(machine, value) is not None:
+        machine.graph.fill(container.op)
 
 
 def _set_instance_item(

@@ -14,7 +14,7 @@ from initlint.source.module_methods import call_class_method, call_module_method
 from initlint.source.removals import take_out
 from initlint.source.sequences import elements
 from initlint.source.symbols import ABSENT, UNKNOWN
-from initlint.source.tensors import call_activation, call_operation
+from initlint.source.tensors import call_activation, call_operation, signal_put_in
 from initlint.source.values import (
     Arguments,
     ClassV,
@@ -140,6 +140,8 @@ def _call_tensor(
     given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
     if receiver.drawn is not None and name in _SAME_VALUES:
         return receiver
+    if name.endswith("_") and signal_put_in(machine, given) is not None:
+        machine.graph.fill(receiver.op)
     if full in knowledge.initializers and (receiver.filling is not None or receiver.param is not None):
         return call_initializer(machine, knowledge.initializers[full], given, node, frame)
     if full in knowledge.activation_of:

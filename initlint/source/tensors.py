@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -328,10 +329,33 @@ def size_of(source: TensorV, index: object) -> object:
     return shape[index] if isinstance(shape, tuple) and known else UNKNOWN
 
 
+_SOURCES = ("src", "source", "values", "value", "tensor")
+
+
+def signal_put_in(machine: Machine, arguments: Arguments) -> TensorV | None:
+    """The signal whose elements a call puts somewhere in its tensor, the last of its arguments: ``scatter_add(0, index, x)``."""
+    named = [arguments.keywords[name] for name in _SOURCES if name in arguments.keywords]
+    given = [*arguments.positional[1:][-1:], *named][-1:]
+    return as_signal(machine, given[0]) if given else None
+
+
+def as_signal(machine: Machine, value: object) -> TensorV | None:
+    """The tensor that a value is if it is made of what a model is given, None for anything else."""
+    if not isinstance(value, TensorV) or value.param is not None or machine.graph.is_constant(value.op):
+        return None
+    return value
+
+
+_SCATTERING = re.compile(r"(?:masked_)?scatter|index_(?:add|copy|put)|put_")
+
+
 def _summed(
     machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
 ) -> object:
     name, source = fact.name.rpartition(".")[2], first_tensor(machine, arguments)
+    put_in = signal_put_in(machine, arguments) if _SCATTERING.match(name) else None
+    if put_in is not None:
+        return TensorV(machine.graph.add("opaque", name, (source.op, put_in.op), place=place))
     if isinstance(source, TensorV) and (name == "square" or (name == "pow" and arguments.get(1, "exponent") == 2)):
         return TensorV(machine.graph.squared(source.op, place))
     return op_on(machine, "opaque", name, source, place)
