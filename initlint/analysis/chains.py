@@ -137,13 +137,23 @@ def find_erased(wiring: Wiring, weights: Container[int]) -> frozenset[int]:
     """
     erased: list[bool | None] = [False] * len(wiring.ops)  # None where all that lies ahead was not understood
     for position in range(len(wiring.ops) - 1, -1, -1):
-        found = {consumer: _erases(wiring, consumer, erased, weights) for consumer in wiring.consumers[position]}
-        spared = {_rejoined(wiring, consumer) for consumer, erases in found.items() if erases}
-        ahead = {erases for consumer, erases in found.items() if consumer not in spared}
-        erased[position] = False if False in ahead or not ahead else True if True in ahead else None
+        consumers = wiring.consumers[position]
+        if len(consumers) == 1:
+            erased[position] = _erases(wiring, consumers[0], erased, weights)
+        elif consumers:
+            erased[position] = _erased_by_all(wiring, consumers, erased, weights)
     return frozenset(
         layer for layer, positions in wiring.uses.items() if all(erased[position] for position in positions)
     )
+
+
+def _erased_by_all(
+    wiring: Wiring, consumers: tuple[int, ...], erased: Sequence[bool | None], weights: Container[int]
+) -> bool | None:
+    found = {consumer: _erases(wiring, consumer, erased, weights) for consumer in consumers}
+    spared = {_rejoined(wiring, consumer) for consumer, erases in found.items() if erases}
+    ahead = {erases for consumer, erases in found.items() if consumer not in spared}
+    return False if False in ahead else True if True in ahead else None
 
 
 def find_enclosed(wiring: Wiring, members: Collection[int]) -> frozenset[int]:
