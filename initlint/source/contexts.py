@@ -50,6 +50,9 @@ _FEW_SIBLINGS = 6
 _MOST_SIBLINGS = 24
 _MOST_CALLERS = 2
 _MOST_PASSING = 8
+_UP_TO_CALLERS = frozenset({"in-place-on-leaf"})
+"""What whoever calls a function may make right: ``with torch.no_grad(): replace(layer)``."""
+
 _HOOKS = ("configure_model", "setup", "build", "on_fit_start")
 
 
@@ -243,9 +246,17 @@ class Contexts:
         if self._survives(
             lambda: returned.append(call_function(machine, function, Arguments([]), definition.node, frame))
         ):
+            if self._is_mentioned(definition):
+                machine.occurrences = [each for each in machine.occurrences if each.kind not in _UP_TO_CALLERS]
             yield from self._finish(definition.name, definition.file)
         else:
             self._doubt(definition, before)
+
+    def _is_mentioned(self, definition: Definition) -> bool:
+        """Whether other code speaks of a function that no context has called: how it is called is not known."""
+        return definition.name in self.used or any(
+            definition.name in script_words(file) for file in self.relevance.files
+        )
 
     def _run_class(self, definition: Definition) -> Iterator[Model]:
         machine = self.machine
