@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from initlint.source.attributes import set_attribute
+from initlint.source.attributes import seen_as, set_attribute
 from initlint.source.configured import base_kind, kinds_named
 from initlint.source.escape import escape
 from initlint.source.forward import leaf_forward, run_forward
@@ -361,7 +361,7 @@ def _pop(machine: Machine, instance: Instance, arguments: Arguments, node: ast.A
 
 
 def _state_dict(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    return DictV(dict(named_parameters(instance)))
+    return DictV({name: seen_as(param, detached=True) for name, param in named_parameters(instance)})
 
 
 def _device(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
