@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from initlint.source.functions import call_function
@@ -82,7 +82,10 @@ class Resets:
 
 
 def _uses_on_something(file: SourceFile, name: str) -> Iterator[bool]:
-    """For each time that the file calls a method of that name on what a variable holds, or applies it there: whether it applies it."""
+    """For each time that the file calls a method of that name on what a variable holds, or applies it there: whether it applies it.
+
+    So does what an object holds, ``self.model.reset_weights()``, but where it is built or hands on what it was asked itself.
+    """
     for node in nodes_of(file.tree) if file.tree is not None else ():
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=variable), attr=called)) if variable not in _ITSELF:
@@ -90,6 +93,17 @@ def _uses_on_something(file: SourceFile, name: str) -> Iterator[bool]:
                     yield False
                 elif called == "apply" and _is_method_of(variable, name, node.args):
                     yield True
+            case ast.FunctionDef(name=caller) if caller != name and not caller.startswith("__"):
+                if any(map(partial(_is_call_on_attribute, name), nodes_of(node))):
+                    yield False
+
+
+def _is_call_on_attribute(name: str, node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name()), attr=called)):
+            return called == name
+        case _:
+            return False
 
 
 def _is_method_of(variable: str, name: str, arguments: list[ast.expr]) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from initlint.source.machine import Machine
     from initlint.source.project import Project, SourceFile
 
-TELLING = "init|reset_param|xavier|kaiming|orthogonal"
+TELLING = "init|reset_param|reset_weight|xavier|kaiming|orthogonal"
 """The parts of names by which functions say that they initialize."""
 
 _INITIALIZING = re.compile(TELLING, re.IGNORECASE)
