@@ -73,7 +73,16 @@ def _met(
         if wiring.ops[consumer].kind == "add" and found:
             factor = raised.get((consumer, position))
             met[consumer] = tuple(each._replace(summed=factor) for each in found)
+        elif wiring.ops[consumer].kind == "join" and found and _may_be_changed(wiring, position, consumer):
+            met[consumer] = tuple(each._replace(normalized=True) for each in found)
     return met
+
+
+def _may_be_changed(wiring: Wiring, position: int, join: int) -> bool:
+    """Whether what was not understood stands where a tensor may as well pass: it may be a normalization."""
+    return any(
+        wiring.ops[other].kind == "opaque" and position in wiring.ops[other].inputs for other in wiring.ops[join].inputs
+    )
 
 
 def _leaving(

@@ -286,8 +286,8 @@ def _members(instance: Instance) -> dict[str, object]:
 
 def _is_member(name: str, value: object) -> bool:
     if isinstance(value, Choice):
-        return any(isinstance(each, (Instance, ParamV)) for each in value.alternatives)
-    return isinstance(value, (Instance, ParamV)) or (name.isdigit() and value is not None)
+        return any(_is_member(name, each) for each in value.alternatives)
+    return isinstance(value, (Instance, ParamV)) or (name.isdigit() and value is not None and value is not ABSENT)
 
 
 def container_item(machine: Machine, instance: Instance, key: object) -> object:
