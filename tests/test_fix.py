@@ -192,7 +192,7 @@ def test_nothing_is_certain_where_who_builds_the_model_chooses_the_activation(
         assert refusal(net) == "who builds the model chooses the activation"
 
 
-def test_a_fix_is_unsafe_in_a_branch_that_begins_in_a_normalization() -> None:
+def test_nothing_is_repaired_in_a_branch_that_begins_in_a_normalization() -> None:
     net = one_layer()
     (finding,) = net.findings()
     (judgement,) = finding.judgements
@@ -200,8 +200,8 @@ def test_a_fix_is_unsafe_in_a_branch_that_begins_in_a_normalization() -> None:
     net.judgements = [replace(judgement, chain=judgement.chain._replace(renewed=True))]
     found = replace(finding, judgements=tuple(net.judgements))
     (fixed,) = attach([found], {FILE: net.text}, FixOptions(), lambda _: ())
-    assert fixed.fix is not None
-    assert fixed.fix.applicability == "unsafe"
+    assert fixed.fix is None
+    assert "it lies in a residual branch, whose scale is part of a recipe" in str(fixed.help)
 
 
 def test_an_explicit_choice_is_overridden_only_by_an_unsafe_fix() -> None:

@@ -257,11 +257,9 @@ def _is_calm(judgement: Judgement, left: Iterable[Judgement]) -> bool:
     """Whether the chain's J after the fix is predicted to lie where every net trained, whatever stays unrepaired.
 
     Nor may what is passed on have outgrown that: a max-pool raises its mean, which J does not count.
-
-    Never in the residual branch of a transformer: what its scale adds to the trunk belongs to a tuned recipe.
     """
     chain = judgement.chain
-    if chain is None or chain.fixed_signal is None or chain.renewed:
+    if chain is None or chain.fixed_signal is None:
         return False
     if chain.fixed_growth is not None and chain.fixed_growth > _SAFE_SIGNAL[1]:
         return False

@@ -115,10 +115,7 @@ def _refuse(judgement: Judgement, follower: Follower, *, together: bool) -> str 
         (layer.weight.conditional, "the weight is initialized only under a condition"),
         (layer.weight.rescaled, "its author scaled what was drawn"),
         (follower.residual or (chain is not None and chain.residual), "it lies in a residual branch"),
-        (
-            chain is not None and chain.renewed and layer.weight.source == "explicit",
-            "its author initialized it as part of a residual branch",
-        ),
+        (chain is not None and chain.renewed, "it lies in a residual branch, whose scale is part of a recipe"),
         (follower.gated, "the activation is a gate"),
         (
             not together and follower.alternative and sum(one.alternative for one in judgement.followers) == 1,

@@ -207,6 +207,8 @@ class Workshop:
         whole = layer.kind != BARE and self._is_whole(covered, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
+        if judgement.partial:
+            return Refusal("where others build it, no such activation follows")
         if isinstance(place, Place) and is_kept_plain(place):
             return Refusal("a plain list keeps it from what trains the model")
         if self.is_in_test((layer.owner_site or layer.site).file):

@@ -10,8 +10,10 @@ from initlint.source.escape import escape
 from initlint.source.machine import Frame, Machine
 from initlint.source.marks import ALWAYS, is_marked
 from initlint.source.misuse import inspect_type_test
+from initlint.source.positions import Count, Position, count_of
 from initlint.source.sequences import elements, repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
+from initlint.source.torch_modules import MODULE_LIST, SEQUENTIAL
 from initlint.source.values import (
     Arguments,
     Bound,
@@ -66,6 +68,8 @@ def call_builtin(machine: Machine, function: Builtin, arguments: Arguments, node
 
 
 def _range(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    if len(arguments.positional) == 1 and isinstance(count := arguments.positional[0], Count):
+        return count.positions()
     parts = [part for part in arguments.positional if isinstance(part, int)]
     if parts and len(parts) == len(arguments.positional):
         try:
@@ -85,6 +89,8 @@ def _enumerate(machine: Machine, arguments: Arguments, node: ast.AST, frame: Fra
     made: list[object] = []
     for index, item in enumerate(items):
         position: object = UNKNOWN if many or not isinstance(start, int) else start + index
+        if isinstance(item, Position) and start == 0:
+            position = item
         made.append(ABSENT if item is ABSENT else (position, _present(machine, item)))
         if isinstance(item, Choice) and ABSENT in item.alternatives:
             made[-1] = machine.join([made[-1], ABSENT])
@@ -181,6 +187,8 @@ def _len(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) ->
         items = elements(machine, value, node, frame)
         if items is not None and not any(isinstance(each, Instance) and each.repeats for each in items):
             return len(items)
+        if items is not None and value.torch_class in (SEQUENTIAL, MODULE_LIST):
+            return count_of(items) or UNKNOWN
     if isinstance(value, (ParamV, TensorV)) and value.shape:
         return value.shape[0]
     if isinstance(value, Sym) and value.name:

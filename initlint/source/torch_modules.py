@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from initlint.source.marks import mark, marks_of
+from initlint.source.positions import Position
 from initlint.source.symbols import ABSENT, UNKNOWN, monomial, multiply
 from initlint.source.values import (
     Arguments,
@@ -302,6 +303,8 @@ def container_item(machine: Machine, instance: Instance, key: object) -> object:
             return members[key]
         repeated = [each for each in members if isinstance(each, Instance) and each.repeats]
         return repeated[-1] if repeated else UNKNOWN
+    if isinstance(key, Position) and (found := key.of(members)) is not ABSENT:
+        return found
     if instance.torch_class == MODULE_DICT or not members:
         return UNKNOWN
     return machine.join(members)

@@ -11,10 +11,12 @@ from initlint.fix.fixers.scene import Scene, fix
 from initlint.fix.lines import written_after
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
+from initlint.knowledge import Knowledge
 from initlint.model import Fix
 from initlint.syntax import nodes_of
 
 _LOADING = re.compile("load|pretrain")
+_SHORTEST = 3
 _WALKS = frozenset(
     {"modules", "named_modules", "children", "named_children", "parameters", "named_parameters", "apply"}
 )
@@ -32,6 +34,8 @@ def call_it(scene: Scene) -> Fix | Refusal:
         return Refusal("__init__ initializes or loads weights already")
     if _is_disabled(scene.source, definition, method.name):
         return Refusal("a comment mentions it: it may be switched off on purpose")
+    if _names_a_manner(method.name, scene.knowledge):
+        return Refusal("it is one of several ways to start, which its users may choose")
     if any(isinstance(node, ast.Call) and _LOADING.search(_name(node.func)) for node in nodes_of(method)):
         return Refusal("it may load weights")
     rivals = [node for node in definition.body if isinstance(node, ast.FunctionDef) and _is_found(scene, node)]
@@ -52,6 +56,14 @@ def _is_disabled(source: Source, definition: ast.ClassDef, name: str) -> bool:
     """Whether a comment inside the class speaks of the method."""
     first, last = source.start(definition)[0], source.end(definition)[0]
     return any(re.search(rf"#.*\b{name}\b", source.lines.line(line)) for line in range(first, last + 1))
+
+
+def _names_a_manner(name: str, knowledge: Knowledge) -> bool:
+    """Whether a public method says in what way it initializes: ``zero_init``, ``init_xavier``."""
+    functions = [one.rpartition(".")[2] for one in knowledge.initializers if one.startswith("torch.nn.init.")]
+    manners = {word for function in functions for word in function.split("_") if word}
+    said = [word for word in name.lower().split("_") if len(word) >= _SHORTEST]
+    return not name.startswith("_") and any(manner.startswith(word) for word in said for manner in manners)
 
 
 def _name(function: ast.expr) -> str:
