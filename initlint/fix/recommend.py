@@ -51,14 +51,14 @@ class Refusal:
     """Why a layer is not repaired, as a clause that can follow "not repaired:".
 
     `entire`: the rest of its chain suffers from the repair, so that no part of it is to be made either. `thrown` are the
-    layers that suffer (file, ``Net.fc2``), if all of them might be repaired along with it. `incomplete`: what stands in the
+    layers that suffer, as they are judged then, if all of them might be repaired along with it. `incomplete`: what stands in the
     way of another layer of its chain is all that speaks against it.
     """
 
     reason: str
     entire: bool = False
     incomplete: bool = False
-    thrown: tuple[tuple[str, str], ...] = ()
+    thrown: tuple[Judgement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ import builtins
 import io
 import tokenize
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from initlint.fix.edits import BYTE_ORDER_MARK
 from initlint.fix.identity import qualified
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import bound_names
-from initlint.model import Finding, Severity
+from initlint.model import Finding, Judgement, Severity
 from initlint.syntax import nodes_of
 
 Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
@@ -81,8 +81,7 @@ class Verifier:
             return Refusal(reason)
         heeded = () if self._heed is None else self._heed(found, rewritten)
         hushed = surplus.keys() - _census(heeded).keys()
-        thrown = () if hushed else tuple(sorted({(file, layer) for _, file, layer in surplus if layer is not None}))
-        return Refusal(reason, entire=True, thrown=thrown)
+        return Refusal(reason, entire=True, thrown=() if hushed else tuple(_thrown(found, surplus)))
 
     def _known(self, files: tuple[str, ...]) -> tuple[Finding, ...]:
         if files not in self._before:
@@ -114,6 +113,14 @@ def _throws_others(surplus: Iterable[_Key], gone: Iterable[_Key]) -> bool:
     """Whether new misfits are those of layers that are not repaired: the signal that now reaches them is too large or too small."""
     repaired = {layer for _, _, layer in gone}
     return all(code.startswith(_GAIN) and layer not in repaired for code, _, layer in surplus)
+
+
+def _thrown(found: Iterable[Finding], surplus: Container[_Key]) -> Iterator[Judgement]:
+    """The judgements that new findings rest on."""
+    for finding in found:
+        for judgement in finding.judgements:
+            if (finding.code, finding.site.file, qualified(judgement.layer)) in surplus:
+                yield judgement
 
 
 def _layers(finding: Finding) -> frozenset[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -146,15 +146,15 @@ class Workshop:
             if judgement is not None and judgement.verdict == "mismatch":
                 yield judgement
 
-    def companions(self, thrown: Collection[tuple[str, str]]) -> tuple[Repair, ...] | Refusal:
-        """The repairs of layers that nothing was said of before others were repaired, or why one cannot be repaired."""
-        found: dict[tuple[str, str], Judgement] = {}
-        for judgement in self._judgements.values():
-            layer = judgement.layer
-            sites = (layer.site, layer.weight.site or layer.site)
-            keys = {(site.file, qualified(layer)) for site in sites} & {*thrown}
-            found |= dict.fromkeys(keys, judgement)
-        if len(found) < len(thrown):
+    def companions(self, thrown: Iterable[Judgement]) -> tuple[Repair, ...] | Refusal:
+        """The repairs of layers that misfit once others are repaired, or why one cannot be repaired."""
+        then = {_name_in_file(one): one for one in thrown}
+        found = {
+            name: _misfit_as(judgement, then[name])
+            for judgement in self._judgements.values()
+            if (name := _name_in_file(judgement)) in then
+        }
+        if len(found) < len(then):
             return Refusal("not all of its chain is known")
         return self._repairs(tuple(found.values()))
 
@@ -301,3 +301,15 @@ class Workshop:
         if written is None:
             return 1
         return written.value if isinstance(written, ast.Constant) and isinstance(written.value, int) else None
+
+
+def _name_in_file(judgement: Judgement) -> tuple[str, str]:
+    """What a layer is known by when lines shift."""
+    return judgement.layer.site.file, qualified(judgement.layer)
+
+
+def _misfit_as(judgement: Judgement, then: Judgement) -> Judgement:
+    """A layer that fits as long as others do not, judged as it will be; where things are is said by what is at hand."""
+    if judgement.verdict == "mismatch" or judgement.decisive is None:
+        return judgement
+    return replace(judgement, verdict=then.verdict, ideal=then.ideal, bands=then.bands)
