@@ -1,4 +1,4 @@
-"""A model that a function builds, keeps to itself and never trains is there to be looked at: it may start as torch likes."""
+"""A model that nobody trains may start as torch likes: one that is only looked at, one that is built anew at every call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import ast
 import re
 from pathlib import Path
 
+from initlint.fix.containers import unmoved
 from initlint.fix.place import Place
+from initlint.fix.spelling import Source
 from initlint.syntax import nodes_of
 
 _TRAINING = re.compile(r"train|fit|learn|optim|backward|grad|loss|criterion|parameters|step|experiment", re.IGNORECASE)
@@ -34,6 +36,32 @@ def is_for_show(place: Place) -> bool:
         and place.naming is None
         and not any(_leaves(node, name) or _trains(node) for node in scope)
     )
+
+
+def is_passing(definition: ast.ClassDef, source: Source) -> bool:
+    """Whether all that a file does with a class is to build it where a function computes something, and to forget it there."""
+    built = [node for node in source.every(ast.Call) if _is_name(node.func, definition.name)]
+    named = [sum(_is_name(node, definition.name) for node in nodes_of(tree)) for tree in (source.tree, definition)]
+    return 0 < named[0] - named[1] == len(built) and all(_is_forgotten(call, source) for call in built)
+
+
+def _is_forgotten(call: ast.Call, source: Source) -> bool:
+    """Whether a variable of a function that returns something holds what a call builds, and is called and no more."""
+    function = source.function_around(call)
+    nodes = [] if function is None else list(nodes_of(function))
+    assigned = (node for node in nodes if isinstance(node, ast.Assign) and unmoved(node.value) is call)
+    names = {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}
+    if len(names) != 1 or not any(isinstance(node, ast.Return) and node.value is not None for node in nodes):
+        return False
+    reads = sum(isinstance(node, ast.Name) and node.id in names for node in nodes)
+    calls = sum(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names for node in nodes
+    )
+    return reads == calls + 1
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def _leaves(node: ast.AST, name: str) -> bool:

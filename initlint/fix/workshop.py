@@ -18,7 +18,7 @@ from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place, find_place_in_owner
 from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
-from initlint.fix.shows import is_for_show, is_test
+from initlint.fix.shows import is_for_show, is_passing, is_test
 from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
@@ -215,10 +215,19 @@ class Workshop:
             return Refusal("a test may compare its numbers")
         if layer.weight.source == "explicit" and self._is_callers_choice(layer):
             return Refusal("who calls its initializer chooses how it draws")
-        if found is not None and found.definition is None and is_for_show(found):
+        if found is not None and self._is_untrained(found):
             return Refusal("nothing trains it where it is built")
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _is_untrained(self, place: Place) -> bool:
+        """Whether nothing trains what is built at a place, or any object of the class around it."""
+        if place.definition is None:
+            return is_for_show(place)
+        name, file = place.definition.name, place.source.file
+        return is_passing(place.definition, place.source) and not any(
+            name in text for other, text in self._texts.items() if other != file
+        )
 
     def _is_callers_choice(self, layer: Layer) -> bool:
         """Whether whoever calls the code around its initializer chooses the function or the numbers."""
