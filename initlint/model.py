@@ -220,7 +220,7 @@ class Chain(NamedTuple):
     gradient and input-dependent signal over the chain (SGD starts well for 0.1 <= J <= 10). `fixed_signal` is J with every
     mismatched layer of the chain repaired, `fixed_growth` by what the rms of its pre-activations then grows. `layers` are the
     ids in order. `pools` counts max-pools on the way. `residual`: in a branch that is added to what it began in; `renewed`: in
-    one whose path begins later, in a normalization of that, or ends earlier, in a matrix product.
+    one whose path begins later, in a normalization of that, or ends earlier, in a matrix product or a gate.
     """
 
     length: int

@@ -427,3 +427,15 @@ def test_layers_of_different_paths_stay_apart() -> None:
         tensor = net.block(tensor, path=f"layers.{index}", line=5)
     net.output(net.layer(tensor))
     assert len(merge(judged(net))) == 4
+
+
+def test_a_branch_that_a_gate_leads_on_is_renewed() -> None:
+    """``x + f(x) * softmax(g(f(x)))``: the path begins anew in the gate, and all layers are still added to where it began."""
+    net = ModelBuilder()
+    trunk = net.input()
+    made = net.block(trunk)
+    gate = net.op("softmax", net.layer(net.block(net.op("transparent", made))))
+    net.output(net.op("add", trunk, net.op("gate", made, gate)))
+    net.output(net.layer(net.block(trunk)))
+    chains = [found.chain for found in judged(net)]
+    assert [chain.renewed for chain in chains if chain] == [True, True, False, False, False]

@@ -175,7 +175,7 @@ def test_what_an_author_initialized_as_part_of_a_residual_branch_is_left() -> No
     )
     (finding,) = check_source(text)
     assert finding.fix is None
-    assert "its author initialized it as part of a residual branch" in (finding.help or "")
+    assert "it lies in a residual branch, whose scale is part of a recipe" in (finding.help or "")
     (alone,) = check_source(text.replace("return x + ", "return "))
     assert alone.fix is not None
     assert alone.fix.applicability == "unsafe"

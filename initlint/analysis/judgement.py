@@ -13,6 +13,7 @@ from initlint.analysis.followers import MOST_ADDS, find_bypassed, find_followers
 from initlint.analysis.gates import Gates, find_excitations
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands, reaches, touches
 from initlint.analysis.signal import Weights, nominal_weights, propagate
+from initlint.analysis.skips import find_skipped
 from initlint.analysis.wiring import wire
 from initlint.knowledge import Knowledge
 from initlint.model import UNKNOWN_INITIALIZER, Chain, Follower, Initializer, Judgement, Layer, Model
@@ -53,7 +54,9 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
     verdicts = _starve(verdicts, chains)
     mended = _mended(verdicts, weights)
     then = propagate(model, {**weights, **mended}, knowledge, now.route) if mended else None
-    chains = find_chains(wiring, now, then) if then else {each: unmended(chain) for each, chain in chains.items()}
+    chains = {**find_chains(wiring, now, then)} if then else {each: unmended(chain) for each, chain in chains.items()}
+    for each in find_skipped(wiring, mended.keys() & chains.keys()):
+        chains[each] = chains[each]._replace(renewed=True)
     identity = _identity(model)
     return tuple(
         replace(judgement, chain=chains.get(judgement.layer.id), model=identity, traced=model.traced)

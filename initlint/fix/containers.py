@@ -125,7 +125,10 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
         for _, added in _growths(listed, nodes_of(place.function)):
             more = None if added is None else _written(added)
             elements += [added or value] if more is None else more
-    elements += [element for _, element in _growths(place.access.root_text, nodes_of(scope)) if element is not None]
+    for _, added in _growths(place.access.root_text, nodes_of(scope)):
+        if added is not None:
+            more = _written(added)
+            elements += [added] if more is None else more
     choices = [one for element in elements for one in choices_of(element, place.function)]
     return bool(choices) and all(isinstance(one, ast.Call) and last_name(one.func) in kinds for one in choices)
 

@@ -12,12 +12,13 @@ from initlint.fix.importing import called_initializers, named_imports
 from initlint.fix.leftovers import remove_leftovers, unread_functions
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
-from initlint.fix.recommend import BARE, Refusal
+from initlint.fix.recommend import BARE, Refusal, kind_of
 from initlint.fix.spelling import Source, bound_names, spell, used_names
 from initlint.fix.statements import Census, Wanted, by_place, write_statements
 from initlint.fix.workshop import Repair, Workshop
+from initlint.fix.worth import is_meddling
 from initlint.model import Edit, Layer, Site
-from initlint.syntax import nodes_of
+from initlint.syntax import last_name, nodes_of
 
 _INLINE_STATEMENTS = 3
 _METHOD_NAMES = ("init_weights", "initialize_weights", "reset_weights")
@@ -45,7 +46,10 @@ def draft(repairs: Sequence[Repair], workshop: Workshop) -> Draft | Refusal:
         if change is None:
             return Refusal("its initializer is spelled in a way that cannot be rewritten")
         changes.setdefault(site.file, []).append(change)
-    inserted = [repair.inserted() for repair in repairs if repair.rewritable not in rewritten]
+    written = [repair for repair in repairs if repair.rewritable not in rewritten]
+    if written and all(is_meddling(repair) for repair in written):
+        return Refusal("its author initialized it otherwise, which costs little")
+    inserted = [repair.inserted() for repair in written]
     wanted = [one for one in inserted if one is not None]
     if len(wanted) < len(inserted):
         return Refusal("its initializer also writes layers that are right")
@@ -89,6 +93,8 @@ def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, I
     """All insertions with their files; layers that cannot be named where they are held move to where they are built."""
     made: list[tuple[str, Insertion]] = []
     wanted = _met(wanted)
+    if any(_is_left_elsewhere(one, workshop.census) for one in wanted):
+        return Refusal("another branch builds such a layer, too")
     places = by_place(wanted)
     # What some branches of a constructor build is initialized there: the rest of its class, in the same manner.
     branching = [members[0].place.definition for members in places.values() if members[0].place.nested]
@@ -118,6 +124,21 @@ def _met(wanted: Sequence[Wanted]) -> list[Wanted]:
         one if one.place.meeting is None or _root(one) in apart else replace(one, place=one.place.meeting.place)
         for one in wanted
     ]
+
+
+def _is_left_elsewhere(one: Wanted, census: Iterable[Layer]) -> bool:
+    """Whether a branch that was never looked at builds a layer of the kind in its place."""
+    place = one.place
+    if place.meeting is None or not place.nested:
+        return False
+    source = place.source
+    known = [layer.site for layer in census if layer.site.file == source.file]
+    return any(
+        isinstance(value, ast.Call)
+        and last_name(value.func) == kind_of(one.layer)
+        and not any(source.contains(value, site) for site in known)
+        for value in place.meeting.values
+    )
 
 
 def _root(one: Wanted) -> Hashable:

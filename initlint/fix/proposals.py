@@ -12,11 +12,12 @@ from initlint.fix.identity import Identity, identity
 from initlint.fix.recommend import Refusal
 from initlint.fix.siblings import keep_alike
 from initlint.fix.workshop import REPAIRABLE, Repair, Workshop
+from initlint.fix.worth import SAFE_SIGNAL, is_cosmetic, was_calm
 from initlint.knowledge import load_knowledge
 from initlint.model import Applicability, Edit, Finding, Fix, Judgement, Layer
 
-_SAFE_SIGNAL = (0.3, 3.0)  # Where no cell of the training grid lost accuracy: SCIENCE section 4, rule 7.
 _NAMED_LAYERS = 4
+_COSMETIC = Refusal("nothing but the scale of an output would change")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def propose(
 
     `draft` writes a proposal, or returns the refusal to: what cannot be written alone is not a part of any other.
     """
+    activations = load_knowledge().activations
     proposals: dict[int, tuple[Proposal, ...] | Refusal] = {}
     repairs: dict[int, tuple[Repair, ...]] = {}
     repairable = [index for index, finding in enumerate(findings) if finding.code in REPAIRABLE]
@@ -69,7 +71,8 @@ def propose(
             tried = [_proposal(one, group, findings, repairs, workshop) for one in _variants(index, able, repairs)]
             useful = (one for position, one in enumerate(tried) if _is_useful(one, position, tried))
             whole = tuple(one for one in useful if not one.leaves or (one.calm and _is_fair(one, findings, proposals)))
-            proposals[index] = whole or _incomplete(tried[0], proposals)
+            worth = tuple(one for one in whole if not is_cosmetic(one.repairs, activations))
+            proposals[index] = worth or (_COSMETIC if whole else _incomplete(tried[0], proposals))
     _spread(proposals, findings)
     keep_alike(proposals, findings, workshop)
     return {**proposals, **_of_events(findings, workshop)}
@@ -178,7 +181,7 @@ def _is_fair(
     repaired = Counter(repair.layer.owner_site for repair in proposal.repairs)
     behind = Counter(layer.owner_site for layer in left.values())
     is_half = any(owner in repaired and count >= repaired[owner] for owner, count in behind.items())
-    return not is_half and not all(_was_calm(repair.judgement) for repair in proposal.repairs)
+    return not is_half and not all(was_calm(repair.judgement) for repair in proposal.repairs)
 
 
 def _spread(proposals: dict[int, tuple[Proposal, ...] | Refusal], findings: Sequence[Finding]) -> None:
@@ -198,12 +201,6 @@ def _spread(proposals: dict[int, tuple[Proposal, ...] | Refusal], findings: Sequ
 def _slot(layer: Layer) -> Hashable:
     """What layers share that are one attribute of a class, whichever branch builds it."""
     return layer.owner_site or layer.site, layer.path
-
-
-def _was_calm(judgement: Judgement) -> bool:
-    """Whether the signal of a chain lies where every net trained before any repair."""
-    signal = None if judgement.chain is None else judgement.chain.signal
-    return signal is None or _SAFE_SIGNAL[0] <= signal <= _SAFE_SIGNAL[1]
 
 
 def _incomplete(proposal: Proposal, proposals: Mapping[int, tuple[Proposal, ...] | Refusal]) -> Refusal:
@@ -261,7 +258,7 @@ def _is_calm(judgement: Judgement, left: Iterable[Judgement]) -> bool:
     chain = judgement.chain
     if chain is None or chain.fixed_signal is None:
         return False
-    if chain.fixed_growth is not None and chain.fixed_growth > _SAFE_SIGNAL[1]:
+    if chain.fixed_growth is not None and chain.fixed_growth > SAFE_SIGNAL[1]:
         return False
     signal = chain.fixed_signal
     for other in left:
@@ -269,7 +266,7 @@ def _is_calm(judgement: Judgement, left: Iterable[Judgement]) -> bool:
         if gain is None or not other.ideal:
             return False
         signal *= gain / other.ideal
-    return _SAFE_SIGNAL[0] <= signal <= _SAFE_SIGNAL[1] or math.isclose(signal, _SAFE_SIGNAL[0])
+    return SAFE_SIGNAL[0] <= signal <= SAFE_SIGNAL[1] or math.isclose(signal, SAFE_SIGNAL[0])
 
 
 def _is_head(judgement: Judgement) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def keep_alike(proposals: Proposals, findings: Sequence[Finding], workshop: Workshop) -> None:
     """Refuse what has a twin that stays as it is, and call unsafe what is safe only without the rest of its class."""
-    while left := _left_twins(proposals, findings, workshop):
+    while left := _left_twins(proposals, findings, workshop) or _minorities(proposals, findings):
         proposals |= left
     _lower(proposals, findings)
 
@@ -56,6 +57,28 @@ def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Wor
         for key in _keys(repair.judgement, workshop)
         if key in left
     }
+
+
+def _minorities(proposals: Proposals, findings: Sequence[Finding]) -> Proposals:
+    """The refusals of what a class has of layers that were left to torch, where more hidden ones cannot be repaired."""
+    owners = {index: _owners(findings[index]) for index, found in proposals.items() if isinstance(found, tuple)}
+    repaired = Counter(owner for found in owners.values() for owner in found)
+    reasons: dict[Hashable, list[str]] = {}
+    for index, found in proposals.items():
+        if isinstance(found, Refusal):
+            for owner in {one.layer.owner_site for one in findings[index].judgements if _is_hidden_default(one)}:
+                reasons.setdefault(owner, []).append(found.reason)
+    return {
+        index: Refusal(f"most of its class cannot be repaired: {reasons[owner][0]}")
+        for index, found in owners.items()
+        for owner in found
+        if owner in reasons and len(reasons[owner]) > repaired[owner]
+    }
+
+
+def _is_hidden_default(judgement: Judgement) -> bool:
+    decisive = judgement.decisive
+    return judgement.layer.weight.source == "default" and decisive is not None and decisive.output is False
 
 
 def _keys(judgement: Judgement, workshop: Workshop) -> Iterator[Hashable]:

@@ -207,6 +207,8 @@ class Workshop:
         whole = layer.kind != BARE and self._is_whole(covered, layer.site, call)
         builder = find_builder(layer, self.source) if whole else None
         found = place if isinstance(place, Place) else builder
+        if self._is_in_the_dark(judgement):
+            return Refusal("what fills another layer of its chain is not known")
         if judgement.partial:
             return Refusal("where others build it, no such activation follows")
         if isinstance(place, Place) and is_kept_plain(place):
@@ -219,6 +221,15 @@ class Workshop:
             return Refusal("nothing trains it where it is built")
         repair = Repair(judgement, call, found, zero_bias, builder)
         return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _is_in_the_dark(self, judgement: Judgement) -> bool:
+        """Whether a layer was left to torch, and a hidden one of its chain is filled in a way that is not known."""
+        if judgement.chain is None or judgement.layer.weight.source != "default":
+            return False
+        members = (self._members.get((judgement.model, layer)) for layer in judgement.chain.layers[:-1])
+        return any(
+            one is not None and one.verdict == "unknown" and one.layer.weight.source != "default" for one in members
+        )
 
     def _is_untrained(self, place: Place) -> bool:
         """Whether nothing trains what is built at a place, or any object of the class around it."""
