@@ -218,7 +218,7 @@ class Net(nn.Module):
     def init_weights(self):
         for m in self.modules():
             if isinstance(m, nn.Linear):
-                nn.init.xavier_uniform(m.weight)
+                nn.init.xavier_uniform(m.weight, gain=0.2)
                 nn.init.zeros_(m.bias)
 
     def forward(self, x):
@@ -230,12 +230,12 @@ def test_layers_are_judged_by_what_runs_once_the_events_are_fixed(tmp_path: Path
     key = str(tmp_path / "net.py")
     settings = Settings(unsafe_fixes=True)
     repaired = repair(check(text_source(UNCALLED, key), settings), settings)
-    assert [one.code for one in repaired.fixed] == ["INI301", "INI306", "INI104"]
+    assert [one.code for one in repaired.fixed] == ["INI301", "INI306", "INI105"]
     assert repaired.outcome.findings == ()
     lines = repaired.texts[key].splitlines()
     assert lines[9] == "        self.init_weights()"
     assert [line.strip() for line in lines[14:18]] == [
-        "nn.init.xavier_uniform_(m.weight)",
+        "nn.init.xavier_uniform_(m.weight, gain=0.2)",
         "nn.init.zeros_(m.bias)",
         'nn.init.kaiming_uniform_(self.hidden.weight, nonlinearity="relu")',
         "",
