@@ -80,11 +80,12 @@ def role_of(layer: Layer, knowledge: Knowledge) -> str:
 def gain_of(layer: Layer) -> float | None:
     """The gain that is compared with the bands: what the initializer promises, else what the widths make of its std.
 
-    As torch draws it, a transposed convolution promises nothing: its fans are swapped, and its stride counts.
+    As torch draws it, a transposed convolution promises nothing: its fans are swapped, and its stride counts, so that only
+    what its widths make of that is compared.
     """
     weight = layer.weight
-    if weight.source == "default" and layer.kind.startswith("ConvTranspose") and weight.effective_gain is None:
-        return None
+    if weight.source == "default" and layer.kind.startswith("ConvTranspose"):
+        return weight.effective_gain
     return weight.gain if weight.gain is not None else weight.effective_gain
 
 
@@ -170,8 +171,14 @@ def _judge_by_bound(
 
 
 def _happens_to_suit(layer: Layer, follower: Follower, scene: _Scene) -> bool:
-    """Whether the widths make of Xavier's gain just what the activation wants: it is promised something else all the same."""
+    """Whether the widths make just what the activation wants of Xavier's gain, which promises something else all the same.
+
+    Or of torch's own: between two bands lies what somebody has mistaken for another gain, and nobody has chosen a default.
+    """
     weight, ideal = layer.weight, ideal_gain(follower, scene.knowledge.activations)
+    gain, bands = gain_of(layer), _bands(follower, scene)
+    if weight.source == "default" and gain is not None and bands:
+        return min(bands)[0] <= gain <= max(high for _, high in bands)
     if ideal is None or weight.effective_gain is None or not (weight.function or "").startswith("xavier"):
         return False
     return weight.effective_gain != weight.gain and math.isclose(weight.effective_gain, ideal, rel_tol=_SAME)
