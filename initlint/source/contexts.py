@@ -135,6 +135,7 @@ class Contexts:
             yield from self._run_passed_by(each)
             if each.node not in self.machine.called:
                 yield from self._run(each)
+        self.leftovers.rule_out([each for each in candidates if each.file in self.project.targets], self._users_of)
         for each in candidates:
             if self._demand is not None and not self._demand.is_fully_seen(each):
                 continue

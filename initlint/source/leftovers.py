@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from initlint.source.options import Users, is_ruled_out
 from initlint.source.values import ClassV
 from initlint.syntax import last_name, nodes_of
 
@@ -30,6 +31,7 @@ class Leftovers:
         self._layer_names = frozenset(name.rpartition(".")[2] for name in names)
         self._swept: set[ast.AST] = set()
         self.built: set[ast.AST] = set()
+        self.ruled_out: set[ast.AST] = set()
 
     def take_in(self, machine: Machine) -> None:
         """Remember what the context that `machine` has just run built and swept."""
@@ -41,12 +43,21 @@ class Leftovers:
                     each.cls.node for each in sweep.seen if isinstance(each.cls, ClassV) and each.cls.node
                 )
 
+    def unbuilt(self, definition: Definition) -> list[ast.AST]:
+        """The calls in `definition` that read like a layer's constructor and have built nothing yet."""
+        return [
+            node
+            for node in (nodes_of(definition.node) if definition.words & self._layer_names else ())
+            if isinstance(node, ast.Call) and last_name(node.func) in self._layer_names and node not in self.built
+        ]
+
+    def rule_out(self, found: Iterable[Definition], users: Users) -> None:
+        """Say nothing of what lies on branches that no call in the program takes."""
+        self.ruled_out.update(node for each in found for node in self.unbuilt(each) if is_ruled_out(each, node, users))
+
     def holds_unbuilt(self, definition: Definition) -> bool:
-        """Whether a call in `definition` that reads like a layer's constructor has built nothing yet."""
-        return bool(definition.words & self._layer_names) and any(
-            isinstance(node, ast.Call) and last_name(node.func) in self._layer_names and node not in self.built
-            for node in nodes_of(definition.node)
-        )
+        """Whether something in it has built nothing yet that somebody may have built."""
+        return not self.ruled_out.issuperset(self.unbuilt(definition))
 
     def may_be_swept(self, definition: Definition, users: Callable[[Definition], Iterable[Definition]]) -> bool:
         """Whether this class, or one of its `users` or theirs, was initialized by a sweep."""
