@@ -10,8 +10,6 @@ from initlint.analysis.wiring import Wiring
 from initlint.model import Follower, Op, OpKind
 
 _NOTHING: Mapping[tuple[int, int], float | None] = MappingProxyType({})
-_LARGEST_BRANCH = 64
-"""Ops in a branch beside a layer; a longer way back is a model of its own."""
 
 _BARE = frozenset({"transparent", "concat", "scale", "add", "join"})
 MOST_ADDS = 1
@@ -218,22 +216,8 @@ def _is_bypassed(wiring: Wiring, position: int, bare: Sequence[bool]) -> bool:
     consumers = wiring.consumers[position]
     activations = {each for each in consumers if wiring.ops[each].kind == "activation"}
     return any(
-        other != position and _comes_from(wiring, other, activations)
+        other != position and wiring.comes_from(other, activations)
         for each in consumers
         if wiring.ops[each].kind == "add" and bare[each]
         for other in wiring.ops[each].inputs
     )
-
-
-def _comes_from(wiring: Wiring, position: int, origins: Container[int]) -> bool:
-    """Whether what arrives at `position` was made of one of `origins`, not far before."""
-    seen: set[int] = set()
-    waiting = [position]
-    while waiting and len(seen) < _LARGEST_BRANCH:
-        found = waiting.pop()
-        if found in origins:
-            return True
-        if found not in seen:
-            seen.add(found)
-            waiting += wiring.ops[found].inputs
-    return False

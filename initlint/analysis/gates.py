@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from initlint.analysis.wiring import CARRYING, Wiring
+from initlint.analysis.wiring import CARRYING, LARGEST_BRANCH, Wiring
 from initlint.knowledge import Activation
 from initlint.model import Op
 
 _BOUNDED = frozenset({"saturating", "gate"})
 _PROJECTED = CARRYING | {"concat", "activation", "norm"}
 _MULTIPLYING = CARRYING | {"add", "concat", "gate", "matmul", "opaque", "softmax"}
-_LARGEST_BRANCH = 64
-"""Ops in the branch that computes a gate; a longer way back is a model of its own."""
 
 
 class Gates:
@@ -153,7 +151,7 @@ def _branch(wiring: Wiring, gate: int, features: set[int]) -> set[int]:
         if position in seen or position in features:
             continue
         seen.add(position)
-        if not op.inputs or len(seen) > _LARGEST_BRANCH:
+        if not op.inputs or len(seen) > LARGEST_BRANCH:
             return set()
         if op.layer is not None:
             layers.add(op.layer)
@@ -168,18 +166,4 @@ def _continued(wiring: Wiring, op: Op, features: set[int]) -> tuple[int, ...]:
     """
     if op.kind != "gate":
         return op.inputs
-    return tuple(each for each in op.inputs if _leads_back(wiring, each, features)) or op.inputs
-
-
-def _leads_back(wiring: Wiring, position: int, features: set[int]) -> bool:
-    """Whether what arrives at `position` was made of one of `features`, not far before."""
-    seen: set[int] = set()
-    waiting = [position]
-    while waiting and len(seen) < _LARGEST_BRANCH:
-        each = waiting.pop()
-        if each in features:
-            return True
-        if each not in seen:
-            seen.add(each)
-            waiting += wiring.ops[each].inputs
-    return False
+    return tuple(each for each in op.inputs if wiring.comes_from(each, features)) or op.inputs

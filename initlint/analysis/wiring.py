@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,6 +10,10 @@ from initlint.model import Model, Op
 
 CARRYING = frozenset({"transparent", "scale", "join"})
 """Ops out of which comes what went into one of them, in another place or size."""
+
+
+LARGEST_BRANCH = 64
+"""Ops in a branch beside a layer, or in one that computes a gate; a longer way back is a model of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,19 @@ class Wiring:
     reaches_layer: tuple[bool, ...]
     reaches_output: tuple[bool, ...]
     reaches_unknown: tuple[bool, ...]
+
+    def comes_from(self, position: int, origins: Container[int]) -> bool:
+        """Whether the tensor at `position` was made of one of `origins`, not far before."""
+        seen: set[int] = set()
+        waiting = [position]
+        while waiting and len(seen) < LARGEST_BRANCH:
+            each = waiting.pop()
+            if each in origins:
+                return True
+            if each not in seen:
+                seen.add(each)
+                waiting += self.ops[each].inputs
+        return False
 
 
 def wire(model: Model) -> Wiring:
