@@ -207,15 +207,20 @@ def _is_name(node: ast.AST, name: str) -> bool:
 
 def grows_in_loop(place: Place) -> bool:
     """Whether a container unpacks a local list to which a loop adds."""
-    if place.function is None:
-        return False
+    return any(True for _ in grown_in_loops(place))
+
+
+def grown_in_loops(place: Place) -> Iterator[ast.expr | None]:
+    """What loops add to the local lists that a container unpacks."""
     names = {
         one.value.id
         for one in nodes_of(place.value)
         if isinstance(one, ast.Starred) and isinstance(one.value, ast.Name)
     }
-    loops = [node for node in nodes_of(place.function) if isinstance(node, ast.For | ast.While)]
-    return any(True for name in names for loop in loops for _ in _growths(name, nodes_of(loop)))
+    loops = (
+        [node for node in nodes_of(place.function) if isinstance(node, ast.For | ast.While)] if place.function else []
+    )
+    return (added for name in names for loop in loops for _, added in _growths(name, nodes_of(loop)))
 
 
 def _listed(call: ast.Call) -> bool:

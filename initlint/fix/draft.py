@@ -7,6 +7,7 @@ from collections.abc import Collection, Container, Hashable, Iterable, Mapping, 
 from dataclasses import dataclass, replace
 
 from initlint.fix.changes import Change, Insertion, Replacement
+from initlint.fix.containers import grown_in_loops
 from initlint.fix.identity import Identity, identity
 from initlint.fix.importing import called_initializers, named_imports
 from initlint.fix.leftovers import remove_leftovers, unread_functions
@@ -94,7 +95,7 @@ def _inserted(wanted: Sequence[Wanted], workshop: Workshop) -> list[tuple[str, I
     made: list[tuple[str, Insertion]] = []
     wanted = _met(wanted)
     if any(_is_left_elsewhere(one, workshop.census) for one in wanted):
-        return Refusal("another branch builds such a layer, too")
+        return Refusal("another branch or loop builds such a layer, too")
     places = by_place(wanted)
     # What some branches of a constructor build is initialized there: the rest of its class, in the same manner.
     branching = [members[0].place.definition for members in places.values() if members[0].place.nested]
@@ -127,17 +128,16 @@ def _met(wanted: Sequence[Wanted]) -> list[Wanted]:
 
 
 def _is_left_elsewhere(one: Wanted, census: Iterable[Layer]) -> bool:
-    """Whether a branch that was never looked at builds a layer of the kind in its place."""
-    place = one.place
-    if place.meeting is None or not place.nested:
-        return False
-    source = place.source
-    known = [layer.site for layer in census if layer.site.file == source.file]
+    """Whether a branch or a loop that was never looked at builds a layer of the kind in its place, or beside it."""
+    place, kind = one.place, kind_of(one.layer)
+    elsewhere = [] if place.meeting is None or not place.nested else [*place.meeting.values]
+    beside = [node for added in grown_in_loops(place) if added is not None for node in nodes_of(added)]
+    known = [layer.site for layer in census if layer.site.file == place.source.file]
     return any(
         isinstance(value, ast.Call)
-        and last_name(value.func) == kind_of(one.layer)
-        and not any(source.contains(value, site) for site in known)
-        for value in place.meeting.values
+        and last_name(value.func) == kind
+        and not any(place.source.contains(value, site) for site in known)
+        for value in (*elsewhere, *beside)
     )
 
 
