@@ -343,3 +343,52 @@ def test_a_layer_for_an_optional_input_is_met_when_it_is_given(understand: Under
                 return self.head(torch.tanh(x))
         """)
     assert followers(layers["Net.context"]) == ["tanh"]
+
+
+def test_options_are_opened_with_the_words_that_choose_an_activation_kept(understand: Understanding) -> None:
+    layers = understand("""
+        ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+        class Block(nn.Module):
+            def __init__(self, width, shapes, activation):
+                super().__init__()
+                self.inward = nn.Linear(width, width)
+                self.activation = ACTIVATIONS[activation]()
+                if shapes is not None:
+                    self.context = nn.Linear(sum(shapes), width)
+
+            def forward(self, x, context):
+                x = self.inward(x)
+                if context is not None:
+                    x = x + self.context(context)
+                return self.activation(x)
+
+        class Net(nn.Module):
+            def __init__(self, width, shapes=None, activation="tanh", outputs=None):
+                super().__init__()
+                self.block = Block(width, shapes, activation)
+                self.out = nn.Linear(width, width if outputs is None else outputs)
+                if outputs is not None:
+                    self.extra = nn.Linear(outputs, outputs)
+
+            def forward(self, x, context=None):
+                return self.out(self.block(x, context))
+        """)
+    assert followers(layers["Block.context"]) == ["tanh"]
+
+
+def test_a_slope_that_is_not_known_hides_no_activation(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self, width, slope):
+                super().__init__()
+                self.body = nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(slope), nn.Linear(width, 1))
+
+            def forward(self, x):
+                return self.body(x)
+        """)
+    assert followers(layers["Net.body.0"]) == ["leaky_relu"]
+    assert (layers["Net.body.0"].verdict, layers["Net.body.0"].reason) == (
+        "exempt",
+        "a parameter of its activation is not known",
+    )

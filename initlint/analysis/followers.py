@@ -117,6 +117,8 @@ def _entering(wiring: Wiring, position: int, leaving: tuple[Follower, ...], gate
     op = wiring.ops[position]
     if op.kind == "activation":
         return (_follower(wiring, position, gates),)
+    if op.kind == "opaque" and gates.are_activations(op.name):  # with parameters that are not known
+        return (_follower(wiring, position, gates)._replace(scaled=None),)
     if not leaving or op.kind in _UNALTERED:
         return leaving
     passed = _PASSAGES.get(op.kind)

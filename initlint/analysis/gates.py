@@ -37,6 +37,10 @@ class Gates:
                 self._all[position] = len(telling) == len(consumers) and all(map(self._multiplies, telling))
                 self._sure[position] = any(map(self._surely_multiplies, telling))
 
+    def are_activations(self, name: str) -> bool:
+        """Whether ops of that name are activations, whatever else is known of them."""
+        return name in self._activations
+
     def _may_multiply(self, consumer: int) -> bool:
         op = self._wiring.ops[consumer]
         if op.kind in ("gate", "opaque"):

@@ -124,7 +124,7 @@ def _judge(layer: Layer, scene: _Scene) -> Judgement:
     if not followers and layer.id in scene.unread:
         return Judgement(layer, "unknown", reason=UNREAD)
     if not relevant:
-        return Judgement(layer, "exempt", followers, reason=_why_nobody_judges(followers))
+        return Judgement(layer, "exempt", followers, reason=_why_nobody_judges(followers, scene))
     if layer.weight.source == "unknown":
         return Judgement(layer, "unknown", followers, reason="what fills the weight is not known")
     if gain is None:
@@ -244,19 +244,26 @@ def _relevant(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> t
     )
 
 
-def _why_nobody_judges(followers: tuple[Follower, ...]) -> str:
+def _why_nobody_judges(followers: tuple[Follower, ...], scene: _Scene) -> str:
     if not followers:
         return "no activation follows"
     reasons = (
         (any(found.normalized for found in followers), "a normalization follows"),
         (any(found.gated for found in followers), "it is part of a gate"),
         (any(found.part for found in followers), "its activation meets only a part of its output"),
+        (any(_is_set_unseen(found, scene) for found in followers), "a parameter of its activation is not known"),
         (any(found.scaled is None for found in followers), "its output is rescaled first"),
         (any(found.alternative for found in followers), "its activation may be left out"),
     )
     return next(
         (reason for holds, reason in reasons if holds), f"no initializer is wrong before {followers[0].activation}"
     )
+
+
+def _is_set_unseen(found: Follower, scene: _Scene) -> bool:
+    """Whether an activation has parameters of which none is known."""
+    activation = scene.knowledge.activations.get(found.activation)
+    return found.scaled is None and not found.params and activation is not None and bool(activation.parameters)
 
 
 def _pardon(layer: Layer, gain: float, relevant: tuple[Follower, ...], scene: _Scene) -> str:

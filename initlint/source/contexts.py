@@ -136,11 +136,16 @@ class Contexts:
             if each.node not in self.machine.called:
                 yield from self._run(each)
         self.leftovers.rule_out([each for each in candidates if each.file in self.project.targets], self._users_of)
-        for each in candidates:
-            if self._demand is not None and not self._demand.is_fully_seen(each):
-                continue
-            if each.file in self.project.targets and self.leftovers.holds_unbuilt(each):
-                yield from self._run_open(each)
+        for each in self._callers_first([each for each in candidates if self._has_leftovers(each)]):
+            for named in (True, False):
+                if self.leftovers.holds_unbuilt(each):
+                    yield from self._run_open(each, named=named)
+
+    def _has_leftovers(self, definition: Definition) -> bool:
+        """Whether a definition in the files at hand holds a layer that no context has built."""
+        if self._demand is not None and not self._demand.is_fully_seen(definition):
+            return False
+        return definition.file in self.project.targets and self.leftovers.holds_unbuilt(definition)
 
     def _without_variants(self, found: list[Definition]) -> list[Definition]:
         """Those that no others speak for; of many functions in one file, the first few and then those that bring a new word."""
@@ -332,20 +337,23 @@ class Contexts:
                 yield from self._passing(user, outwards - 1) if outwards else ()
                 yield user
 
-    def _run_open(self, definition: Definition) -> Iterator[Model]:
+    def _run_open(self, definition: Definition, *, named: bool = False) -> Iterator[Model]:
         """A definition whose defaults leave layers out, run once more on arguments of which nothing is known.
 
         It speaks only for those layers; whatever else it builds, a context with known arguments knows better. Defaults
-        that are called (``activation=F.relu``, ``norm=nn.LayerNorm``) leave nothing out and stay.
+        that are called (``activation=F.relu``, ``norm=nn.LayerNorm``) leave nothing out and stay; so do, where it is asked
+        for what is `named`, words (``activation="relu"``).
         """
-        if definition in self.opened:
-            return
-        self.opened.add(definition)
         machine = self.machine
         value = self._value(definition)
+        kept = called_defaults(value, named=named)
+        if definition in self.opened or (named and len(kept) == len(called_defaults(value))):
+            return
+        if not named:
+            self.opened.add(definition)
         machine.restart(OPEN_BUDGET)
         self._doubt_unswept(definition)
-        frame, given = Frame(Scope(definition.file)), Arguments([], called_defaults(value), open=True)
+        frame, given = Frame(Scope(definition.file)), Arguments([], kept, open=True)
 
         def run() -> None:
             if isinstance(value, ClassV):

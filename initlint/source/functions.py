@@ -242,8 +242,11 @@ def missing(machine: Machine, function: FunctionV, name: str) -> object:
     return Sym.named(f"{owner}{function.name}.{name}")
 
 
-def called_defaults(value: object) -> dict[str, object]:
-    """The parameters of a function or a constructor whose defaults are themselves called: functions, classes, modules."""
+def called_defaults(value: object, *, named: bool = False) -> dict[str, object]:
+    """The parameters of a function or a constructor whose defaults are themselves called: functions, classes, modules.
+
+    With what is `named`, those whose defaults are words, too: of several kinds of a thing a word chooses one.
+    """
     function = value.lookup("__init__") if isinstance(value, ClassV) else value
     if not isinstance(function, FunctionV):
         return {}
@@ -253,7 +256,8 @@ def called_defaults(value: object) -> dict[str, object]:
         *zip(positional[len(positional) - len(function.defaults) :], function.defaults, strict=True),
         *zip([each.arg for each in signature.kwonlyargs], function.keyword_defaults, strict=True),
     ]
-    return {name: default for name, default in defaults if isinstance(default, _CALLED)}
+    kept = (*_CALLED, str) if named else _CALLED
+    return {name: default for name, default in defaults if isinstance(default, kept)}
 
 
 def instantiate(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
