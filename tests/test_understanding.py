@@ -392,3 +392,38 @@ def test_a_slope_that_is_not_known_hides_no_activation(understand: Understanding
         "exempt",
         "a parameter of its activation is not known",
     )
+
+
+def test_options_by_keyword_are_opened_and_their_words_are_kept(understand: Understanding) -> None:
+    layers = understand("""
+        ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+        class Body(nn.Module):
+            def __init__(self, *, width, classes=None, activation="tanh"):
+                super().__init__()
+                self.inward = nn.Linear(width, width)
+                self.activation = ACTIVATIONS[activation]()
+                self.head = nn.Linear(width, 1) if classes is None else nn.Linear(width, classes)
+
+            def forward(self, x):
+                return torch.sigmoid(self.head(self.activation(self.inward(x))))
+
+        class Net(nn.Module):
+            def __init__(self, **options):
+                super().__init__()
+                self.body = Body(**options)
+
+            def forward(self, x):
+                return self.body(x)
+
+        class Tokens(nn.Module):
+            def __init__(self, width, *, tokens=None):
+                super().__init__()
+                self.out = nn.Sequential(nn.Linear(width, tokens), nn.ReLU()) if tokens is not None else nn.Identity()
+
+            def forward(self, x):
+                return self.out(x)
+        """)
+    assert followers(layers["Tokens.out.0"]) == ["relu"]
+    assert followers(layers["Body.inward"]) == ["tanh"]
+    assert followers(layers["Body.head"]) == ["sigmoid"]

@@ -33,6 +33,7 @@ from initlint.source.values import (
 _MOST_RECURSION = 24
 _MOST_UNCERTAIN_RECURSION = 2
 _CALLED = (ClassV, External, FunctionV, Instance, Partial)
+_CHOOSING = (*_CALLED, str)
 _WITHOUT_CODE = frozenset({"typing", "abc", "enum", "collections", "dataclasses", "typing_extensions", "builtins"})
 
 
@@ -210,7 +211,8 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
             bound[each.arg] = present(keywords[each.arg], default)
             used += 1
         else:
-            bound[each.arg] = missing(machine, function, each.arg) if default is ABSENT else default
+            is_open = default is ABSENT or (arguments.open and not isinstance(default, _CHOOSING))
+            bound[each.arg] = missing(machine, function, each.arg) if is_open else default
     if signature.vararg:
         rest = positional[len(names) :]
         bound[signature.vararg.arg] = (
@@ -256,7 +258,7 @@ def called_defaults(value: object, *, named: bool = False) -> dict[str, object]:
         *zip(positional[len(positional) - len(function.defaults) :], function.defaults, strict=True),
         *zip([each.arg for each in signature.kwonlyargs], function.keyword_defaults, strict=True),
     ]
-    kept = (*_CALLED, str) if named else _CALLED
+    kept = _CHOOSING if named else _CALLED
     return {name: default for name, default in defaults if isinstance(default, kept)}
 
 
