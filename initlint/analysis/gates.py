@@ -11,6 +11,8 @@ from initlint.model import Op
 _BOUNDED = frozenset({"saturating", "gate"})
 _PROJECTED = CARRYING | {"concat", "activation", "norm"}
 _MULTIPLYING = CARRYING | {"add", "concat", "gate", "matmul", "opaque", "softmax"}
+_MADE_OF = frozenset({"gate", "add", "join"})
+_DEEPEST_PRODUCT = 2
 
 
 class Gates:
@@ -128,12 +130,13 @@ def _behind(wiring: Wiring, position: int) -> int:
     return first
 
 
-def _factors(wiring: Wiring, position: int) -> Iterator[int]:
-    """The op whose result arrives at `position` reshaped or scaled, or those of the factors if that is a product."""
+def _factors(wiring: Wiring, position: int, depth: int = 0) -> Iterator[int]:
+    """The op whose result arrives at `position` reshaped or scaled, and those that it is made of if that is a product or a sum."""
     behind = _behind(wiring, position)
     yield behind
-    if wiring.ops[behind].kind == "gate":
-        yield from (_behind(wiring, each) for each in wiring.ops[behind].inputs)
+    if wiring.ops[behind].kind in _MADE_OF and depth < _DEEPEST_PRODUCT:
+        for each in wiring.ops[behind].inputs:
+            yield from _factors(wiring, each, depth + 1)
 
 
 def _upstream(wiring: Wiring, position: int) -> Iterator[int]:
