@@ -77,11 +77,13 @@ def call_inherited(
 
 
 def item(mapping: DictV, key: object) -> object:
-    """``mapping[key]``; by an unknown key any record of a table whose records say how to build something."""
+    """``mapping[key]``; by an unknown key any word of a table of words, or record of one whose records say how to build something."""
     if is_key(key):
         return present(mapping.data.get(key, UNKNOWN), UNKNOWN)
     held = list(mapping.data.values())
-    return choice(held) if held and not mapping.open and all(map(_builds, held)) else UNKNOWN
+    if not held or mapping.open:
+        return UNKNOWN
+    return choice(held) if all(map(_builds, held)) or all(isinstance(each, str) for each in held) else UNKNOWN
 
 
 def _builds(value: object) -> bool:
