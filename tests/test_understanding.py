@@ -207,9 +207,9 @@ def test_what_a_whole_model_sweeps_is_not_judged_by_its_parts(understand: Unders
         OPTIONAL
         + """
     class Net(nn.Module):
-        def __init__(self, attention=None):
+        def __init__(self, attention=None, deep=False):
             super().__init__()
-            self.block = Block(attention)
+            self.block = Block(attention, deep)
             for module in self.modules():
                 if isinstance(module, nn.Linear):
                     nn.init.kaiming_normal_(module.weight)
@@ -219,7 +219,7 @@ def test_what_a_whole_model_sweeps_is_not_judged_by_its_parts(understand: Unders
     """
     )
     assert layers["Block.fc"].verdict == "match"
-    assert layers["Block.extra"].verdict == "unknown"
+    assert layers["Block.extra"].verdict == "match"
     assert layers["Attend.score"].verdict == "match"
 
 
@@ -427,3 +427,41 @@ def test_options_by_keyword_are_opened_and_their_words_are_kept(understand: Unde
     assert followers(layers["Tokens.out.0"]) == ["relu"]
     assert followers(layers["Body.inward"]) == ["tanh"]
     assert followers(layers["Body.head"]) == ["sigmoid"]
+
+
+def test_each_registry_that_a_function_makes_is_one_of_its_own(understand: Understanding) -> None:
+    layers = understand("""
+        from elsewhere import TABLE
+
+
+        def registrar(table):
+            def register(function):
+                table[function.__name__] = function
+                return function
+            return register
+
+
+        ACTIVATIONS = {}
+        elsewhere, activation = registrar(TABLE), registrar(ACTIVATIONS)
+
+
+        @elsewhere
+        def other(x):
+            return x
+
+
+        @activation
+        def saturate(x):
+            return torch.tanh(x)
+
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 8)
+                self.head = nn.Linear(8, 1)
+
+            def forward(self, x):
+                return self.head(ACTIVATIONS["saturate"](self.fc(x)))
+        """)
+    assert followers(layers["Net.fc"]) == ["tanh"]

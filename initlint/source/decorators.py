@@ -88,10 +88,11 @@ def register(
             continue
         keeper = machine.evaluate(named, frame)
         function = keeper.function if isinstance(keeper, Bound) else keeper
-        if not isinstance(function, FunctionV) or function.node in machine.wrappers:
+        if not isinstance(function, FunctionV):
             continue
-        if not _keeps(machine, decorator, keeper, value, frame):
-            machine.wrappers.add(function.node)
+        closure = function if function.scope.parent is not None else function.node  # each has a registry of its own
+        if closure not in machine.wrappers and not _keeps(machine, decorator, keeper, value, frame):
+            machine.wrappers.add(closure)
 
 
 def _keeps(machine: Machine, decorator: ast.expr, keeper: object, value: FunctionV | ClassV, frame: Frame) -> bool:

@@ -228,7 +228,19 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
             if isinstance(statement, ast.ClassDef) and isinstance(found, ClassV):
                 machine.ahead[statement] = found
             return found
+    return _starred(machine, file, name)
+
+
+def _starred(machine: Machine, file: SourceFile, name: str) -> object:
+    """What a star import that is still to come will bring under a name."""
+    for alias, _, source, _ in imports(machine.project, file):
+        if alias == "*" and source is not None and source is not file and name in _bound_in(source):
+            return member(machine, source, name, file)
     return UNKNOWN
+
+
+def _bound_in(file: SourceFile) -> frozenset[str]:
+    return frozenset(itertools.chain.from_iterable(map(_bound_by, file.body)))
 
 
 def _bound_by(statement: ast.stmt) -> tuple[str, ...]:

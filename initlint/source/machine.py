@@ -182,7 +182,7 @@ class Machine:
         self.read: set[str] = set()
         self.ran: set[ast.AST] = set()
         self.generators: dict[ast.AST, bool] = {}
-        self.wrappers: set[ast.AST] = set()
+        self.wrappers: set[ast.AST | FunctionV] = set()
         self.forwarded: set[Instance] = set()
 
     def restart(self, budget: int, *, barren: int | None = None) -> None:
