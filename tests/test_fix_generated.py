@@ -207,8 +207,9 @@ def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
             for finding in repaired.outcome.findings
             if "not repaired automatically: the repair would bring INI107" in str(finding.help)
         ]
-        assert all(finding in refused for finding in left), fixed
-        if left or not refused:
+        calm = [finding for finding in left if any(reason in str(finding.help) for reason in CALM)]
+        assert all(finding in refused or finding in calm for finding in left), fixed
+        if (left or not refused) and not calm:
             assert (fixed != text) == (bool(repairable) and not left), fixed
     assert repair(check(text_source(fixed, nowhere), UNSAFE), UNSAFE).texts == {}
     calls = ("init.", ".data.")
@@ -216,6 +217,13 @@ def test_a_repair_is_complete_and_final(nowhere: str, text: str) -> None:
     rest = iter(fixed.splitlines())
     assert all(line in rest for line in kept), fixed
     assert fixed.count("\r\n") in (0, fixed.count("\n"))
+
+
+CALM = (
+    "its author initialized it otherwise, which costs little",
+    "nothing but the scale of an output would change",
+)
+"""Why a repair may be a matter of taste."""
 
 
 @given(text=networks())

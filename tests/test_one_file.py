@@ -98,8 +98,14 @@ def test_what_only_a_user_that_was_not_run_builds_is_not_judged_alone(tmp_path: 
 
 
 def test_what_no_user_builds_is_judged_alone_once_all_were_run(tmp_path: Path) -> None:
-    path = project(tmp_path, OPTIONAL, USER, count=3)
+    handing = USER.replace("__init__(self)", "__init__(self, wide=False)").replace("64 + NUMBER", "64 + NUMBER, wide")
+    path = project(tmp_path, OPTIONAL, handing, count=3)
     assert [found.code for found in one_file(path).findings] == all_files(path) == ["INI101"]
+
+
+def test_what_no_user_asks_for_is_built_by_nobody(tmp_path: Path) -> None:
+    path = project(tmp_path, OPTIONAL, USER, count=3)
+    assert [found.code for found in one_file(path).findings] == all_files(path) == []
 
 
 def test_a_block_that_hardly_anyone_builds_is_waited_for(tmp_path: Path) -> None:

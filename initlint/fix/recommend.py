@@ -82,7 +82,7 @@ def recommend(
 
     `together`: the activation is built with the layer, as one Sequential: whatever branch they lie on, it follows.
     `stride` is that of a transposed convolution, where it is known: torch swaps the fans of its weight, so Kaiming
-    with mode="fan_out" is exact for stride 1 and nothing in torch.nn.init is for any other (SCIENCE: facts/layers.csv).
+    with mode="fan_out" is exact for stride 1, and nothing in torch.nn.init is for any other: units then sum unlike many inputs.
     """
     follower = judgement.decisive
     if follower is None:

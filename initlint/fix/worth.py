@@ -11,7 +11,7 @@ from initlint.model import Judgement
 if TYPE_CHECKING:
     from initlint.fix.workshop import Repair
 
-SAFE_SIGNAL = (0.3, 3.0)  # Where no cell of the training grid lost accuracy: SCIENCE section 4, rule 7.
+SAFE_SIGNAL = (0.3, 3.0)  # Nets whose signal lies here train alike before and after a repair: benchmarks/training.md.
 
 
 def was_calm(judgement: Judgement) -> bool:
