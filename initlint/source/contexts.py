@@ -88,6 +88,7 @@ class Contexts:
         self.resets = Resets(project)
         self.interesting: list[Definition] = []
         self.built: frozenset[str] = frozenset()
+        self.said: frozenset[str] = frozenset()
         self.users: dict[str, list[Definition]] = {}
 
     def settled(self) -> tuple[Model, ...]:
@@ -113,6 +114,7 @@ class Contexts:
         mentioned = self.used = self.relevance.mentioned(interesting)
         names = {each.name for each in interesting}
         self.built = frozenset(names)
+        self.said = frozenset().union(*map(script_words, self.relevance.files))
         if self._listener is not None and len(files) > len(self.relevance.files):
             self._demand = Demand(self.machine, self.relevance, self.leftovers, interesting, self._listener)
         for file in files:
@@ -260,9 +262,7 @@ class Contexts:
 
     def _is_mentioned(self, definition: Definition) -> bool:
         """Whether other code speaks of a function that no context has called: how it is called is not known."""
-        return definition.name in self.used or any(
-            definition.name in script_words(file) for file in self.relevance.files
-        )
+        return definition.name in self.used or definition.name in self.said
 
     def _run_class(self, definition: Definition) -> Iterator[Model]:
         machine = self.machine
