@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,8 +12,7 @@ from initlint.analysis.ideals import contains
 from initlint.analysis.judgement import gain_of
 from initlint.analysis.severity import is_neutral, severity_of
 from initlint.model import Follower, Judgement, Layer
-
-_TEST = re.compile(r"(test_.*|.*_test|tests?|conftest)\.py")
+from initlint.pytest_names import is_test_file, is_test_folder
 
 
 def merge(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
@@ -53,7 +51,8 @@ def _trained(group: list[Judgement]) -> list[Judgement]:
 def _is_tried(layer: Layer) -> bool:
     """Whether a test builds the layer, or the file that defines it does as a script, to show that it works."""
     name, _, place = (layer.context or "").rpartition(" in ")
-    return _TEST.fullmatch(place) is not None or (not name and PurePath(layer.site.file).name == place)
+    stem = PurePath(place).stem
+    return is_test_file(stem) or is_test_folder(stem) or (not name and PurePath(layer.site.file).name == place)
 
 
 def _merged(group: list[Judgement]) -> Judgement:

@@ -9,19 +9,17 @@ from pathlib import Path
 from initlint.fix.containers import unmoved
 from initlint.fix.place import Place
 from initlint.fix.spelling import Source
+from initlint.pytest_names import is_test_file, is_test_folder
 from initlint.syntax import nodes_of
 
 _TRAINING = re.compile(r"train|fit|learn|optim|backward|grad|loss|criterion|parameters|step|experiment", re.IGNORECASE)
-
-_TESTS = frozenset({"test", "tests"})
 
 
 def is_test(file: str, root: str) -> bool:
     """Whether a file below `root` is part of tests, as pytest and its users name them."""
     path = Path(file)
-    name = path.stem
     folders = path.relative_to(root).parts[:-1] if root and path.is_relative_to(root) else ()
-    return name.startswith("test_") or name.endswith("_test") or name == "conftest" or not _TESTS.isdisjoint(folders)
+    return is_test_file(path.stem) or any(map(is_test_folder, folders))
 
 
 def is_for_show(place: Place) -> bool:

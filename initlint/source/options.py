@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from initlint.pytest_names import is_test_file, is_test_folder
 from initlint.syntax import last_name, nodes_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 Users = Callable[["Definition"], Iterable["Definition"]]
 
 _MOST_LEVELS = 3
-_TEST = re.compile("test_.*|.*_test|tests?|conftest")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -91,7 +90,7 @@ def _given(definition: Definition, parameter: str, users: Users, levels: int) ->
 
 
 def _is_test(definition: Definition) -> bool:
-    return any(_TEST.fullmatch(part) for part in definition.file.name.split("."))
+    return any(is_test_file(part) or is_test_folder(part) for part in definition.file.name.split("."))
 
 
 def _mentions(user: Definition, name: str) -> int:

@@ -1,0 +1,15 @@
+"""Which files are tests, by the names that pytest and its users give them."""
+
+from __future__ import annotations
+
+_FOLDERS = frozenset({"test", "tests"})
+
+
+def is_test_folder(name: str) -> bool:
+    """Whether a folder, or a module of that name, holds tests and nothing else."""
+    return name in _FOLDERS
+
+
+def is_test_file(stem: str) -> bool:
+    """Whether a file of that name, its suffix left out, is a test or serves some."""
+    return stem.startswith("test_") or stem.endswith("_test") or stem == "conftest"
