@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from textwrap import dedent
 
 from initlint import check_paths
 from initlint.config import Settings
@@ -66,3 +68,89 @@ def test_a_package_below_such_a_folder_is_read_once(tmp_path: Path) -> None:
     package = _package(tmp_path / "package", files)
     named = [package / "train.py", package / "models" / "ranking" / "net.py"]
     assert [finding.code for finding in check_paths(named, settings=Settings())] == ["INI312"]
+
+
+CIRCLE = {
+    "tools/__init__": "from torch import nn\nfrom .data import *\nfrom .misc import *\ndef probe():\n    return nn.Linear(2, 2)\n",
+    "tools/data": "from nets import config\n",
+    "tools/misc": """
+        def registrar(table):
+            def register(each):
+                table[each.__name__] = each
+                return each
+            return register
+        """,
+    "nets/__init__": "from .zoo import *\n",
+    "nets/config": "WIDTH = 8\n",
+    "nets/zoo": """
+        import torch
+        from torch import nn
+        from tools import registrar
+
+        TABLE = {}
+        register = registrar(TABLE)
+
+        @register
+        class Net(nn.Module):
+            def __init__(self, width):
+                super().__init__()
+                self.fc = nn.Linear(width, width)
+                self.head = nn.Linear(width, 1)
+
+            def forward(self, x):
+                return self.head(torch.relu(self.fc(x)))
+
+        def build(name="Net"):
+            net = TABLE[name](8)
+            nn.init.kaiming_normal_(net.fc.weight)
+            return net
+        """,
+}
+"""Python comes to it by way of nets, a scan by way of tools, which is not at its end when nets asks it for something."""
+
+
+def test_what_a_star_import_will_bring_is_there_in_a_circle(tmp_path: Path) -> None:
+    write(tmp_path, CIRCLE)
+    assert [finding.code for finding in check_paths([tmp_path], settings=Settings())] == []
+
+
+REGISTRY = {
+    "nets/__init__": "from .zoo import *\n",
+    "nets/acts": "from nets import config\n",
+    "nets/config": "WIDTH = 8\n",
+    "nets/builder": """
+        from nets.acts import *
+        from torch import nn
+
+        TABLE = {}
+
+        def register(each):
+            TABLE[each.__name__] = each
+            return each
+
+        def probe():
+            return nn.Linear(2, 2)
+
+        def make(name, width):
+            net = TABLE[name](width)
+            nn.init.kaiming_normal_(net.fc.weight)
+            return net
+        """,
+    "nets/zoo": CIRCLE["nets/zoo"]
+    .replace("from tools import registrar", "from .builder import *")
+    .replace("TABLE = {}\n        register = registrar(TABLE)", "")
+    .replace("TABLE[name](8)", "make(name, 8)"),
+}
+
+
+def test_what_was_put_into_a_table_before_its_module_was_at_its_end_stays_there(tmp_path: Path) -> None:
+    write(tmp_path, REGISTRY)
+    assert [finding.code for finding in check_paths([tmp_path], settings=Settings())] == []
+
+
+def write(folder: Path, texts: Mapping[str, str]) -> None:
+    """Modules by their paths."""
+    for name, text in texts.items():
+        path = folder / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8")

@@ -63,9 +63,6 @@ def escape(machine: Machine, function: object, arguments: Arguments, node: ast.A
         return None
     if function is UNKNOWN and _writes(machine, node):
         write_unseen(machine, node, frame)
-    for table in values if function is UNKNOWN else ():
-        if isinstance(table, DictV):
-            table.open = True  # a registry may be filled by whoever it is handed to
     if may_initialize(function):
         write = Write("", (), machine.place(node, frame), source="unknown", trail=tuple(machine.calls[-3:]))
         for param in reachable_params(values):

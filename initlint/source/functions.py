@@ -75,11 +75,11 @@ def bind_class(machine: Machine, node: ast.ClassDef, frame: Frame) -> ClassV:
     bases = tuple(machine.evaluate(base, frame) for base in node.bases)
     scope = Scope(frame.file, frame.scope, is_class=True)
     made = machine.ahead.get(node)
-    if made is None:
-        made = ClassV(node.name, node, scope, bases)
-    else:
+    if isinstance(made, ClassV):
         made.scope = scope
         made.inherit(bases)
+    else:
+        made = ClassV(node.name, node, scope, bases)
     inner = Frame(scope)
     for statement in node.body:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from initlint.source.budget import loading
 from initlint.source.machine import Flow, Frame, Machine, OutOfBudget, Raised
@@ -46,6 +46,8 @@ def module_scope(machine: Machine, file: SourceFile) -> Scope:
 def run_top_level(machine: Machine, file: SourceFile, frame: Frame) -> None:
     """Run the statements of a module one by one; one that raises does not stop the next."""
     for statement in file.body:
+        if isinstance(statement, ast.Assign) and statement in machine.ahead:
+            continue
         try:
             if machine.execute((statement,), frame) is not Flow.NEXT:
                 break
@@ -211,6 +213,7 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
     """In a cycle of imports the name may not be bound yet: find its definition in the syntax.
 
     A class stays the same object when the module comes to its definition: its subclasses and `isinstance` hold on to it.
+    So does what is assigned: others may have put something into it by then.
     """
     for statement in file.body:
         if name in _bound_by(statement):
@@ -225,7 +228,7 @@ def _deferred(machine: Machine, file: SourceFile, name: str) -> object:
             finally:
                 machine.ahead.pop(statement, None)
             found = scope.data.get(name, UNKNOWN)
-            if isinstance(statement, ast.ClassDef) and isinstance(found, ClassV):
+            if isinstance(statement, ast.Assign) or (isinstance(statement, ast.ClassDef) and isinstance(found, ClassV)):
                 machine.ahead[statement] = found
             return found
     return _starred(machine, file, name)
@@ -239,8 +242,9 @@ def _starred(machine: Machine, file: SourceFile, name: str) -> object:
     return UNKNOWN
 
 
-def _bound_in(file: SourceFile) -> frozenset[str]:
-    return frozenset(itertools.chain.from_iterable(map(_bound_by, file.body)))
+def _bound_in(file: SourceFile) -> Mapping[str, None]:
+    """The names that statements at the top level of a file bind, in order."""
+    return dict.fromkeys(itertools.chain.from_iterable(map(_bound_by, file.body)))
 
 
 def _bound_by(statement: ast.stmt) -> tuple[str, ...]:
@@ -258,8 +262,8 @@ def _import_star(machine: Machine, file: SourceFile, frame: Frame) -> None:
     from initlint.source.values import ListV
 
     scope = module_scope(machine, file)
-    for name in dict.fromkeys(itertools.chain.from_iterable(map(_bound_by, file.body))):
-        if file.path in machine.unfinished and name != "*" and name not in scope.data:
+    for name in _bound_in(file) if file.path in machine.unfinished else ():
+        if name != "*" and name not in scope.data:
             _deferred(machine, file, name)  # a cycle of imports: what will be there is there already
     listed = scope.data.get("__all__")
     names = listed.data if isinstance(listed, ListV) else listed if isinstance(listed, tuple) else None

@@ -177,7 +177,7 @@ class Machine:
         self.signatures: dict[ast.AST, list[str]] = {}
         self.module_scopes: dict[str, Scope] = {}
         self.unfinished: set[str] = set()
-        self.ahead: dict[ast.AST, ClassV | None] = {}
+        self.ahead: dict[ast.AST, object] = {}
         self.called: set[ast.AST] = set()
         self.read: set[str] = set()
         self.ran: set[ast.AST] = set()
