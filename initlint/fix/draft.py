@@ -132,13 +132,9 @@ def _is_left_elsewhere(one: Wanted, census: Iterable[Layer]) -> bool:
     place, kind = one.place, kind_of(one.layer)
     elsewhere = [] if place.meeting is None or not place.nested else [*place.meeting.values]
     beside = [node for added in grown_in_loops(place) if added is not None for node in nodes_of(added)]
-    known = [layer.site for layer in census if layer.site.file == place.source.file]
-    return any(
-        isinstance(value, ast.Call)
-        and last_name(value.func) == kind
-        and not any(place.source.contains(value, site) for site in known)
-        for value in (*elsewhere, *beside)
-    )
+    rivals = [each for each in (*elsewhere, *beside) if isinstance(each, ast.Call) and last_name(each.func) == kind]
+    known = [layer.site for layer in census if layer.site.file == place.source.file] if rivals else []
+    return any(not any(place.source.contains(rival, site) for site in known) for rival in rivals)
 
 
 def _root(one: Wanted) -> Hashable:

@@ -39,8 +39,10 @@ def is_for_show(place: Place) -> bool:
 def is_passing(definition: ast.ClassDef, source: Source) -> bool:
     """Whether all that a file does with a class is to build it where a function computes something, and to forget it there."""
     built = [node for node in source.every(ast.Call) if _is_name(node.func, definition.name)]
+    if not built or not all(_is_forgotten(call, source) for call in built):
+        return False
     named = [sum(_is_name(node, definition.name) for node in nodes_of(tree)) for tree in (source.tree, definition)]
-    return 0 < named[0] - named[1] == len(built) and all(_is_forgotten(call, source) for call in built)
+    return named[0] - named[1] == len(built)
 
 
 def _is_forgotten(call: ast.Call, source: Source) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from initlint.source.options import Users, is_ruled_out
@@ -43,13 +43,11 @@ class Leftovers:
                     each.cls.node for each in sweep.seen if isinstance(each.cls, ClassV) and each.cls.node
                 )
 
-    def unbuilt(self, definition: Definition) -> list[ast.AST]:
+    def unbuilt(self, definition: Definition) -> Iterator[ast.AST]:
         """The calls in `definition` that read like a layer's constructor and have built nothing yet."""
-        return [
-            node
-            for node in (nodes_of(definition.node) if definition.words & self._layer_names else ())
-            if isinstance(node, ast.Call) and last_name(node.func) in self._layer_names and node not in self.built
-        ]
+        for node in nodes_of(definition.node) if definition.words & self._layer_names else ():
+            if isinstance(node, ast.Call) and last_name(node.func) in self._layer_names and node not in self.built:
+                yield node
 
     def rule_out(self, found: Iterable[Definition], users: Users) -> None:
         """Say nothing of what lies on branches that no call in the program takes."""
@@ -57,7 +55,7 @@ class Leftovers:
 
     def holds_unbuilt(self, definition: Definition) -> bool:
         """Whether something in it has built nothing yet that somebody may have built."""
-        return not self.ruled_out.issuperset(self.unbuilt(definition))
+        return any(node not in self.ruled_out for node in self.unbuilt(definition))
 
     def may_be_swept(self, definition: Definition, users: Callable[[Definition], Iterable[Definition]]) -> bool:
         """Whether this class, or one of its `users` or theirs, was initialized by a sweep."""
