@@ -307,6 +307,22 @@ def test_of_functions_that_differ_in_numbers_only_the_first_and_the_last_are_run
     assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == ["net_t", "net_2"]
 
 
+@pytest.mark.parametrize("head", [":\r\n    ", ":  # a size\n    ", ": "])
+def test_functions_that_build_of_other_blocks_are_run_each(tmp_path: Path, head: str) -> None:
+    """However a line ends, and wherever the body of a function begins."""
+    text = (
+        "from torch import nn\n\n"
+        "def narrow(width):\n    return nn.Linear(width, 64)\n\n"
+        "def wide(width):\n    return nn.Linear(width, 4 * width)\n\n"
+        "def build(block, width):\n    return nn.Sequential(block(width), nn.ReLU())\n\n"
+    )
+    path = tmp_path / "net.py"
+    built = zip(("net_0", "net_1", "net_2"), ("narrow", "wide", "narrow"), strict=True)
+    variants = "".join(f"def {name}(){head}return build({block}, 64)\n\n" for name, block in built)
+    path.write_bytes((text + variants).encode())
+    assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == ["net_0", "net_1", "net_2"]
+
+
 def test_of_functions_that_look_a_model_up_by_its_name_one_of_each_family_is_run(tmp_path: Path) -> None:
     """``wide_net_8`` may be another model than ``net_0`` and ``net_2``, though their code differs in a string only."""
     text = (

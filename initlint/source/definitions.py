@@ -45,9 +45,11 @@ class Definition:
 
     @property
     def shape(self) -> str:
-        """The code without its own name, its numbers and strings, and the names of weights."""
-        lines = self.code.partition(":\n")[2]
-        text = " ".join(_WEIGHTS.sub("", _LITERAL.sub("", lines)).split())
+        """The code of its body without its own name, its numbers and strings, and the names of weights."""
+        first = self.node.body[0]
+        head, *rest = self.code.split("\n")[first.lineno - self.node.lineno :]
+        body = "\n".join((head.encode()[first.col_offset :].decode(errors="replace"), *rest))
+        text = " ".join(_WEIGHTS.sub("", _LITERAL.sub("", body)).split())
         own = f"_{self.name.lower()}_"
         return _RUN.sub(lambda found: "" if own in f"_{found[0].lower()}_" else found[0], text)
 
