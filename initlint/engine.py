@@ -14,7 +14,7 @@ from initlint.config import Settings, load_settings
 from initlint.files import find_files
 from initlint.knowledge import Rule, load_knowledge, load_rules
 from initlint.model import Finding, Judgement, Model, Severity, Site
-from initlint.scanning import scan_files
+from initlint.scanning import is_deployed, scan_files
 from initlint.selection import SYNTAX_ERROR, UNUSED_SUPPRESSION
 from initlint.sourcefile import NOTEBOOK_SUFFIX, SourceFile, UnreadableError, decode, read
 from initlint.suppress import suppress
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from initlint.source.contexts import Visits
 
 STDIN_NAME = "<stdin>"
+_STARTS = ("INI1", "INI2", "INI4")
 
 
 class Fixes(Enum):
@@ -73,6 +74,8 @@ class Reading:
     judgements: tuple[Judgement, ...]
     findings: tuple[Finding, ...]
     visits: Visits | None = None
+    deployed: bool = False
+    """Whether the program only loads what it builds, so that nothing is said of how its layers start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,15 @@ def understand(
 
     judgements = merge(scanned.judgements)
     if not with_findings:
-        return Reading(scanned.models, judgements, errors, scanned.visits)
+        deployed = any(found.verdict == "mismatch" for found in judgements) and is_deployed(texts, scanned)
+        return Reading(scanned.models, judgements, errors, scanned.visits, deployed)
     from initlint import checks
 
     found = checks.run(judgements, scanned.models, load_knowledge())
-    requested = tuple(finding for finding in found if finding.site.file in texts)
-    return Reading(scanned.models, judgements, _in_order((*errors, *requested)), scanned.visits)
+    requested = [finding for finding in found if finding.site.file in texts]
+    deployed = any(map(_is_of_a_start, requested)) and is_deployed(texts, scanned)
+    kept = (finding for finding in requested if not (deployed and _is_of_a_start(finding)))
+    return Reading(scanned.models, judgements, _in_order((*errors, *kept)), scanned.visits, deployed)
 
 
 def check(sources: Sources, settings: Settings, *, fixes: Fixes = Fixes.VERIFIED) -> Outcome:
@@ -274,6 +280,11 @@ def _attach(
 
 def _rescan(texts: Mapping[str, str], known: Visits | None) -> tuple[Finding, ...]:
     return understand(texts, known=known).findings
+
+
+def _is_of_a_start(finding: Finding) -> bool:
+    """Whether a finding says how weights start, and not that code does something else than it says."""
+    return finding.code.startswith(_STARTS)
 
 
 def _may_be_fixed(finding: Finding, rules: Mapping[str, Rule]) -> bool:

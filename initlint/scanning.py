@@ -29,6 +29,7 @@ class Scanned:
     judgements: tuple[Judgement, ...]
     problems: tuple[SyntaxProblem, ...]
     visits: Visits
+    loads: frozenset[Site] = frozenset()
 
 
 def scan_files(
@@ -52,6 +53,14 @@ def scan_files(
 
     with ProcessPoolExecutor(len(parts), mp_context=get_context("spawn")) as pool:
         return _joined([future.result() for future in [pool.submit(_scan, part, texts, known) for part in parts]])
+
+
+def is_deployed(texts: Mapping[str, str], scanned: Scanned) -> bool:
+    """Whether the program that files are part of trains nowhere, and loads more than the scan saw it load."""
+    from initlint.source import deployment
+    from initlint.source.project import Project
+
+    return deployment.is_deployed(Project([Path(file) for file in texts], texts), scanned.loads)
 
 
 class _Judge:
@@ -133,7 +142,7 @@ def _scan(files: Sequence[str], texts: Mapping[str, str], known: Visits | None, 
     paths = [Path(file) for file in files]
     scanned = scan(paths, knowledge=knowledge, sources=texts, known=known, listener=judge if sparing else None)
     problems = tuple(problem for problem in scanned.errors if problem.file in texts)
-    return Scanned(scanned.models, judge.judgements(scanned.models), problems, scanned.visits)
+    return Scanned(scanned.models, judge.judgements(scanned.models), problems, scanned.visits, scanned.loads)
 
 
 def _split(files: Sequence[str], texts: Mapping[str, str], jobs: int) -> list[Sequence[str]]:
@@ -157,4 +166,5 @@ def _joined(parts: Sequence[Scanned]) -> Scanned:
         tuple(dict.fromkeys(judgement for part in parts for judgement in part.judgements)),
         tuple(dict.fromkeys(problem for part in parts for problem in part.problems)),
         {context: files for part in parts for context, files in part.visits.items()},
+        frozenset().union(*(part.loads for part in parts)),
     )

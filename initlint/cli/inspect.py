@@ -27,6 +27,11 @@ def command(*, output_format: str | None, output_file: Path | None, color: str, 
     cells = sources.cells
     for problem in (located(one, cells) for one in (*sources.problems, *reading.findings)):
         write(f"warning: {problem.site.file}:{position(problem.site)}: {problem.message}\n", err=True)
+    if reading.deployed:
+        write(
+            "note: nothing here trains, and weights are loaded: `initlint check` is silent on how layers start\n",
+            err=True,
+        )
     texts = sources.texts
     inside = [located_judgement(one, cells) for one in reading.judgements if one.layer.site.file in texts]
     if output_format == "json":

@@ -11,7 +11,7 @@ from initlint.source.project import Project, SyntaxProblem
 
 if TYPE_CHECKING:
     from initlint.knowledge import Knowledge
-    from initlint.model import Model
+    from initlint.model import Model, Site
     from initlint.source.contexts import Visits
     from initlint.source.demand import Listener
 
@@ -26,6 +26,8 @@ class Scan:
     errors: tuple[SyntaxProblem, ...]
     files: tuple[str, ...]
     visits: Visits
+    loads: frozenset[Site]
+    """The calls that were seen to load the weights of a module that is known."""
 
 
 def scan(
@@ -50,4 +52,5 @@ def scan(
     contexts = Contexts(project, knowledge, known, listener)
     models = with_room(contexts.settled)
     errors = [file.problem for file in project.targets if not file.parses and file.problem is not None]
-    return Scan(models, tuple(errors), tuple(file.path for file in project.targets), contexts.visits)
+    loads = frozenset(filter(None, contexts.machine.evidence.loads))
+    return Scan(models, tuple(errors), tuple(file.path for file in project.targets), contexts.visits, loads)

@@ -26,6 +26,7 @@ class Evidence:
         self._reached: Counter[ast.AST] = Counter()
         self._noted: dict[ast.AST, Counter[str]] = {}
         self._nodes: dict[Site, ast.AST] = {}
+        self.loads: set[Site | None] = set()
 
     def close(self, reached: Iterable[ast.AST], occurrences: Iterable[Occurrence]) -> None:
         """Take in what one context saw."""

@@ -18,6 +18,7 @@ from initlint.source.rebuilding import as_listed
 from initlint.source.removals import take_module
 from initlint.source.rounds import applied_rounds
 from initlint.source.sequences import elements
+from initlint.source.sites import site_of
 from initlint.source.sweeps import Sweep, swept
 from initlint.source.symbols import ABSENT, UNKNOWN
 from initlint.source.torch_modules import (
@@ -280,6 +281,7 @@ def _call(machine: Machine, instance: Instance, arguments: Arguments, node: ast.
 
 
 def _load(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    machine.evidence.loads.add(site_of(machine.place(node, frame)))
     for param in all_parameters(instance):
         machine.write(param, load_write(machine, node, frame))
     return instance

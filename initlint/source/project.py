@@ -261,6 +261,12 @@ class Project:
                 found.setdefault(name.decode(errors="replace"), []).append(self._add(path))
         return found
 
+    def contents(self) -> Iterator[tuple[SourceFile, bytes]]:
+        """All files of the program with their bytes, the named ones first."""
+        for path in [*(file.path for file in self.targets), *self._around(self.targets)]:
+            source = self._sources.get(path)
+            yield self._add(path), _bytes_of(path) if source is None else source.encode()
+
     def _around(self, known: Collection[SourceFile]) -> list[str]:
         """The paths of all files of the project but those that are `known`."""
         read = {file.path for file in known}

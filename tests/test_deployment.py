@@ -1,0 +1,102 @@
+"""Programs that train nowhere and load what nobody can tell: how their layers start is no finding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from initlint.engine import check_paths
+
+NET = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(64, 64)
+        self.head = nn.Linear(64, 4)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.hidden(x)))
+"""
+SERVE = """
+import importlib
+
+import torch
+
+
+def load(model, path):
+    model.load_state_dict(torch.load(path))
+    return model.eval()
+
+
+def serve(name, path):
+    return load(getattr(importlib.import_module("models." + name), name)(), path)
+"""
+
+
+def codes(folder: Path, files: Mapping[str, str]) -> list[str]:
+    (folder / "pyproject.toml").write_text("")
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return [finding.code for finding in check_paths([folder])]
+
+
+def test_what_is_only_loaded_may_start_as_it_likes(tmp_path: Path) -> None:
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE}) == []
+
+
+def test_each_file_alone_is_read_with_the_program_in_mind(tmp_path: Path) -> None:
+    codes(tmp_path, {"net.py": NET, "serve.py": SERVE})
+    assert not check_paths([tmp_path / "net.py"])
+
+
+def test_who_loads_nothing_may_train(tmp_path: Path) -> None:
+    assert codes(tmp_path, {"net.py": NET}) == ["INI101"]
+
+
+def test_who_trains_is_told_how_layers_start(tmp_path: Path) -> None:
+    train = "def train(net, batches, step):\n    for batch in batches:\n        net(batch).mean().backward()\n        step()\n"
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "train.py": train}) == ["INI101"]
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        "    if pretrained:\n        model.load_state_dict(torch.load(pretrained))\n",
+        "    if pretrained is not None:\n        load(model, pretrained)\n",
+        "    return load(model, pretrained) if pretrained else model\n",
+    ],
+)
+def test_who_loads_only_where_asked_to_trains_otherwise(tmp_path: Path, load: str) -> None:
+    zoo = SERVE.partition("def serve")[0] + "def build(name, pretrained=None):\n    model = make(name)\n" + load
+    assert codes(tmp_path, {"net.py": NET, "zoo.py": zoo}) == ["INI101"]
+
+
+def test_who_loads_on_either_branch_loads(tmp_path: Path) -> None:
+    either = SERVE.replace(
+        "    model.load_state_dict(torch.load(path))\n",
+        "    if model.strict:\n        model.load_state_dict(torch.load(path))\n"
+        "    else:\n        model.load_state_dict(torch.load(path), strict=False)\n",
+    )
+    assert codes(tmp_path, {"net.py": NET, "serve.py": either}) == []
+
+
+def test_a_method_that_its_users_may_call_is_no_load(tmp_path: Path) -> None:
+    wrapper = "class Wrapper:\n    def restore(self, state):\n        self.model.load_state_dict(state)\n"
+    assert codes(tmp_path, {"net.py": NET, "wrapper.py": wrapper}) == ["INI101"]
+
+
+def test_models_that_are_seen_to_be_loaded_speak_for_themselves_only(tmp_path: Path) -> None:
+    other = NET.replace("Net", "Other")
+    loads = "import torch\nfrom other import Other\n\nmodel = Other()\nmodel.load_state_dict(torch.load('w.pt'))\n"
+    assert codes(tmp_path, {"net.py": NET, "other.py": other, "serve.py": loads}) == ["INI101"]
+
+
+def test_code_that_does_not_do_what_it_says_is_told_wherever_it_is(tmp_path: Path) -> None:
+    net = NET.replace("        self.head =", "        nn.init.xavier_uniform(self.hidden.weight)\n        self.head =")
+    assert codes(tmp_path, {"net.py": net, "serve.py": SERVE}) == ["INI306"]
