@@ -31,6 +31,22 @@ def nodes_of(root: ast.AST) -> Iterator[ast.AST]:
                 found += [each for each in value if isinstance(each, ast.AST)]
 
 
+def parsed(text: str, file: str = "<unknown>") -> ast.Module:
+    """The tree of a text, also of one for a newer Python than the one that runs: `newer_syntax` says what stands in it then.
+
+    Raises what `ast.parse` raises.
+    """
+    try:
+        return ast.parse(text, file)
+    except SyntaxError:
+        from initlint.newer_syntax import lowered
+
+        older = lowered(text)
+        if older is None:
+            raise
+    return ast.parse(older, file)
+
+
 def is_main_guard(test: ast.expr) -> bool:
     """``__name__ == "__main__"``: its body is a context of its own."""
     return (

@@ -17,7 +17,7 @@ from initlint.cells import HEADER
 from initlint.fix.edits import BYTE_ORDER_MARK, LineMap
 from initlint.fix.recommend import Argument, CalculatedGain, Call, Distribution, Habit, Mode
 from initlint.model import Site
-from initlint.syntax import last_name, nodes_of
+from initlint.syntax import last_name, nodes_of, parsed
 
 _Kind = TypeVar("_Kind", bound=ast.AST)
 
@@ -37,7 +37,7 @@ class Source:
         self.file = file
         self.text = text
         self.lines = LineMap(text)
-        self.tree = ast.parse(text.removeprefix(BYTE_ORDER_MARK))
+        self.tree = parsed(text.removeprefix(BYTE_ORDER_MARK))
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:

@@ -14,7 +14,7 @@ from initlint.fix.identity import qualified
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import bound_names
 from initlint.model import Finding, Judgement, Severity
-from initlint.syntax import nodes_of
+from initlint.syntax import nodes_of, parsed
 
 Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
 """Scans the project with some texts replaced and returns what would be reported, before any suppression."""
@@ -52,7 +52,7 @@ class Verifier:
         """
         for file, text in rewritten.items():
             try:
-                tree = ast.parse(text.removeprefix(BYTE_ORDER_MARK))
+                tree = parsed(text.removeprefix(BYTE_ORDER_MARK))
             except SyntaxError:
                 return Refusal("the repaired text would not parse")
             if unbound := _unbound(tree, self._texts[file]):
@@ -130,7 +130,7 @@ def _layers(finding: Finding) -> frozenset[tuple[str, str]]:
 
 def _unbound(tree: ast.Module, before: str) -> frozenset[str]:
     """The names that a rewritten file reads, did not read before, and binds nowhere."""
-    added = _read_names(tree) - _read_names(ast.parse(before.removeprefix(BYTE_ORDER_MARK)))
+    added = _read_names(tree) - _read_names(parsed(before.removeprefix(BYTE_ORDER_MARK)))
     if not added:
         return frozenset()
     imported = (node.names for node in nodes_of(tree) if isinstance(node, ast.Import | ast.ImportFrom))

@@ -6,7 +6,6 @@ replaced, and a comment at its end says which line it was.
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from bisect import bisect_right
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from initlint.cells import HEADER, Cell, CellMap, StoredLine
 from initlint.source.magics import StandIn, as_comments, stand_ins
 from initlint.source.stored_cells import NotebookError, StoredSource, find_sources
+from initlint.syntax import parsed
 
 __all__ = ["CellProblem", "Notebook", "NotebookError", "read_notebook"]
 
@@ -160,7 +160,7 @@ def _problem(lines: Sequence[str], replaced: Mapping[int, StandIn]) -> CellProbl
     """Why a cell is no Python; None if it is."""
     text = "\n".join(_replaced(line, replaced.get(index)) for index, line in enumerate(lines))
     try:
-        ast.parse(text)
+        parsed(text)
     except SyntaxError as error:
         return CellProblem(min(max(error.lineno or 1, 1), len(lines)), max(error.offset or 1, 1), error.msg)
     except (ValueError, RecursionError, MemoryError) as error:

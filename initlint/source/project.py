@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from initlint.syntax import parsed
+
 if TYPE_CHECKING:
     from initlint.model import Site
 
@@ -111,7 +113,7 @@ class SourceFile:
             if self._problem is not None:
                 return None
             try:
-                self._tree = ast.parse(text, self.path)
+                self._tree = parsed(text, self.path)
             except SyntaxError as error:
                 column = max(error.offset or 1, 1)
                 self._problem = SyntaxProblem(self.path, error.lineno or 1, column, error.msg)
