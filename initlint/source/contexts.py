@@ -363,10 +363,10 @@ class Contexts:
 
         before = set(machine.called)
         if self._survives(run):
-            doubtful = definition.node in self.doubted
-            if doubtful:
+            if doubtful := definition.node in self.doubted:
                 self.doubted |= machine.called - before
             spoken = frozenset(self.leftovers.built)
+            doubtful = doubtful or self.leftovers.is_loaded(definition)
             yield from self._finish(definition.name, definition.file, spoken, doubtful=doubtful)
         machine.reached, machine.occurrences = set(), []
 
@@ -446,7 +446,7 @@ class Contexts:
             machine.occurrences = []
         lowering = Lowering(machine, self.scales, name, file, [*below], self.doubted, doubtful=doubtful)
         model = lowering.model()
-        self.leftovers.take_in(machine)
+        self.leftovers.take_in(machine, opened=spoken is not None)
         if spoken:
             model = replace(model, silent=lowering.built_at(spoken))
         if model.layers or model.events:

@@ -30,13 +30,19 @@ class Leftovers:
         names = (name for name, fact in knowledge.layers.items() if fact.role in _LISTED)
         self._layer_names = frozenset(name.rpartition(".")[2] for name in names)
         self._swept: set[ast.AST] = set()
+        self._bare: set[ast.AST] = set()
         self.built: set[ast.AST] = set()
         self.ruled_out: set[ast.AST] = set()
 
-    def take_in(self, machine: Machine) -> None:
-        """Remember what the context that `machine` has just run built and swept."""
+    def take_in(self, machine: Machine, *, opened: bool = False) -> None:
+        """Remember what the context that `machine` has just run built and swept; one that was `opened` shows nothing of loading."""
         self.built.update(each.place.node for each in machine.instances if each.fact is not None and each.place)
         self.built.update(each.place.node for each in machine.params if each.place)
+        for param in () if opened else machine.params:
+            if not param.buffer and param.owner is not None and param.owner.place is not None:
+                last = param.data[-1] if param.data else None
+                if last is None or last.source != "loaded" or last.conditional:
+                    self._bare.add(param.owner.place.node)
         for sweep in machine.sweeps:
             if sweep.writes:
                 self._swept.update(
@@ -56,6 +62,11 @@ class Leftovers:
     def holds_unbuilt(self, definition: Definition) -> bool:
         """Whether something in it has built nothing yet that somebody may have built."""
         return any(node not in self.ruled_out for node in self.unbuilt(definition))
+
+    def is_loaded(self, definition: Definition) -> bool:
+        """Whether whoever has built this class or called this function loaded all of it: so will those that choose another branch."""
+        built = [node for node in nodes_of(definition.node) if node in self.built]
+        return bool(built) and self._bare.isdisjoint(built)
 
     def may_be_swept(self, definition: Definition, users: Callable[[Definition], Iterable[Definition]]) -> bool:
         """Whether this class, or one of its `users` or theirs, was initialized by a sweep."""
