@@ -100,3 +100,49 @@ def test_models_that_are_seen_to_be_loaded_speak_for_themselves_only(tmp_path: P
 def test_code_that_does_not_do_what_it_says_is_told_wherever_it_is(tmp_path: Path) -> None:
     net = NET.replace("        self.head =", "        nn.init.xavier_uniform(self.hidden.weight)\n        self.head =")
     assert codes(tmp_path, {"net.py": net, "serve.py": SERVE}) == ["INI306"]
+
+
+HUB = """
+import importlib
+
+from huggingface_hub import PyTorchModelHubMixin
+from torch import nn
+
+
+class Model(nn.Module, PyTorchModelHubMixin):
+    def __init__(self, name="Net", config=None):
+        super().__init__()
+        self.model = getattr(importlib.import_module("models." + name), name)()
+
+
+def predict(images, place):
+    return Model.from_pretrained(place).eval()(images)
+"""
+
+
+def test_what_comes_from_the_hub_is_loaded(tmp_path: Path) -> None:
+    assert codes(tmp_path, {"net.py": NET, "model.py": HUB}) == []
+
+
+def test_a_hub_from_which_nothing_is_taken_loads_nothing(tmp_path: Path) -> None:
+    assert codes(tmp_path, {"net.py": NET, "model.py": HUB.partition("def predict")[0]}) == ["INI101"]
+
+
+def test_who_loads_when_first_asked_loads(tmp_path: Path) -> None:
+    service = "class Service:\n    def model(self, name, path):\n        if self.loaded is None:\n"
+    service += "            self.loaded = serve(name, path)\n        return self.loaded\n"
+    service += (
+        "class Client:\n    def predict(self, name, images):\n        return self.service.model(name, name)(images)\n"
+    )
+    service += "def main(client, images):\n    return client.predict('net', images)\n"
+    assert (
+        codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "service.py": f"from serve import serve\n{service}"}) == []
+    )
+    asked = service.replace("self.loaded is None", "self.loads is None")
+    assert codes(tmp_path, {"service.py": f"from serve import serve\n{asked}"}) == ["INI101"]
+
+
+def test_what_trains_a_tokenizer_trains_no_model(tmp_path: Path) -> None:
+    words = "import sentencepiece\n\nsentencepiece.SentencePieceTrainer.train(input='words.txt')\n"
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "words.py": words}) == []
+    assert codes(tmp_path, {"words.py": "from transformers import Seq2SeqTrainer\n"}) == ["INI101"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from initlint.pytest_names import is_test_file, is_test_folder
@@ -16,29 +18,16 @@ if TYPE_CHECKING:
     from initlint.model import Site
     from initlint.source.project import Project, SourceFile
 
-_TRAINING = (
-    b".backward(",
-    b"optim.",
-    b"optimizer",
-    b"Optimizer",
-    b"import optim",
-    b".train()",
-    b"def train",
-    b"def fit(",
-    b"Trainer",
-    b"ightning",
-    b"Accelerator",
-    b"mmcv",
-    b"mmengine",
-    b"detectron2",
-    b"fastai",
-    b"skorch",
-    b"ignite",
-    b"stable_baselines",
+_TRAINING = re.compile(
+    rb"""\.backward\( | \boptim\. | optimizer | Optimizer | import[ ]optim\b | \.train\(\) | def[ ]train | def[ ]fit\(
+      | (?<!SentencePiece)(?<!WordPiece)(?<!WordLevel)(?<!Unigram)(?<!Bpe)Trainer
+      | ightning | Accelerator | mmcv | mmengine | detectron2 | fastai | skorch | ignite | stable_baselines""",
+    re.VERBOSE,
 )
-"""One of these in any file, if only in a comment, and somebody may train here."""
+"""One of these in any file, if only in a comment, and somebody may train here; what trains a tokenizer is no sign of it."""
 _LOAD = "load_state_dict"
-_MOST_LEVELS = 4
+_FROM_HUB = "from_pretrained"
+_HUB = "HubMixin"
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Guard = tuple[ast.If | ast.IfExp, bool]
@@ -52,9 +41,9 @@ def is_deployed(project: Project, followed: Collection[Site]) -> bool:
     """
     loading: list[SourceFile] = []
     for file, text in project.contents():
-        if any(sign in text for sign in _TRAINING):
+        if _TRAINING.search(text):
             return False
-        if _LOAD.encode() in text and not _is_test(file):
+        if (_LOAD.encode() in text or _FROM_HUB.encode() in text) and not _is_test(file):
             loading.append(file)
     calls = _Calls(project)
     return any(call.site not in followed and calls.is_certain(call) for file in loading for call in calls.loads(file))
@@ -85,27 +74,45 @@ class _Calls:
     def loads(self, file: SourceFile) -> Iterator[_Call]:
         """The calls that load the weights of something, but those that hand on what a method of that name is given."""
         for call in self._in(file):
-            function = call.function
-            if last_name(call.node.func) == _LOAD and (function is None or function.name != _LOAD):
+            function, called = call.function, call.node.func
+            loads = last_name(called) == _LOAD and (function is None or function.name != _LOAD)
+            if loads or (
+                last_name(called) == _FROM_HUB
+                and isinstance(called, ast.Attribute)
+                and last_name(called.value) in self._from_hub
+            ):
                 yield call
+
+    @cached_property
+    def _from_hub(self) -> frozenset[str]:
+        """The classes of the program that come with the hub's own way of loading them."""
+        files = (file.tree for file, text in self._project.contents() if _HUB.encode() in text)
+        nodes = (node for tree in files if tree is not None for node in nodes_of(tree))
+        return frozenset(
+            node.name
+            for node in nodes
+            if isinstance(node, ast.ClassDef) and any(last_name(base).endswith(_HUB) for base in node.bases)
+        )
 
     def is_certain(self, call: _Call) -> bool:
         """Whether what loads is met whatever the options are, and by the program itself where it loads what it is given."""
-        return not _is_optional(call) and self._is_called(call, _MOST_LEVELS, entered=not _loads_what_is_given(call))
-
-    def _is_called(self, call: _Call, levels: int, *, entered: bool) -> bool:
-        """Whether the function around a call is called without a choice; where nobody calls it, what `entered` says."""
-        function = call.function
-        if function is None:
-            return True
-        name = call.owner if function.name == "__init__" else function.name
-        callers = [other for other in self._calling(name) if other.function is not function]
-        if not callers:
-            entered = entered or function.name == "__init__"
-            return entered and not any(last_name(each) == "classmethod" for each in function.decorator_list)
-        if not levels:
+        if _is_optional(call):
             return False
-        return any(not _is_optional(each) and self._is_called(each, levels - 1, entered=True) for each in callers)
+        pending = [(call, not _loads_what_is_given(call))]
+        seen: set[_Function] = set()
+        while pending:
+            inner, entered = pending.pop()
+            if (function := inner.function) is None:
+                return True
+            if function in seen:
+                continue
+            seen.add(function)
+            name = inner.owner if function.name == "__init__" else function.name
+            callers = [other for other in self._calling(name) if other.function is not function]
+            if not callers and (entered or function.name == "__init__") and not _is_of_class(function):
+                return True
+            pending += [(each, True) for each in callers if not _is_optional(each)]
+        return False
 
     def _calling(self, name: str) -> Iterator[_Call]:
         for file, text in self._project.contents():
@@ -149,6 +156,10 @@ def _parameters(function: _Function) -> frozenset[str]:
     return frozenset(each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs))
 
 
+def _is_of_class(function: _Function) -> bool:
+    return any(last_name(each) == "classmethod" for each in function.decorator_list)
+
+
 def _loads_what_is_given(call: _Call) -> bool:
     """Whether a function loads the weights of something that it is given: of an argument, or of a part of its object."""
     receiver = call.node.func
@@ -159,7 +170,31 @@ def _loads_what_is_given(call: _Call) -> bool:
 
 def _is_optional(call: _Call) -> bool:
     """Whether a call stands where an option is set, and nothing is loaded where it is not."""
-    return any(_asks(guard.test) and not _loads(guard.orelse if taken else guard.body) for guard, taken in call.guards)
+    return any(
+        _asks(guard.test) and not _loads(guard.orelse if taken else guard.body) and not _is_first_time(guard, taken)
+        for guard, taken in call.guards
+    )
+
+
+def _is_first_time(guard: ast.If | ast.IfExp, taken: bool) -> bool:  # noqa: FBT001 - which branch it is
+    """Whether a branch makes what a test misses (``if self.model is None: self.model = load()``): that is no option."""
+    match guard.test:
+        case ast.Compare(left=subject, ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
+            pass
+        case ast.UnaryOp(op=ast.Not(), operand=subject):
+            pass
+        case _:
+            return False
+    if not taken or not isinstance(guard, ast.If) or not isinstance(subject, ast.Attribute):
+        return False
+    made = ast.dump(subject.value), subject.attr
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and (ast.dump(node.value), node.attr) == made
+        for statement in guard.body
+        for node in nodes_of(statement)
+    )
 
 
 def _asks(test: ast.expr) -> bool:

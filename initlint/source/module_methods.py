@@ -281,8 +281,10 @@ def _call(machine: Machine, instance: Instance, arguments: Arguments, node: ast.
 
 
 def _load(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    machine.evidence.loads.add(site_of(machine.place(node, frame)))
-    for param in all_parameters(instance):
+    params = list(all_parameters(instance))
+    if params:
+        machine.evidence.loads.add(site_of(machine.place(node, frame)))
+    for param in params:
         machine.write(param, load_write(machine, node, frame))
     return instance
 
