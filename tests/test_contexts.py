@@ -319,8 +319,9 @@ def test_functions_that_build_of_other_blocks_are_run_each(tmp_path: Path, head:
     path = tmp_path / "net.py"
     built = zip(("net_0", "net_1", "net_2"), ("narrow", "wide", "narrow"), strict=True)
     variants = "".join(f"def {name}(){head}return build({block}, 64)\n\n" for name, block in built)
-    path.write_bytes((text + variants).encode())
-    assert [model.name for model in scan([path], knowledge=load_knowledge()).models] == ["net_0", "net_1", "net_2"]
+    path.touch()
+    models = scan([path], knowledge=load_knowledge(), sources={str(path): text + variants}).models
+    assert [model.name for model in models] == ["net_0", "net_1", "net_2"]
 
 
 def test_of_functions_that_look_a_model_up_by_its_name_one_of_each_family_is_run(tmp_path: Path) -> None:

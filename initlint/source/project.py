@@ -66,7 +66,11 @@ def _decoded(path: str) -> str:
         except NotebookError as error:
             raise SyntaxError(str(error)) from error
     encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
-    return io.IncrementalNewlineDecoder(None, translate=True).decode(raw.decode(encoding))
+    return _with_plain_newlines(raw.decode(encoding))
+
+
+def _with_plain_newlines(text: str) -> str:
+    return io.IncrementalNewlineDecoder(None, translate=True).decode(text) if "\r" in text else text
 
 
 class SourceFile:
@@ -78,7 +82,7 @@ class SourceFile:
         self.path = path
         self.name = name
         self.is_package = os.path.basename(path) == "__init__.py"
-        self._text = text
+        self._text = None if text is None else _with_plain_newlines(text)
         self._tree: ast.Module | None = None
         self._words: frozenset[str] | None = None
         self._problem: SyntaxProblem | None = None
