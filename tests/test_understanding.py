@@ -465,3 +465,28 @@ def test_each_registry_that_a_function_makes_is_one_of_its_own(understand: Under
                 return self.head(ACTIVATIONS["saturate"](self.fc(x)))
         """)
     assert followers(layers["Net.fc"]) == ["tanh"]
+
+
+def test_positions_of_two_loops_over_unknown_counts_may_differ(understand: Understanding) -> None:
+    """Two things of which nothing is known are not one: the layers between the branches of a high-resolution network."""
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self, widths):
+                super().__init__()
+                self.rows = nn.ModuleList(self.make_row(widths, i) for i in range(len(widths)))
+
+            def make_row(self, widths, i):
+                row = []
+                for j in range(len(widths)):
+                    if j > i:
+                        row.append(nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(widths[j], widths[i], 1)))
+                    elif j == i:
+                        row.append(nn.Identity())
+                    else:
+                        row.append(nn.Sequential(nn.Conv2d(widths[j], widths[i], 3, 2, 1)))
+                return nn.ModuleList(row)
+
+            def forward(self, xs):
+                return [torch.relu(sum(way(x) for way, x in zip(row, xs))) for row in self.rows]
+        """)
+    assert layers.keys() == {"Net.rows.0.0.0", "Net.rows.0.0.1"}

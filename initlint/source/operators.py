@@ -337,12 +337,17 @@ _CERTAIN = (
 
 def equals(left: object, right: object, *, identity: bool = False) -> bool | None:
     """Whether two values are equal (or identical), None if that is not known."""
-    if same(left, right):
-        return True
-    if not identity:
-        left, right = plain(left), plain(right)
+    if left is UNKNOWN or right is UNKNOWN:
+        return None
     if isinstance(left, tuple) and isinstance(right, tuple):
         return _equal_items(left, right)
+    return same(left, right) or _alike(left, right, identity=identity)
+
+
+def _alike(left: object, right: object, *, identity: bool) -> bool | None:
+    """Whether two values that are not certainly the same are equal (or identical)."""
+    if not identity:
+        left, right = plain(left), plain(right)
     if left is None or right is None:
         other = right if left is None else left
         return None if other is UNKNOWN or isinstance(other, Sym) else False
