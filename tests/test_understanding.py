@@ -490,3 +490,62 @@ def test_positions_of_two_loops_over_unknown_counts_may_differ(understand: Under
                 return [torch.relu(sum(way(x) for way, x in zip(row, xs))) for row in self.rows]
         """)
     assert layers.keys() == {"Net.rows.0.0.0", "Net.rows.0.0.1"}
+
+
+def test_the_options_of_a_configuration_are_opened_as_those_of_a_class_are(understand: Understanding) -> None:
+    """What lies behind a word or a flag that the configuration does not have by default is built by those who choose it."""
+    layers = understand("""
+        from dataclasses import dataclass
+
+        @dataclass
+        class Config:
+            mode: str = "tree"
+            activation: str = "tanh"
+            deep: bool = False
+
+        class Net(nn.Module):
+            def __init__(self, config: Config):
+                super().__init__()
+                self.mode, self.deep = config.mode, config.deep
+                self.activation = nn.Tanh() if config.activation == "tanh" else nn.ReLU()
+                if config.deep:
+                    self.inner = nn.Linear(64, 64)
+                if config.mode == "tree":
+                    self.head = nn.Linear(64, 10)
+                elif config.mode == "bytes":
+                    self.down = nn.Linear(64, 64)
+                    self.bytes = nn.Linear(64, 256)
+
+            def forward(self, x):
+                if self.deep:
+                    x = self.activation(self.inner(x))
+                if self.mode == "tree":
+                    return self.head(x)
+                return self.bytes(torch.relu(self.down(x)))
+        """)
+    assert layers.keys() == {"Net.inner", "Net.head", "Net.down", "Net.bytes"}
+    assert followers(layers["Net.inner"]) == ["tanh"]
+    assert followers(layers["Net.down"]) == ["relu"]
+
+
+def test_a_member_of_an_enumeration_of_words_is_its_word(understand: Understanding) -> None:
+    layers = understand("""
+        from enum import Enum
+
+        class Kind(str, Enum):
+            RELU = "relu"
+            TANH = "tanh"
+
+        def make(kind):
+            return nn.ReLU() if kind == "relu" else nn.Tanh()
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(64, 64)
+                self.activation = make(Kind.RELU)
+
+            def forward(self, x):
+                return self.activation(self.fc(x))
+        """)
+    assert followers(layers["Net.fc"]) == ["relu"]

@@ -19,7 +19,7 @@ from initlint.source.definitions import Definition, script_words
 from initlint.source.demand import Demand
 from initlint.source.distant import leave_open
 from initlint.source.ends import inputs_of, left_aside, tensors_in
-from initlint.source.functions import call_function, called_defaults, instantiate
+from initlint.source.functions import call_function, call_openly, instantiate, takes_words
 from initlint.source.imports import module_scope
 from initlint.source.leftovers import Leftovers, calls
 from initlint.source.lowering import Lowering, unreached
@@ -346,23 +346,14 @@ class Contexts:
         """
         machine = self.machine
         value = self._value(definition)
-        kept = called_defaults(value, named=named)
-        if definition in self.opened or (named and len(kept) == len(called_defaults(value))):
+        if definition in self.opened or (named and not takes_words(machine, value)):
             return
         if not named:
             self.opened.add(definition)
         machine.restart(OPEN_BUDGET)
         self._doubt_unswept(definition)
-        frame, given = Frame(Scope(definition.file)), Arguments([], kept, open=True)
-
-        def run() -> None:
-            if isinstance(value, ClassV):
-                instantiate(machine, value, given, definition.node, frame)
-            elif isinstance(value, FunctionV):
-                call_function(machine, value, given, definition.node, frame)
-
-        before = set(machine.called)
-        if self._survives(run):
+        frame, before = Frame(Scope(definition.file)), set(machine.called)
+        if self._survives(lambda: call_openly(machine, value, definition.node, frame, named=named)):
             if doubtful := definition.node in self.doubted:
                 self.doubted |= machine.called - before
             spoken = frozenset(self.leftovers.built)

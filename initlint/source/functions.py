@@ -203,7 +203,7 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
                 bound[name] = present(keywords[name], default)
                 used += 1
             elif position < first_default or arguments.open:
-                bound[name] = missing(machine, function, name)
+                bound[name] = missing(machine, function, name, is_open=arguments.open)
             else:
                 bound[name] = function.defaults[position - first_default]
     for each, default in zip(signature.kwonlyargs, function.keyword_defaults, strict=True):
@@ -212,7 +212,7 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
             used += 1
         else:
             is_open = default is ABSENT or (arguments.open and not isinstance(default, _CHOOSING))
-            bound[each.arg] = missing(machine, function, each.arg) if is_open else default
+            bound[each.arg] = missing(machine, function, each.arg, is_open=arguments.open) if is_open else default
     if signature.vararg:
         rest = positional[len(names) :]
         bound[signature.vararg.arg] = (
@@ -226,22 +226,54 @@ def bound_arguments(machine: Machine, function: FunctionV, arguments: Arguments)
     return bound
 
 
-def missing(machine: Machine, function: FunctionV, name: str) -> object:
+def missing(machine: Machine, function: FunctionV, name: str, *, is_open: bool) -> object:
     """A parameter that nobody gave: an instance of the configuration class it is annotated with, else a symbol."""
-    annotation = next(
-        (
-            each.annotation
-            for each in (*function.node.args.posonlyargs, *function.node.args.args, *function.node.args.kwonlyargs)
-            if each.arg == name
-        ),
-        None,
-    )
+    cls = _record(machine, function, name)
+    if cls is not None:
+        given = Arguments([], open=is_open and bool(machine.staying))
+        return instantiate(machine, cls, given, function.node, Frame(function.scope))
+    owner = f"{function.owner.name}." if function.owner else ""
+    return Sym.named(f"{owner}{function.name}.{name}")
+
+
+def _record(machine: Machine, function: FunctionV, name: str) -> ClassV | None:
+    """The configuration class that a parameter is annotated with."""
+    given = function.node.args
+    parameters = (*given.posonlyargs, *given.args, *given.kwonlyargs)
+    annotation = next((each.annotation for each in parameters if each.arg == name), None)
     if isinstance(annotation, (ast.Name, ast.Attribute)) and machine.depth < MOST_DEPTH // 2:
         cls = machine.evaluate(annotation, Frame(function.scope))
         if isinstance(cls, ClassV) and is_record(cls):
-            return instantiate(machine, cls, Arguments([]), annotation, Frame(function.scope))
-    owner = f"{function.owner.name}." if function.owner else ""
-    return Sym.named(f"{owner}{function.name}.{name}")
+            return cls
+    return None
+
+
+def call_openly(machine: Machine, value: object, node: ast.AST, frame: Frame, *, named: bool) -> None:
+    """Call a function or a class on arguments of which nothing is known, but for the defaults that stay.
+
+    The same holds for the fields of a configuration that it is given.
+    """
+    machine.staying = _CHOOSING if named else _CALLED
+    given = Arguments([], called_defaults(value, named=named), open=True)
+    try:
+        if isinstance(value, ClassV):
+            instantiate(machine, value, given, node, frame)
+        elif isinstance(value, FunctionV):
+            call_function(machine, value, given, node, frame)
+    finally:
+        machine.staying = ()
+
+
+def takes_words(machine: Machine, value: object) -> bool:
+    """Whether the default of a parameter is a word, or may be one in the configuration that it is."""
+    function = value.lookup("__init__") if isinstance(value, ClassV) else value
+    if not isinstance(function, FunctionV):
+        return False
+    if len(called_defaults(value, named=True)) > len(called_defaults(value)):
+        return True
+    given = function.node.args
+    parameters = (*given.posonlyargs, *given.args, *given.kwonlyargs)
+    return any(_record(machine, function, each.arg) is not None for each in parameters if each.annotation)
 
 
 def called_defaults(value: object, *, named: bool = False) -> dict[str, object]:

@@ -130,7 +130,10 @@ class Machine:
     object of a class that was constructed, `params` every parameter, in order; `members` what attributes of names outside
     the project are; `read` the files whose code ran, `unfinished` those that are loading. `touched` are the cells changed
     while something is `watching`; what is older than `lasting` (serial number and clock) outlives the context.
+    `staying` are the types of defaults that stay in calls on arguments of which nothing is known.
     """
+
+    staying: tuple[type, ...] = ()
 
     def __init__(self, project: Project, knowledge: Knowledge, *, budget: int) -> None:
         from initlint.source.calling import HANDLERS

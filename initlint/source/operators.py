@@ -348,6 +348,8 @@ def _alike(left: object, right: object, *, identity: bool) -> bool | None:
     """Whether two values that are not certainly the same are equal (or identical)."""
     if not identity:
         left, right = plain(left), plain(right)
+        if type(left) is type(right) and isinstance(left, _CONSTANTS):
+            return left == right
     if left is None or right is None:
         other = right if left is None else left
         return None if other is UNKNOWN or isinstance(other, Sym) else False

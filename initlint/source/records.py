@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from initlint.source.machine import Frame, Machine
-from initlint.source.symbols import ABSENT, UNKNOWN
+from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import Arguments, ClassV, DictV, External, FunctionV, Instance, ListV, Scope
 from initlint.syntax import decorator_name
 
@@ -75,7 +75,13 @@ def fill_record(machine: Machine, cls: ClassV, instance: Instance, arguments: Ar
         elif name in arguments.keywords:
             instance.data[name] = arguments.keywords[name]
         elif name not in instance.data:
-            instance.data[name] = _field_default(machine, cls, name, statement)
+            value = _field_default(machine, cls, name, statement)
+            may_differ = arguments.open and machine.staying and not isinstance(value, machine.staying)
+            instance.data[name] = Sym.named(f"{cls.name}.{name}") if may_differ and _is_option(value) else value
+
+
+def _is_option(value: object) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _declared(cls: ClassV) -> dict[str, ast.AnnAssign]:
