@@ -342,7 +342,12 @@ def _construct(machine: Machine, cls: ClassV, arguments: Arguments, node: ast.AS
 
 
 def call_bound(machine: Machine, bound: Bound, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    """A method of the project: the receiver comes first."""
+    """A method of the project: the receiver comes first. A module whose ``forward`` a program calls by its name is fed, too."""
+    module = bound.receiver
+    if not machine.forwarding and isinstance(module, Instance) and module.torch_class and _is_forward_of(bound, module):
+        from initlint.source.forward import run_forward
+
+        return run_forward(machine, module, arguments, node, frame)
     given = Arguments([bound.receiver, *arguments.positional], arguments.keywords, arguments.open)
     sweep = machine.sweep
     if sweep is None or bound.receiver is sweep.root or bound.receiver not in sweep.seen:
@@ -352,6 +357,11 @@ def call_bound(machine: Machine, bound: Bound, arguments: Arguments, node: ast.A
         return call_function(machine, bound.function, given, node, frame)
     finally:
         machine.sweep = sweep
+
+
+def _is_forward_of(bound: Bound, module: Instance) -> bool:
+    """Whether a method is what calling its module runs, not that of a class which it inherits from."""
+    return isinstance(module.cls, ClassV) and module.cls.lookup("forward") is bound.function
 
 
 def call_instance(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

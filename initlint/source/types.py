@@ -165,6 +165,8 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
         return None
     if is_enumeration(value.cls) and cls.name == "enum.Enum":
         return True
+    if value.torch_class and cls.name in _TENSOR_TYPES:
+        return False
     if value.torch_class:
         verdict = torch_subclass(machine, value.torch_class, cls.name)
         if verdict:
