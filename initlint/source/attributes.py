@@ -95,8 +95,9 @@ def _module_attribute(machine: Machine, value: ModuleRef, name: str, node: ast.A
 
 
 def _choice_attribute(machine: Machine, value: Choice, name: str, node: ast.AST, frame: Frame) -> object:
-    present = [each for each in value.alternatives if each is not ABSENT]
-    return machine.join([get_attribute(machine, each, name, node, frame) for each in present])
+    """What it is of those that have it: a program that asks ``None`` for it does not go on."""
+    present = [each for each in value.alternatives if each is not ABSENT and (each is not None or hasattr(None, name))]
+    return machine.join([get_attribute(machine, each, name, node, frame) for each in present]) if present else UNKNOWN
 
 
 def _plain_attribute(machine: Machine, value: object, name: str, node: ast.AST, frame: Frame) -> object:
@@ -370,8 +371,8 @@ def get_item(machine: Machine, value: object, key: object, node: ast.AST, frame:
     if isinstance(value, (External, ClassV, Builtin)):
         return value
     if isinstance(value, Choice):
-        present = [each for each in value.alternatives if each is not ABSENT]
-        return machine.join([get_item(machine, each, key, node, frame) for each in present])
+        present = [each for each in value.alternatives if each is not ABSENT and each is not None]
+        return machine.join([get_item(machine, each, key, node, frame) for each in present]) if present else UNKNOWN
     if isinstance(value, Sym) and value.name and isinstance(key, (int, str)):
         return Sym.named(f"{value.name}[{key}]")
     return UNKNOWN

@@ -77,7 +77,8 @@ def _instance_elements(machine: Machine, value: Instance, node: ast.AST, frame: 
 
 
 def _choice_elements(machine: Machine, value: Choice, node: ast.AST, frame: Frame) -> list[object] | None:
-    found = [elements(machine, each, node, frame) for each in value.alternatives if each is not ABSENT]
+    iterated = [each for each in value.alternatives if each is not ABSENT and each is not None]
+    found = [elements(machine, each, node, frame) for each in iterated]
     if not found or any(each is None for each in found):
         return None
     lists = [each for each in found if each is not None]

@@ -14,6 +14,7 @@ from initlint.source.initialization import rescale
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.misuse import inspect_discarded
 from initlint.source.operators import binary
+from initlint.source.presence import tested_parts
 from initlint.source.removals import delete_item
 from initlint.source.rounds import loop_rounds, subject_of
 from initlint.source.sequences import elements, repeats, unpacked
@@ -143,7 +144,12 @@ def _if(machine: Machine, node: ast.If, frame: Frame) -> Flow:
         ]
     staying: list[bool] = []
     ways = [partial(_try_way, run, staying, way) for way, run in zip((True, False), branches, strict=True)]
+    parts = tested_parts(machine, node.test, frame)
+    if parts is not None:
+        ways[parts.way] = partial(parts.watch, ways[parts.way])
     flow = machine.fork(ways, frame)
+    if parts is not None:
+        parts.settle(machine)
     if len(staying) == 1:
         _conclude(machine, node.test, frame, holds=staying[0])
     return flow
