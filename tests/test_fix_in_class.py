@@ -39,7 +39,7 @@ def test_a_called_init_method_is_extended() -> None:
     net = Net(network("self.fc = nn.Linear(8, 8)", "self.init_weights()", forward=method + FORWARD))
     net.layer("nn.Linear(8, 8)", "self.fc")
     call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
-    assert net.repaired() == net.text.replace("        # that is all", call + "        # that is all")
+    assert net.repaired() == net.text.replace("        # that is all\n", f"        # that is all\n{call}")
 
 
 @pytest.mark.parametrize("last", ["return", "self.apply(init)", "for m in self.modules(): init(m)"])

@@ -12,6 +12,8 @@ from initlint.model import Follower, Op, OpKind
 _NOTHING: Mapping[tuple[int, int], float | None] = MappingProxyType({})
 
 _BARE = frozenset({"transparent", "concat", "scale", "add", "join"})
+OF_CHANNELS = frozenset({"channels"})
+"""Ops that take a range of the axis on which the units of a layer lie."""
 MOST_ADDS = 1
 """Sums that may lie between a layer and an activation that still judges it: beyond, the other summands decide."""
 
@@ -26,15 +28,16 @@ def find_followers(
     `raised` by what sums are larger than their terms (`Propagation.raised`).
     """
     taken = _parts(wiring, parts)
+    ranges = frozenset(position for position in taken if wiring.ops[position].name in OF_CHANNELS)
     entering: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     leaving: list[tuple[Follower, ...]] = [()] * len(wiring.ops)
     for position in range(len(wiring.ops) - 1, -1, -1):
         consumers = wiring.consumers[position]
-        if len(consumers) == 1 and wiring.ops[consumers[0]].kind != "add":
+        if len(consumers) == 1 and wiring.ops[consumers[0]].kind != "add" and consumers[0] not in ranges:
             leaving[position] = entering[consumers[0]]
         elif consumers:
             met = _met(wiring, position, entering, raised)
-            leaving[position] = _distinct(_leaving(consumers, met, taken))
+            leaving[position] = _distinct(_leaving(consumers, met, taken, ranges))
         entering[position] = _entering(wiring, position, leaving[position], gates)
     return {
         layer: _distinct(found for position in positions for found in leaving[_joined(wiring, position)])
@@ -54,7 +57,8 @@ def _parts(wiring: Wiring, names: Container[str]) -> frozenset[int]:
     found: set[int] = set()
     for position in range(len(wiring.ops) - 1, -1, -1):
         op, consumers = wiring.ops[position], wiring.consumers[position]
-        if op.kind == "transparent" and consumers and (op.name in names or found.issuperset(consumers)):
+        is_taken = op.name in names or op.name in OF_CHANNELS
+        if op.kind == "transparent" and consumers and (is_taken or found.issuperset(consumers)):
             found.add(position)
     return frozenset(found)
 
@@ -84,15 +88,21 @@ def _may_be_changed(wiring: Wiring, position: int, join: int) -> bool:
 
 
 def _leaving(
-    consumers: tuple[int, ...], entering: Mapping[int, tuple[Follower, ...]], parts: Container[int]
+    consumers: tuple[int, ...],
+    entering: Mapping[int, tuple[Follower, ...]],
+    parts: Container[int],
+    ranges: Container[int],
 ) -> Iterator[Follower]:
-    """What a tensor runs into: what all of its parts run into is met by all of it."""
+    """What a tensor runs into: what all of its parts run into is met by all of it.
+
+    A part counts as one beside others; a range of channels also alone, whatever becomes of the rest.
+    """
     taken = [entering[consumer] for consumer in consumers if consumer in parts]
     shared = frozenset[Hashable]()
     if len(taken) > 1:
         shared = frozenset.intersection(*(frozenset(map(unplaced, found)) for found in taken))
     for consumer in consumers:
-        is_part = len(taken) > 1 and consumer in parts
+        is_part = (len(taken) > 1 and consumer in parts) or consumer in ranges
         for found in entering[consumer]:
             yield found._replace(part=True) if is_part and unplaced(found) not in shared else found
 

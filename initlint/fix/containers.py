@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.fix.spelling import Source
@@ -106,6 +106,25 @@ def count_layers(value: ast.expr, kinds: tuple[str, ...], source: Source) -> int
     return sum(last_name(node.func) in kinds for call in calls for node in nodes_of(call) if isinstance(node, ast.Call))
 
 
+def beginning_with(
+    value: ast.expr, trails: Sequence[tuple[str | int, ...]], kinds: tuple[str, ...], source: Source
+) -> int | None:
+    """Where the beginning of a container ends whose layers of some kinds are those at the end of the trails.
+
+    That is 0 if it is all of it, -2 if the last two elements are no part of it, and None if there is none, or if the
+    container holds anything but layers of torch, one by one.
+    """
+    elements = [] if not isinstance(value, ast.Call) or last_name(value.func) not in _SEQUENCES else _positional(value)
+    names = [source.dotted(one.func) if isinstance(one, ast.Call) else "" for one in elements]
+    if not names or any(not name.startswith("torch.nn.") or name.rpartition(".")[2] in _CONTAINERS for name in names):
+        return None
+    found = [index for index, name in enumerate(names) if name.rpartition(".")[2] in kinds]
+    wanted = sorted(index for index, *rest in trails if isinstance(index, int) and not rest)
+    if len(wanted) < len(trails) or found[: len(wanted)] != wanted:
+        return None
+    return found[len(wanted)] - len(names) if len(found) > len(wanted) else 0
+
+
 def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     """Whether every element of a list of modules is written as a call of one of some kinds."""
     value = place.value
@@ -117,7 +136,8 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     scope = place.definition or place.function or place.source.tree
     listed = value.id if isinstance(value, ast.Name) and place.function is not None else None
     if listed is not None and place.function is not None:
-        value = _created(listed, place.function) or value
+        created = values_of(listed, place.function, growing=True)
+        value = created[0] if len(created) == 1 else value
     elements = _written(value)
     if elements is None:
         return False

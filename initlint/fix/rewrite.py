@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import cast
 
 import libcst as cst
@@ -118,6 +119,8 @@ class _Pen(cst.CSTTransformer):
             node = self._suite(original_node, node)
         elif isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
             node = self._statement(original_node, node)
+        elif isinstance(node, cst.IndentedBlock) and isinstance(original_node, cst.IndentedBlock):
+            node = self._block(original_node, node)
         return cast("cst.CSTNodeT | cst.FlattenSentinel[cst.CSTNodeT]", node)
 
     def _start(self, node: cst.CSTNode) -> Position:
@@ -171,6 +174,27 @@ class _Pen(cst.CSTTransformer):
         statements = [cst.SimpleStatementLine([one.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)]) for one in body]
         last = [] if name is None else [_return(name)]
         return cst.IndentedBlock([*before, *statements, *after, *last], header=node.trailing_whitespace)
+
+    def _block(self, original: cst.IndentedBlock, node: cst.IndentedBlock) -> cst.IndentedBlock:
+        """A block with what is new at its end behind the comments that its last statement was followed by."""
+        last = original.body[-1]
+        start, end = self._start(last), self._end(last)
+        added = [
+            one for one in self._insertions if one.anchor == start or (_is_simple(last) and start <= one.anchor < end)
+        ]
+        if not added or any(one.before or one.spaced or one.naming is not None for one in added):
+            return node
+        comments = list(takewhile(lambda line: line.comment is not None, node.footer))
+        index = len(node.body) - sum(len(_parse(one)) for one in added)
+        first = node.body[index]
+        if not comments or not isinstance(first, cst.SimpleStatementLine | cst.For):
+            return node
+        body = [
+            *node.body[:index],
+            first.with_changes(leading_lines=[*comments, *first.leading_lines]),
+            *node.body[index + 1 :],
+        ]
+        return node.with_changes(body=body, footer=node.footer[len(comments) :])
 
     def _call(self, original: cst.CSTNode, node: cst.Call) -> cst.Call:
         change = self._replacements.get((self._start(original), self._end(original)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from initlint.fix.access import Access, read_access
 from initlint.fix.containers import (
+    beginning_with,
     count_layers,
     grows_in_loop,
     holds_only,
@@ -107,8 +108,23 @@ def _joined(loops: Mapping[_Loop, list[_Reached]]) -> Mapping[_Loop, list[_Reach
         kinds = {kind_of(one.member.layer) for one in reached}
         wider = next((one for one in joined if one == replace(loop, kinds=one.kinds) and kinds <= {*one.kinds}), None)
         if not loop.kinds and wider is not None:
-            joined[wider] = sorted([*joined[wider], *joined.pop(loop)], key=lambda one: one.order)
+            joined[wider] = sorted([*joined[wider], *_sliced(joined.pop(loop), wider.kinds)], key=lambda one: one.order)
     return joined
+
+
+def _sliced(reached: Sequence[_Reached], kinds: tuple[str, ...]) -> list[_Reached]:
+    """Layers by name, those of a container that a loop over its beginning comes to with no other of some kinds as that."""
+    groups: dict[str, list[_Reached]] = {}
+    for one in reached:
+        groups.setdefault(one.member.place.access.root_text, []).append(one)
+    sliced: list[_Reached] = []
+    for root, group in groups.items():
+        place = group[0].member.place
+        trails = [one.member.place.access.trail for one in group]
+        end = None if any(one.many for one in group) else beginning_with(place.value, trails, kinds, place.source)
+        beginning = root if end == 0 else f"{root}[:{end}]"
+        sliced += group if end is None else [replace(group[0], text=beginning, many=True)]
+    return sliced
 
 
 def _by_root(wanted: Sequence[Wanted]) -> dict[str, list[Wanted]]:

@@ -82,8 +82,18 @@ def call_activation(machine: Machine, name: str, arguments: Arguments, node: ast
 
 def index_tensor(machine: Machine, value: TensorV, node: ast.AST, frame: Frame) -> TensorV:
     """``x[...]``: a part of the tensor."""
-    made = op_on(machine, "transparent", "getitem", value, machine.place(node, frame))
+    made = op_on(
+        machine, "transparent", "channels" if _is_of_channels(node) else "getitem", value, machine.place(node, frame)
+    )
     return TensorV(made.op, value.filling, param=value.param, part=True)
+
+
+def _is_of_channels(node: ast.AST) -> bool:
+    """Whether a subscript takes a range of the second axis, on which the units of nearly every layer lie."""
+    match node:
+        case ast.Subscript(slice=ast.Tuple(elts=[ast.Slice(), ast.Slice(lower, upper, step), *_])):
+            return any(bound is not None for bound in (lower, upper, step))
+    return False
 
 
 def call_operation(
