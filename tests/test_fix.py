@@ -167,6 +167,9 @@ def test_a_fix_is_unsafe_where_the_signal_after_it_would_not_be_calm() -> None:
         ("activation='relu'", "self.act = ACTIVATIONS[activation]", True),
         ("out_act=nn.Tanh", "self.act = nn.ReLU()", False),
         ("activation=None", "self.act = torch.relu", False),
+        ("act=None", "if act is None:\n            act = nn.ReLU()\n        self.act = act", True),
+        ("act=None", "act = act or nn.ReLU()\n        self.act = act", True),
+        ("act=None", "if act is None:\n            act = nn.ReLU()\n        self.act = nn.ReLU()", False),
         ("action=3", "self.act = act_layer()", False),
         ("config=None", "self.act = ACTIVATIONS[config.hidden_act]", True),
         (

@@ -272,6 +272,15 @@ BUILDER = """
         nn.init.normal_(self.mu.weight, std=0.1)
 """
 
+PUBLIC = """
+    def build(self):
+        self.fc = nn.Linear(8, 8)
+"""
+AGAIN = """
+    def enlarge(self):
+        self._build()
+"""
+
 
 @pytest.mark.parametrize(
     ("constructor", "builder", "beside"),
@@ -282,17 +291,22 @@ BUILDER = """
         (["self._build()", "self.apply(reset)"], BUILDER, False),
         (["self._build()", "self.load_state_dict(state)"], BUILDER, False),
         (["for _ in range(2):", "    self._build()"], BUILDER, False),
+        (["self.build()"], PUBLIC, True),
+        (["self.build()", "self.apply(reset)"], PUBLIC, False),
+        (["self._build()"], f"{PUBLIC.replace('build', '_build')}{AGAIN}", True),
+        (["self._build()"], PUBLIC.replace("build", "_build"), False),
     ],
 )
 def test_a_method_that_builds_and_initializes_is_where_its_layers_are_initialized(
     constructor: list[str], builder: str, *, beside: bool
 ) -> None:
+    """Or one that others may call as well: they build what it builds anew."""
     net = Net(network(*constructor, forward=f"{builder}{FORWARD}"))
     net.layer("nn.Linear(8, 8)", "self.fc")
     fix = net.attached()[0].fix
     written = net.repaired() if fix is not None else net.text
     call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
-    assert (f"{builder}{call}" in written) is beside
+    assert (f"{builder.removesuffix(AGAIN)}{call}" in written) is beside
 
 
 @pytest.mark.parametrize(

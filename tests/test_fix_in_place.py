@@ -113,7 +113,7 @@ def _loop_over_modules(judged: int) -> Net:
             "self.fc2 = nn.Linear(8, 8)",
             "for m in self.modules():",
             "    if isinstance(m, nn.Linear):",
-            "        nn.init.xavier_uniform_(m.weight)  # Glorot",
+            "        nn.init.xavier_uniform_(m.weight)  # of all layers",
         )
     )
     weight = net.call("nn.init.xavier_uniform_(m.weight)", "xavier_uniform_", 1.0)
@@ -126,6 +126,43 @@ def _loop_over_modules(judged: int) -> Net:
 def test_a_call_that_writes_only_wrong_layers_is_rewritten() -> None:
     net = _loop_over_modules(judged=2)
     assert net.repaired() == net.text.replace("xavier_uniform_(m.weight)", f"kaiming_uniform_(m.weight, {RELU})")
+
+
+@pytest.mark.parametrize(
+    ("lines", "explained"),
+    [
+        (["nn.init.xavier_uniform_(self.fc.weight)  # Glorot"], True),
+        (["# Glorot and Bengio 2010,", "# as in the paper", "nn.init.xavier_uniform_(self.fc.weight)"], True),
+        (["# the other one by Glorot", "self.other = 1", "nn.init.xavier_uniform_(self.fc.weight)"], False),
+        (["nn.init.xavier_uniform_(self.fc.weight)  # Kaiming"], False),
+        (["# he said so", "nn.init.xavier_uniform_(self.fc.weight)"], False),
+    ],
+)
+def test_a_call_is_not_rewritten_where_words_would_be_false_of_it(lines: list[str], *, explained: bool) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", *lines))
+    net.layer(
+        "nn.Linear(8, 8)",
+        "self.fc",
+        weight=net.call("nn.init.xavier_uniform_(self.fc.weight)", "xavier_uniform_", 1.0),
+    )
+    fix = net.attached()[0].fix
+    assert (fix is None) == explained
+
+
+def test_a_docstring_that_names_the_scheme_is_kept_true() -> None:
+    text = (
+        "from torch import nn\n\n\ndef make_fc(dim):\n"
+        '    """What Caffe2 calls XavierFill is kaiming_uniform_ in PyTorch."""\n'
+        "    fc = nn.Linear(dim, dim)\n    nn.init.kaiming_uniform_(fc.weight, a=1)\n    return fc\n\n\n"
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = make_fc(8)\n        self.out = nn.Linear(8, 2)\n\n"
+        "    def forward(self, x):\n        return self.out(self.fc(x).relu())\n"
+    )
+    findings = check_source(text)
+    assert [one.code for one in findings] == ["INI105"]
+    assert findings[0].fix is None
+    silent = check_source(text.replace("What Caffe2 calls XavierFill is kaiming_uniform_ in PyTorch.", "A layer."))
+    assert silent[0].fix is not None
 
 
 def test_a_call_that_also_writes_a_right_layer_is_left_and_overridden() -> None:

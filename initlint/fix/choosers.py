@@ -108,11 +108,23 @@ def _words_of_activations(scope: ast.AST) -> Iterator[str]:
 
 
 def _defaults(scope: ast.AST) -> Iterator[ast.expr]:
-    """The default values of all arguments."""
+    """The default values of all arguments, also those set in the body: ``if act is None: act = nn.ReLU()``."""
     for node in nodes_of(scope):
-        if isinstance(node, ast.arguments):
-            yield from node.defaults
-            yield from (default for default in node.kw_defaults if default is not None)
+        match node:
+            case ast.arguments():
+                yield from node.defaults
+                yield from (default for default in node.kw_defaults if default is not None)
+            case ast.If(
+                test=ast.Compare(left=ast.Name(id=tested), ops=[ast.Is()], comparators=[ast.Constant(value=None)]),
+                body=[ast.Assign(targets=[ast.Name(id=name)], value=value)],
+            ) if name == tested:
+                yield value
+            case ast.Assign(
+                targets=[ast.Name(id=name)], value=ast.BoolOp(op=ast.Or(), values=[ast.Name(id=first), *rest])
+            ) if name == first:
+                yield from rest
+            case _:
+                pass
 
 
 def _name(node: ast.AST) -> str:

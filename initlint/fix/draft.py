@@ -10,6 +10,7 @@ from initlint.fix.changes import Change, Insertion, Replacement
 from initlint.fix.containers import grown_in_loops
 from initlint.fix.identity import Identity, identity
 from initlint.fix.importing import called_initializers, named_imports
+from initlint.fix.intentions import is_explained
 from initlint.fix.leftovers import remove_leftovers, unread_functions
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
@@ -46,6 +47,8 @@ def draft(repairs: Sequence[Repair], workshop: Workshop) -> Draft | Refusal:
         change = None if source is None else _replacement(source, site, repair)
         if change is None:
             return Refusal("its initializer is spelled in a way that cannot be rewritten")
+        if source is not None and (call := source.call_at(site)) and is_explained(call, source, repair.call.function):
+            return Refusal("its author says in words how it is initialized")
         changes.setdefault(site.file, []).append(change)
     written = [repair for repair in repairs if repair.rewritable not in rewritten]
     if written and all(is_meddling(repair) for repair in written):

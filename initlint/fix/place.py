@@ -268,13 +268,18 @@ def _behind(
 def _in_builder(
     layer: Layer, access: Access, source: Source, definition: ast.ClassDef, constructor: Function
 ) -> Place | None:
-    """At the end of the method that builds the layer for `__init__`, if it initializes others there and is the last to do so."""
+    """At the end of the method that builds the layer for `__init__`, if it initializes others there, or others may call it.
+
+    Then what it builds is built anew. Nothing may be initialized or loaded behind it.
+    """
     found = [(index, one) for index, one in enumerate(constructor.body) if _builds(definition, one, access)]
     if len(found) != 1 or any(_writes(one) or _calls(one, _LOADERS) for one in constructor.body[found[0][0] + 1 :]):
         return None
     method = _called_method(definition, found[0][1])
     bindings = [] if method is None else list(bindings_in(method.body, access))
-    if method is None or len(bindings) != 1 or not _is_method(method) or not _initializes(method):
+    if method is None or len(bindings) != 1 or not _is_method(method):
+        return None
+    if not (_initializes(method) or _may_be_called_again(method, source)):
         return None
     place = _in_class(layer, access, source, definition, method, bindings)
     return place if isinstance(place, Place) and not place.nested else None
@@ -284,6 +289,14 @@ def _builds(definition: ast.ClassDef, statement: ast.stmt, access: Access) -> bo
     """Whether a statement of `__init__` calls the method that binds the root of an access."""
     method = _called_method(definition, statement)
     return method is not None and any(True for _ in bindings_in(method.body, access))
+
+
+def _may_be_called_again(method: Function, source: Source) -> bool:
+    """Whether others may call a method of a class that its `__init__` calls: its name is public, or called elsewhere."""
+    if not method.name.startswith("_"):
+        return True
+    called = (one.func for one in source.every(ast.Call))
+    return sum(isinstance(one, ast.Attribute) and one.attr == method.name for one in called) > 1
 
 
 def _initializes(method: Function) -> bool:
