@@ -272,6 +272,27 @@ BUILDER = """
         nn.init.normal_(self.mu.weight, std=0.1)
 """
 
+
+@pytest.mark.parametrize(
+    ("chosen", "last"),
+    [
+        ("nn.init.xavier_uniform_(self.other)", True),
+        ("self.other.weight.data.normal_(0, 0.1)", True),
+        ("nn.init.zeros_(self.fc.bias)", True),
+        ("nn.init.normal_(self.fc.weight)", False),
+        ("self.fc.weight.data.normal_(0, 0.1)", False),
+        ("self.apply(reset)", False),
+        ("self.init_weights()", False),
+        ("[nn.init.normal_(p) for p in self.parameters()]", False),
+    ],
+)
+def test_what_the_caller_may_ask_for_comes_last_where_it_may_be_for_the_same_layer(chosen: str, *, last: bool) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", "if self.flag:", f"    {chosen}"))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    text = net.repaired()
+    assert (text.index(RELU) > text.index(chosen)) is last
+
+
 PUBLIC = """
     def build(self):
         self.fc = nn.Linear(8, 8)

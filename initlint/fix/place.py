@@ -260,7 +260,7 @@ def _behind(
         barrier -= 1
     # What initializes where its test says so is the caller's choice, and comes last.
     chosen = (index for index in range(start + 1, barrier) if isinstance(body[index], ast.If))
-    barrier = next((index for index in chosen if _calls(body[index], _INITIALIZING)), barrier)
+    barrier = next((index for index in chosen if _may_initialize(body[index], access)), barrier)
     anchor, before = _end_of(body, barrier)
     return Place(source, anchor, before, access, binding.value, constructor, definition, nested=bool(conditions))
 
@@ -404,6 +404,27 @@ def _writes(node: ast.AST) -> bool:
 def _calls(node: ast.AST, pattern: re.Pattern[str]) -> bool:
     """Whether code calls a function whose name matches."""
     return any(isinstance(one, ast.Call) and bool(pattern.search(last_name(one.func))) for one in nodes_of(node))
+
+
+def _may_initialize(statement: ast.stmt, access: Access) -> bool:
+    """Whether code may initialize a layer: it walks modules or calls a method for that, or it names the layer, or who knows what."""
+    calls = (one for one in nodes_of(statement) if isinstance(one, ast.Call))
+    for call in calls:
+        name = last_name(call.func)
+        if not _INITIALIZING.search(name):
+            continue
+        function = call.func.value if isinstance(call.func, ast.Attribute) else None
+        targets = [
+            one for one in (function, *call.args[:1]) if one is not None and ast.unparse(one).startswith("self.")
+        ]
+        if not name.endswith("_") or not targets or any(_is_within(one, access) for one in targets):
+            return True
+    return False
+
+
+def _is_within(target: ast.expr, access: Access) -> bool:
+    """Whether an expression names the root of an access, or a part of it."""
+    return f"{ast.unparse(target)}.".startswith((f"{access.root_text}.", f"{access.root_text}["))
 
 
 def _beside_variable(layer: Layer, access: Access, source: Source) -> Place | Refusal:
