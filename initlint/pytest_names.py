@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 _FOLDERS = frozenset({"test", "tests"})
+_CLASS = re.compile(r"_+Test(?![a-z])")
 
 
 def is_test_folder(name: str) -> bool:
@@ -13,3 +16,8 @@ def is_test_folder(name: str) -> bool:
 def is_test_file(stem: str) -> bool:
     """Whether a file of that name, its suffix left out, is a test or serves some."""
     return stem.startswith("test_") or stem.endswith("_test") or stem == "conftest"
+
+
+def is_test_double(name: str) -> bool:
+    """Whether a class of that name is there for tests only: ``_TestModule``; a `TestNet` may be a model of its own."""
+    return _CLASS.match(name) is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from initlint import check_source
 from initlint.config import Settings
 from initlint.engine import check, read_sources
 from initlint.repair import repair
@@ -51,3 +52,16 @@ def test_elsewhere_all_is_repaired(tmp_path: Path) -> None:
     lines = repaired(tmp_path / "package" / "models.py")
     assert "nn.init.xavier_uniform_(layer.weight)" in lines
     assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "repaired"), [("_TestModule", False), ("TestNet", True), ("_Testimony", True), ("_Net", True)]
+)
+def test_a_class_that_is_there_for_tests_is_left(name: str, *, repaired: bool) -> None:
+    text = (
+        f"from torch import nn\n\n\nclass {name}(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(8, 16)\n        self.out = nn.Linear(16, 2)\n\n"
+        "    def forward(self, x):\n        return self.out(self.fc(x).relu())\n"
+    )
+    (finding,) = check_source(text)
+    assert (finding.fix is not None) is repaired

@@ -23,6 +23,7 @@ from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
 from initlint.model import Chain, Finding, Judgement, Layer, Site
+from initlint.pytest_names import is_test_double
 
 REPAIRABLE = frozenset({"INI101", "INI102", "INI103", "INI104", "INI105", "INI106", "INI107"})
 """The rules whose findings say that a layer's gain does not fit what follows."""
@@ -213,7 +214,7 @@ class Workshop:
             return Refusal("where others build it, no such activation follows")
         if isinstance(place, Place) and is_kept_plain(place):
             return Refusal("a plain list keeps it from what trains the model")
-        if self.is_in_test((layer.owner_site or layer.site).file):
+        if self.is_in_test((layer.owner_site or layer.site).file) or is_test_double(layer.owner or ""):
             return Refusal("a test may compare its numbers")
         if layer.weight.source == "explicit" and self._is_callers_choice(layer):
             return Refusal("who calls its initializer chooses how it draws")
