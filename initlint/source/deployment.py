@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TRAINING = re.compile(
     rb"""\.backward\( | \boptim\. | optimizer | Optimizer | import[ ]optim\b | \.train\(\) | def[ ]train | def[ ]fit\(
-      | (?<!SentencePiece)(?<!WordPiece)(?<!WordLevel)(?<!Unigram)(?<!Bpe)Trainer
+      | (?<!SentencePiece)(?<!WordPiece)(?<!WordLevel)(?<!Unigram)(?<!Bpe)Trainer(?!Spec)
       | ightning | Accelerator | mmcv | mmengine | detectron2 | fastai | skorch | ignite | stable_baselines""",
     re.VERBOSE,
 )

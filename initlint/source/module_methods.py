@@ -175,8 +175,16 @@ def _call_on_all(machine: Machine, instance: Instance, method: FunctionV, node: 
     if not takes_module:
         machine.call(bound, Arguments([]), node, frame)
         return
-    for _, module in list(post_order(instance)):
-        machine.call(bound, Arguments([module]), node, frame)
+
+    def repeat(_: str, module: Instance | ParamV) -> object:
+        return machine.call(bound, Arguments([module]), node, frame)
+
+    sweep = Sweep("apply", instance, machine.place(node, frame), repeat, certain=False)
+    before, sweep.seen = machine.writes, set(modules_below(instance))
+    for path, module in list(post_order(instance)):
+        repeat(path, module)
+    sweep.writes = machine.writes - before
+    machine.sweeps.append(sweep)
 
 
 def _modules(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:

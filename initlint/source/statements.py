@@ -18,7 +18,7 @@ from initlint.source.presence import tested_parts
 from initlint.source.removals import delete_item
 from initlint.source.rounds import loop_rounds, subject_of
 from initlint.source.sequences import elements, repeats, unpacked
-from initlint.source.sweeps import loop_sweep, swept
+from initlint.source.sweeps import loop_sweep, swept, told_of_subject
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, Unknown
 from initlint.source.torch_modules import append_all
 from initlint.source.types import narrowed
@@ -130,7 +130,7 @@ def _if(machine: Machine, node: ast.If, frame: Frame) -> Flow:
         return Flow.NEXT
     known = truth(machine.evaluate(node.test, frame))
     if machine.sweep is not None:
-        machine.sweep.note(node, known, frame.file)
+        machine.sweep.note(node, told_of_subject(machine, node.test, known, frame), frame.file)
     if known is not None:
         return machine.execute(node.body if known else node.orelse, frame)
     told = narrowed(machine, node.test, frame)

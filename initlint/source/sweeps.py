@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from initlint.source.symbols import UNKNOWN
 from initlint.source.torch_modules import modules_below
-from initlint.source.values import Instance, ParamV, Place, Write
+from initlint.source.values import Instance, ParamV, Place, Write, truth
+from initlint.syntax import nodes_of
 
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
@@ -73,6 +74,21 @@ class Sweep:
         self.tests[node] = self.tests.get(node, 0) | (UNSURE if verdict is None else TRUE if verdict else FALSE)
         if self.outer is not None:
             self.outer.note(node, verdict, file)
+
+
+def told_of_subject(machine: Machine, test: ast.expr, known: bool | None, frame: Frame) -> bool | None:  # noqa: FBT001 - a verdict
+    """How a test came out for what is swept; not known where an option decides it (``isinstance(m, nn.Conv2d) and self.depth``)."""
+    if known is not False:
+        return known
+    parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+    options = [part for part in parts if not _speaks_of_local(part, frame)]
+    return None if any(truth(machine.evaluate(part, frame)) is False for part in options) else known
+
+
+def _speaks_of_local(part: ast.expr, frame: Frame) -> bool:
+    """Whether an expression reads a name of the function that sweeps, but its own object, or calls something."""
+    names = {node.id for node in nodes_of(part) if isinstance(node, ast.Name)} - {"self"}
+    return not names.isdisjoint(frame.scope.data) or any(isinstance(node, ast.Call) for node in nodes_of(part))
 
 
 @contextmanager
