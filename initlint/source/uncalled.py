@@ -114,10 +114,18 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
         return False
     if any(decorator_name(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
         return False
-    made = made_here(node)
+    made, given = made_here(node), {each.arg for each in node.args.args}
     return any(
-        root(each) not in made for each in written(node, lambda function: is_initializer(function, initializers))
+        root(each) not in made and _tensor(each) not in given
+        for each in written(node, lambda function: is_initializer(function, initializers))
     )
+
+
+def _tensor(target: ast.expr) -> str:
+    """``w`` of ``w.data``: what is written as a whole is a tensor, and a function that is given one is no model's initializer."""
+    while isinstance(target, ast.Attribute) and target.attr == "data":
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 def _mentions(project: Project, file: SourceFile, candidate: Candidate) -> bool:
