@@ -147,7 +147,7 @@ def test_the_costliest_of_one_place_speaks() -> None:
 
     shallow, deep = net(3, "Small"), net(9, "Large")
     (finding,) = found(shallow, deep)
-    assert finding.layer == "Small.stem and 1 more"
+    assert finding.layer == "Large.stem and 1 more"
     assert finding.chain_length == 9
 
 

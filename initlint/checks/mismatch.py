@@ -47,7 +47,7 @@ def report(code: str, name: str, place: Site, found: Sequence[Judgement], knowle
     judgements = sorted(found, key=_cost, reverse=True)
     worst = judgements[0]
     chain = worst.chain
-    names = wording.name_layers([judgement.layer for judgement in found])
+    names = wording.name_layers([judgement.layer for judgement in judgements])
     return Finding(
         code=code,
         name=name,
