@@ -175,7 +175,7 @@ def _instance_of(machine: Machine, value: Instance, cls: object) -> bool | None:
             isinstance(base, External) and base.name == cls.name for base in value.cls.external_bases
         ):
             return True
-        if cls.name == "torch.nn.Module" or cls.name in _TENSOR_TYPES:
+        if cls.name == "torch.nn.Module":
             return False
         return None if _may_inherit_more(machine, value) else False
     if isinstance(value.cls, ClassV) and value.cls.external_bases:
