@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -214,12 +215,22 @@ class Graph:
         return ways, names
 
     def squared(self, op: int, place: Place | None) -> int:
-        """X ** 2; the square of a ReLU is an activation of its own."""
-        node = self.node(op)
-        if node.kind == "activation" and node.name == "relu":
-            self._fuse([op])
-            return self.add("activation", "relu_squared", node.inputs, place=place)
+        """X ** 2."""
         return self.add("opaque", "square", (op,), place=place)
+
+    def square_rectifiers(self) -> None:
+        """The square of a ReLU that is used for nothing else is an activation of its own; once all ops are there."""
+        squares = [op for op, node in enumerate(self.nodes, self.first) if node.name == "square" and node.inputs]
+        if not squares:
+            return
+        uses = Counter(each for node in self.nodes for each in set(node.inputs))
+        for op in squares:
+            square = self.node(op)
+            (rectified,) = square.inputs
+            node = self.node(rectified)
+            if node.kind == "activation" and node.name == "relu" and uses[rectified] == 1:
+                self._fuse([rectified])
+                self.nodes[op - self.first] = Node("activation", "relu_squared", node.inputs, place=square.place)
 
     def sum(self, left: int, right: int, place: Place | None) -> int:
         """The sum of two tensors; a constant one only shifts the other."""

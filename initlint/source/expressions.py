@@ -11,6 +11,7 @@ from initlint.source.functions import make_function
 from initlint.source.machine import Frame, Machine
 from initlint.source.misuse import inspect_alternative_types
 from initlint.source.operators import binary, compare, unary
+from initlint.source.patterns import GAP, Pattern, name_of, patterned
 from initlint.source.sequences import elements, repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import Arguments, Builtin, Choice, ClassV, DictV, External, Instance, ListV, Scope, truth
@@ -150,7 +151,7 @@ def put(mapping: DictV, key: object, value: object) -> None:
         mapping.open = True
         return
     if not is_key(key):
-        key = f"?{len(mapping.data)}"
+        key = name_of(key, mapping.data)
         mapping.open = True
     mapping.data[key] = value
 
@@ -159,7 +160,7 @@ def is_key(value: object) -> bool:
     """Whether `value` can be looked up in a `DictV`: a constant or something with an identity."""
     if isinstance(value, tuple):
         return all(map(is_key, value))
-    return value is not UNKNOWN and not isinstance(value, (Choice, Sym, ListV, DictV, slice))
+    return value is not UNKNOWN and not isinstance(value, (Choice, Sym, Pattern, ListV, DictV, slice))
 
 
 def _binary(machine: Machine, node: ast.BinOp, frame: Frame) -> object:
@@ -228,6 +229,7 @@ def _lambda(machine: Machine, node: ast.Lambda, frame: Frame) -> object:
 
 def _formatted(machine: Machine, node: ast.JoinedStr, frame: Frame) -> object:
     parts: list[str] = []
+    known = True
     for each in node.values:
         if isinstance(each, ast.Constant):
             parts.append(str(each.value))
@@ -235,11 +237,17 @@ def _formatted(machine: Machine, node: ast.JoinedStr, frame: Frame) -> object:
         if not isinstance(each, ast.FormattedValue):
             return UNKNOWN
         value = machine.evaluate(each.value, frame)
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or each.format_spec is not None:
-            return UNKNOWN
+        if isinstance(value, Pattern):
+            value = value.text
+            known = False
+        elif isinstance(value, bool) or not isinstance(value, (str, int, float)) or each.format_spec is not None:
+            value = GAP
+            known = False
         parts.append(repr(value) if each.conversion == ord("r") else str(value))
     text = "".join(parts)
-    return text if len(text) <= _MOST_CHARACTERS else UNKNOWN
+    if len(text) > _MOST_CHARACTERS:
+        return UNKNOWN
+    return text if known else patterned(text)
 
 
 def _comprehension(machine: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, frame: Frame) -> object:

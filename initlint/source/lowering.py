@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initlint.model import Event, Initializer, Layer, Model, Op, Site
+from initlint.source.patterns import shown
 from initlint.source.scales import Scales, value_of
 from initlint.source.sites import site_of
 from initlint.source.torch_modules import CONTAINERS, MODULE_DICT, children
@@ -44,6 +45,7 @@ class Name:
 
     def below(self, step: str, access: str | None) -> Name:
         """The name of what this one holds under another."""
+        step = shown(step)
         return Name(self.owner, f"{self.path}.{step}" if self.path else step, access, self.holder)
 
 
@@ -187,6 +189,7 @@ class Lowering:
     def _ops(self) -> tuple[Op, ...]:
         """The ops that layers take part in; masks, grids and boxes made beside them concern nobody."""
         graph = self.machine.graph
+        graph.square_rectifiers()
         positions: dict[int, int] = {}
         ops: list[Op] = []
         for number in graph.concerning_layers():

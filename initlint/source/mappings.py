@@ -6,6 +6,7 @@ import ast
 
 from initlint.source.expressions import is_key, put
 from initlint.source.machine import Frame, Machine
+from initlint.source.patterns import kept_under
 from initlint.source.symbols import UNKNOWN
 from initlint.source.values import (
     Arguments,
@@ -80,6 +81,8 @@ def item(mapping: DictV, key: object) -> object:
     """``mapping[key]``; by an unknown key any word of a table of words, or record of one whose records say how to build something."""
     if is_key(key):
         return present(mapping.data.get(key, UNKNOWN), UNKNOWN)
+    if kept := kept_under(key, mapping.data):
+        return kept[0] if len(kept) == 1 else choice(kept)
     held = list(mapping.data.values())
     if not held or mapping.open:
         return UNKNOWN

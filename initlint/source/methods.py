@@ -11,6 +11,7 @@ from initlint.source.escape import escape
 from initlint.source.initialization import call_initializer, copied_tensor
 from initlint.source.machine import Frame, Machine
 from initlint.source.module_methods import call_class_method, call_module_method
+from initlint.source.patterns import filled
 from initlint.source.removals import take_out
 from initlint.source.sequences import elements
 from initlint.source.symbols import ABSENT, UNKNOWN
@@ -344,10 +345,10 @@ def _call_string(receiver: str, name: str, arguments: Arguments) -> object:
         elif isinstance(each, (str, int)) or (isinstance(each, tuple) and all(isinstance(item, str) for item in each)):
             values.append(each)
         else:
-            return UNKNOWN
+            return filled(receiver, arguments.positional, arguments.keywords) if name == "format" else UNKNOWN
     keywords = {key: value for key, value in arguments.keywords.items() if isinstance(value, (str, int))}
     if len(keywords) != len(arguments.keywords):
-        return UNKNOWN
+        return filled(receiver, arguments.positional, arguments.keywords) if name == "format" else UNKNOWN
     try:
         result = getattr(receiver, name)(*values, **keywords)
     except (TypeError, ValueError, IndexError, KeyError):

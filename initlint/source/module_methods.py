@@ -14,6 +14,7 @@ from initlint.source.initialization import load_write, reset_write
 from initlint.source.machine import Frame, Machine
 from initlint.source.message_passing import pass_messages
 from initlint.source.misuse import inspect_applied
+from initlint.source.patterns import name_of
 from initlint.source.rebuilding import as_listed
 from initlint.source.removals import take_module
 from initlint.source.rounds import applied_rounds
@@ -301,7 +302,7 @@ def _register(machine: Machine, instance: Instance, arguments: Arguments, node: 
     name = arguments.get(0, "name", UNKNOWN)
     value = arguments.get(1, "module", arguments.get(1, "param", UNKNOWN))
     machine.touch(instance)
-    key = name if isinstance(name, str) else f"?{len(instance.data)}"
+    key = name if isinstance(name, str) else name_of(name, instance.data)
     place = machine.place(node, frame)
     if instance.torch_class in CONTAINERS:
         value = linked(machine, value, place)
@@ -311,7 +312,8 @@ def _register(machine: Machine, instance: Instance, arguments: Arguments, node: 
 
 def _set_attribute(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     name, value = arguments.get(0, "name", UNKNOWN), arguments.get(1, "value", UNKNOWN)
-    set_attribute(machine, instance, name if isinstance(name, str) else f"?{len(instance.data)}", value, node, frame)
+    key = name if isinstance(name, str) else name_of(name, instance.data)
+    set_attribute(machine, instance, key, value, node, frame)
     return None
 
 

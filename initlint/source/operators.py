@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from initlint.source.enumerations import is_enumeration, members, plain
 from initlint.source.machine import Frame, Machine
+from initlint.source.patterns import Pattern, added, interpolated
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, multiply, power
 from initlint.source.values import (
     Arguments,
@@ -120,7 +121,15 @@ def _of_text(
 ) -> object:
     if kind is ast.Mod:
         return _formatted(left, right)
+    if kind is ast.Add and right is UNKNOWN:
+        return added(left, right)
     return _of_constants(machine, kind, left, right, node, frame)
+
+
+def _of_pattern(
+    machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
+) -> object:
+    return added(left, right) if kind is ast.Add else UNKNOWN
 
 
 def _of_constants(
@@ -195,7 +204,7 @@ def _computed(kind: type[ast.operator], left: object, right: object) -> object:
 def _formatted(template: str, values: object) -> object:
     parts = values if isinstance(values, tuple) else (values,)
     if any(isinstance(part, bool) or not isinstance(part, (str, int, float)) for part in parts):
-        return UNKNOWN
+        return interpolated(template, parts)
     try:
         return template % parts
     except (TypeError, ValueError):
@@ -257,6 +266,7 @@ _RIGHT: dict[type, tuple[int, Callable[..., object]]] = {
     ParamV: (1, _of_tensors),
     View: (1, _of_tensors),
     Sym: (3, _symbolic),
+    Pattern: (3, _of_pattern),
 }
 _LEFT: dict[type, tuple[int, Callable[..., object]]] = {
     **_RIGHT,
@@ -337,7 +347,7 @@ _CERTAIN = (
 
 def equals(left: object, right: object, *, identity: bool = False) -> bool | None:
     """Whether two values are equal (or identical), None if that is not known."""
-    if left is UNKNOWN or right is UNKNOWN:
+    if left is UNKNOWN or right is UNKNOWN or isinstance(left, Pattern) or isinstance(right, Pattern):
         return None
     if isinstance(left, tuple) and isinstance(right, tuple):
         return _equal_items(left, right)

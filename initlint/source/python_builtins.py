@@ -10,6 +10,7 @@ from initlint.source.escape import escape
 from initlint.source.machine import Frame, Machine
 from initlint.source.marks import ALWAYS, is_marked
 from initlint.source.misuse import inspect_type_test
+from initlint.source.patterns import kept_under, name_of
 from initlint.source.positions import Count, Position, count_of
 from initlint.source.sequences import elements, repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
@@ -233,7 +234,7 @@ def _getattr(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
             ]
         )
     if not isinstance(name, str):
-        return _attribute_of_unknown_name(machine, target)
+        return _attribute_of_unknown_name(machine, target, name)
     if len(arguments.positional) > 2 and has_attribute(target, name) is False:
         return arguments.positional[2]
     value = get_attribute(machine, target, name, node, frame)
@@ -242,9 +243,9 @@ def _getattr(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
     return value
 
 
-def _attribute_of_unknown_name(machine: Machine, target: object) -> object:
+def _attribute_of_unknown_name(machine: Machine, target: object, name: object) -> object:
     if isinstance(target, Instance):
-        held = [value for name, value in target.data.items() if name.startswith("?")]
+        held = kept_under(name, target.data) or [value for key, value in target.data.items() if key.startswith("?")]
         if held:
             return machine.join(held)
     return UNKNOWN
@@ -289,7 +290,7 @@ def _setattr(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame
     if len(arguments.positional) == 3:
         target, name, value = arguments.positional
         if not isinstance(name, str) and isinstance(target, Instance):
-            name = f"?{len(target.data)}"
+            name = name_of(name, target.data)
         if isinstance(name, str):
             set_attribute(machine, target, name, value, node, frame)
     return None

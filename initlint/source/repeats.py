@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from operator import sub
 from typing import TYPE_CHECKING, NamedTuple
 
+from initlint.source.patterns import Pattern
 from initlint.source.symbols import Absent, Sym, Unknown
 from initlint.source.values import CLOCK, Builtin, Cell, ClassV, External, FunctionV, is_older
 
@@ -22,7 +23,7 @@ _LASTING = 64
 """Contexts after which forward passes are forgotten, and with them the models that they are of."""
 
 
-CONSTANT = (int, float, str, bytes, Sym, External, Builtin, ClassV, FunctionV)
+CONSTANT = (int, float, str, bytes, Sym, Pattern, External, Builtin, ClassV, FunctionV)
 """Types of values that never change, besides None and UNKNOWN: two that are equal are the same to all code."""
 
 

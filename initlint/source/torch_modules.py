@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from initlint.source.marks import mark, marks_of
+from initlint.source.patterns import kept_under
 from initlint.source.positions import Position
 from initlint.source.symbols import ABSENT, UNKNOWN, monomial, multiply
 from initlint.source.values import (
@@ -295,6 +296,8 @@ def container_item(machine: Machine, instance: Instance, key: object) -> object:
     """``container[key]``."""
     if isinstance(key, str):
         return instance.data.get(key, UNKNOWN)
+    if held := kept_under(key, instance.data):
+        return machine.join(held)
     if isinstance(key, slice):
         return _container_slice(machine, instance, key)
     members = list(_members(instance).values())

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from initlint.source.patterns import Pattern
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, Unknown
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def same(left: object, right: object) -> bool:
         return False
     if isinstance(left, tuple) and isinstance(right, tuple):
         return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, (int, float, str, bytes, Sym, External, Builtin)):
+    if isinstance(left, (int, float, str, bytes, Sym, Pattern, External, Builtin)):
         return left == right
     if isinstance(left, TensorV) and isinstance(right, TensorV):
         return left.op == right.op
