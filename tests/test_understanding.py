@@ -649,3 +649,28 @@ def test_a_rectifier_is_squared_only_where_nothing_else_reads_it(understand: Und
     assert followers(layers["Net.conv1"]) == ["relu"]
     assert followers(layers["Net.conv2"]) == ["relu_squared"]
     assert followers(layers["Net.conv3"]) == ["relu_squared"]
+
+
+def test_nothing_is_left_of_an_attempt_to_reset_a_module_that_applies_it(understand: Understanding) -> None:
+    """Neither that it was applied, nor what it kept of the pass."""
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(64, 64)
+
+            def forward(self, x):
+                x = torch.relu(self.fc(x))
+                self.state = torch.relu(self.fc(x))
+                return x
+
+            def reset_parameters(self):
+                x = torch.zeros(2, 64)
+                for _ in range(9):
+                    x = torch.relu(x)
+                self(self(x))
+
+        def main(net):
+            net.reset_parameters()
+        """)
+    assert followers(layers["Net.fc"]) == ["relu", "relu"]

@@ -155,8 +155,9 @@ def tried(machine: Machine, run: Callable[[], object]) -> dict[ParamV, Write] | 
         len(machine.params),
         len(machine.graph.nodes),
         len(machine.sweeps),
+        len(machine.graph.kept),
     )
-    reached, writes = set(machine.reached), machine.writes
+    reached, writes, forwarded = set(machine.reached), machine.writes, machine.forwarded.copy()
     machine.journal, machine.sweep = {}, None
     written: dict[ParamV, Write] = {}
     passes = machine.repeats.set_aside()
@@ -171,6 +172,7 @@ def tried(machine: Machine, run: Callable[[], object]) -> dict[ParamV, Write] | 
             cell.data = before
         machine.repeats.restore(passes)
         machine.journal, machine.sweep, machine.reached, machine.writes = outer, outer_sweep, reached, writes
+        machine.forwarded = forwarded
         del machine.occurrences[kept[0] :], machine.instances[kept[1] :], machine.params[kept[2] :]
-        del machine.graph.nodes[kept[3] :], machine.sweeps[kept[4] :]
+        del machine.graph.nodes[kept[3] :], machine.sweeps[kept[4] :], machine.graph.kept[kept[5] :]
     return written
