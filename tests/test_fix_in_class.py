@@ -51,6 +51,24 @@ def test_calls_come_after_what_writes_weights_and_before_a_return(last: str) -> 
     assert net.repaired() == net.text.replace(f"        {last}\n", expected)
 
 
+def test_layers_are_initialized_together_before_their_author_scales_them() -> None:
+    scaled = "        self.fc.weight.data *= 2\n        self.mu.weight.data /= 2\n"
+    net = Net(network("self.fc = nn.Linear(8, 8)", "self.mu = nn.Linear(8, 9)", scaled.strip()))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    net.layer("nn.Linear(8, 9)", "self.mu")
+    loop = "        for layer in (self.fc, self.mu):\n"
+    call = f"            nn.init.kaiming_normal_(layer.weight, {RELU})\n"
+    assert net.repaired() == net.text.replace(scaled, f"{loop}{call}{scaled}")
+
+
+@pytest.mark.parametrize("scaled", ["self.fc.weight.data *= eps", "self.fc.weight *= eps"])
+def test_calls_come_before_their_author_scales_the_weight(scaled: str) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", "eps = 1.0", scaled))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    assert net.repaired() == net.text.replace(f"        {scaled}\n", f"{call}        {scaled}\n")
+
+
 @pytest.mark.parametrize(
     "barrier", ["self.load_state_dict(torch.load(path))", "self.target = copy.deepcopy(self.fc)", "load_weights(self)"]
 )

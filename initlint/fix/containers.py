@@ -115,14 +115,28 @@ def beginning_with(
     container holds anything but layers of torch, one by one.
     """
     elements = [] if not isinstance(value, ast.Call) or last_name(value.func) not in _SEQUENCES else _positional(value)
-    names = [source.dotted(one.func) if isinstance(one, ast.Call) else "" for one in elements]
-    if not names or any(not name.startswith("torch.nn.") or name.rpartition(".")[2] in _CONTAINERS for name in names):
+    held = [set(_built(one, source)) or {""} for one in elements]
+    if not held or any(name in {"", *_CONTAINERS} for names in held for name in names):
         return None
-    found = [index for index, name in enumerate(names) if name.rpartition(".")[2] in kinds]
+    found = [index for index, names in enumerate(held) if not names.isdisjoint(kinds)]
     wanted = sorted(index for index, *rest in trails if isinstance(index, int) and not rest)
     if len(wanted) < len(trails) or found[: len(wanted)] != wanted:
         return None
-    return found[len(wanted)] - len(names) if len(found) > len(wanted) else 0
+    return found[len(wanted)] - len(elements) if len(found) > len(wanted) else 0
+
+
+def _built(element: ast.expr, source: Source) -> Iterator[str]:
+    """The kinds of torch layers that an element may be, of an attribute all that it is given; empty for anything else."""
+    function = source.function_around(element)
+    values = [element]
+    if isinstance(element, ast.Attribute) and function is not None:
+        name = ast.unparse(element)
+        assigned = (node for node in nodes_of(function) if isinstance(node, ast.Assign))
+        values = [one.value for one in assigned if any(ast.unparse(target) == name for target in one.targets)]
+    for value in values:
+        for one in choices_of(value, function):
+            name = source.dotted(one.func) if isinstance(one, ast.Call) else ""
+            yield name.rpartition(".")[2] if name.startswith("torch.nn.") else ""
 
 
 def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:

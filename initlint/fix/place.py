@@ -236,6 +236,8 @@ def _behind(
     built = max((index for index, one in enumerate(body) if source.contains(one, layer.site)), default=start)
     later = range(max(start, built) + 1, barrier)
     barrier = next((index for index in later if unbinds(body[index], access)), barrier)
+    # What its author scales afterwards is scaled after any initializer.
+    barrier = next((index for index in later if index < barrier and _rescales(body[index])), barrier)
     if not conditions:
         extended = _init_method(source, definition, constructor, start, barrier)
         if extended is not None:
@@ -330,9 +332,13 @@ def _uses_list(layer: Layer, source: Source, binding: Binding) -> bool:
 
 
 def _last_index(body: list[ast.stmt], source: Source, binding: Binding, written: Site | None) -> int:
-    """The index of the last statement that builds the layer or writes its weight."""
+    """The index of the last statement that builds the layer or writes its weight, which to scale it is not."""
     built = [index for index, one in enumerate(body) if one is binding.statement or binding.statement in nodes_of(one)]
-    wrote = [index for index, one in enumerate(body) if written is not None and source.contains(one, written)]
+    wrote = [
+        index
+        for index, one in enumerate(body)
+        if written is not None and source.contains(one, written) and not _rescales(one)
+    ]
     return max([*built, *wrote], default=0)
 
 
@@ -345,6 +351,15 @@ def _is_deployed(condition: ast.stmt, statement: ast.stmt) -> bool:
         test, branch = test.operand, condition.orelse
     flag = last_name(test)
     return bool(_DEPLOYMENT.search(flag)) and any(statement in nodes_of(one) for one in branch)
+
+
+def _rescales(statement: ast.stmt) -> bool:
+    """Whether a statement makes the weight of a layer larger or smaller: ``self.fc.weight.data *= eps``."""
+    match statement:
+        case ast.AugAssign(target=target, op=ast.Mult() | ast.Div()):
+            return any(isinstance(node, ast.Attribute) and node.attr == "weight" for node in nodes_of(target))
+        case _:
+            return False
 
 
 def _moves(statement: ast.stmt) -> bool:
