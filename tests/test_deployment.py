@@ -146,3 +146,17 @@ def test_what_trains_a_tokenizer_trains_no_model(tmp_path: Path) -> None:
     words = "import sentencepiece\n\nsentencepiece.SentencePieceTrainer.train(input='words.txt')\n"
     assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "words.py": words}) == []
     assert codes(tmp_path, {"words.py": "from transformers import Seq2SeqTrainer\n"}) == ["INI101"]
+
+
+def test_a_load_when_the_model_is_first_asked_for_is_one(tmp_path: Path) -> None:
+    lazy = (
+        "import torch\n\n\nclass Speaker:\n    _model = None\n\n    @property\n    def model(self):\n"
+        "        if self._model is None:\n            self._model = make(self.name)\n"
+        "            self._model.load_state_dict(torch.load(self.path))\n        return self._model\n"
+    )
+    assert codes(tmp_path, {"net.py": NET, "speak.py": lazy}) == []
+
+
+def test_an_optimizer_that_is_only_spoken_of_trains_nothing(tmp_path: Path) -> None:
+    resume = "def resume(model, optimizer: 'torch.optim.Optimizer' = None):\n    return model, optimizer\n"
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "resume.py": resume}) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from initlint.source.project import Project, SourceFile
 
 _TRAINING = re.compile(
-    rb"""\.backward\( | \boptim\. | optimizer | Optimizer | import[ ]optim\b | \.train\(\) | def[ ]train | def[ ]fit\(
+    rb"""\.backward\( | zero_grad | \boptim\.(?!Optimizer)[A-Z] | from[ ]torch\.optim[ ] | \.train\(\) | def[ ]train | def[ ]fit\(
       | (?<!SentencePiece)(?<!WordPiece)(?<!WordLevel)(?<!Unigram)(?<!Bpe)Trainer(?!Spec)
       | ightning | Accelerator | mmcv | mmengine | detectron2 | fastai | skorch | ignite | stable_baselines""",
     re.VERBOSE,
@@ -161,11 +161,20 @@ def _is_of_class(function: _Function) -> bool:
 
 
 def _loads_what_is_given(call: _Call) -> bool:
-    """Whether a function loads the weights of something that it is given: of an argument, or of a part of its object."""
-    receiver = call.node.func
-    while isinstance(receiver, ast.Attribute | ast.Subscript):
-        receiver = receiver.value
-    return call.function is not None and isinstance(receiver, ast.Name) and receiver.id in _parameters(call.function)
+    """Whether a function loads something that it is given and does not make: an argument, or a part of its object."""
+    if call.function is None or not isinstance(call.node.func, ast.Attribute):
+        return False
+    receiver = root = call.node.func.value
+    while isinstance(root, ast.Attribute | ast.Subscript):
+        root = root.value
+    is_given = isinstance(root, ast.Name) and root.id in _parameters(call.function)
+    return is_given and not _stores(nodes_of(call.function), receiver)
+
+
+def _stores(nodes: Iterable[ast.AST], target: ast.expr) -> bool:
+    """Whether one of the nodes writes a name or an attribute."""
+    written = (node for node in nodes if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store))
+    return any(ast.unparse(node) == ast.unparse(target) for node in written)
 
 
 def _is_optional(call: _Call) -> bool:
@@ -187,14 +196,7 @@ def _is_first_time(guard: ast.If | ast.IfExp, taken: bool) -> bool:  # noqa: FBT
             return False
     if not taken or not isinstance(guard, ast.If) or not isinstance(subject, ast.Attribute):
         return False
-    made = ast.dump(subject.value), subject.attr
-    return any(
-        isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and (ast.dump(node.value), node.attr) == made
-        for statement in guard.body
-        for node in nodes_of(statement)
-    )
+    return _stores((node for statement in guard.body for node in nodes_of(statement)), subject)
 
 
 def _asks(test: ast.expr) -> bool:
