@@ -55,6 +55,7 @@ class Initializer:
 
     `editable` says that `site` is one call in the user's text whose arguments may be rewritten (not a helper that
     other layers share with another purpose, not a library's). `rescaled`: the author multiplied what it drew by a number.
+    `ambiguous`: what it draws is 2 / fan_out, or Xavier's, and a round number over fan_in as well, by the widths of this layer.
     """
 
     source: Literal["default", "explicit", "loaded", "unknown"]
@@ -68,6 +69,7 @@ class Initializer:
     editable: bool = False
     conditional: bool = False
     rescaled: bool = False
+    ambiguous: bool = False
 
     @property
     def is_constant(self) -> bool:

@@ -86,7 +86,7 @@ def gain_of(layer: Layer) -> float | None:
     weight = layer.weight
     if weight.source == "default" and layer.kind.startswith("ConvTranspose"):
         return weight.effective_gain
-    return weight.gain if weight.gain is not None else weight.effective_gain
+    return weight.gain if weight.gain is not None or weight.ambiguous else weight.effective_gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def _other_writers(layer: Layer) -> Iterator[Initializer]:
 
 
 def _may_suit(writer: Initializer, followers: tuple[Follower, ...], scene: _Scene) -> bool:
-    gain = writer.gain if writer.gain is not None else writer.effective_gain
+    gain = writer.gain if writer.gain is not None or writer.ambiguous else writer.effective_gain
     return gain is None or any(contains(_bands(found, scene), gain) for found in followers)
 
 

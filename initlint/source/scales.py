@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initlint.knowledge import InitializerFact, Knowledge
 
 _TELLING = (1 / 3, 1.0, 2.0, 0.5, 2 / 3, 4.0, 3.0, 6.0)
+_SAME = 1e-6
 _STACKED = 3
 """Dimensions of a stack of matrices, of which each is multiplied by itself."""
 
@@ -282,25 +283,41 @@ def _spread(made: Initializer, std: Sym | None, mean: float | None, fans: Fans) 
     variance = monomial(power(std, 2))
     known = value_of(std)
     effective = _root(times(variance, fans.true_in))
-    nominal = None
+    nominal, ambiguous = None, False
     if std.powers:
         nominal = next(
             (gain for fan in (fans.fan_in, fans.fan_out) if (gain := _root(times(variance, fan))) is not None), None
         )
     else:
-        nominal = _telling(variance, fans)
+        nominal, ambiguous = _telling(variance, fans)
     return replace(
-        made, gain=nominal, effective_gain=effective, std=abs(known) if known is not None else None, mean=mean
+        made,
+        gain=nominal,
+        effective_gain=effective,
+        std=abs(known) if known is not None else None,
+        mean=mean,
+        ambiguous=ambiguous,
     )
 
 
-def _telling(variance: Sym | None, fans: Fans) -> float | None:
-    """A variance that is a round number over a fan was computed from that fan, one over the mean of both as Xavier does."""
-    for fan, telling in ((fans.fan_in, _TELLING), (_mean_of(fans), (1.0,)), (fans.fan_out, _TELLING)):
-        scale = value_of(times(variance, fan))
-        if scale is not None and any(math.isclose(scale, each, rel_tol=1e-6) for each in telling):
-            return math.sqrt(scale)
-    return None
+def _telling(variance: Sym | None, fans: Fans) -> tuple[float | None, bool]:
+    """A variance that is a round number over a fan was computed from that fan, one over the mean of both as Xavier does.
+
+    Where twice as many go out as come in, 2 / fan_out is 1 / fan_in: which of them was meant cannot be told.
+    """
+    by_in = _scale_by(variance, fans.fan_in, _TELLING)
+    by_mean = _scale_by(variance, _mean_of(fans), (1.0,))
+    by_out = _scale_by(variance, fans.fan_out, _TELLING if by_in is None else (2.0,))
+    told = [scale for scale in (by_in, by_mean, by_out) if scale is not None]
+    if by_in is not None and any(not math.isclose(scale, by_in, rel_tol=_SAME) for scale in told):
+        return None, True
+    return (math.sqrt(told[0]) if told else None), False
+
+
+def _scale_by(variance: Sym | None, fan: Sym | None, telling: tuple[float, ...]) -> float | None:
+    """The variance times a fan, where that is one of the numbers which tell that the fan is in it."""
+    scale = value_of(times(variance, fan))
+    return scale if scale is not None and any(math.isclose(scale, each, rel_tol=_SAME) for each in telling) else None
 
 
 def _mean_of(fans: Fans) -> Sym | None:
