@@ -160,3 +160,29 @@ def test_a_load_when_the_model_is_first_asked_for_is_one(tmp_path: Path) -> None
 def test_an_optimizer_that_is_only_spoken_of_trains_nothing(tmp_path: Path) -> None:
     resume = "def resume(model, optimizer: 'torch.optim.Optimizer' = None):\n    return model, optimizer\n"
     assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "resume.py": resume}) == []
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "def train(self, mode=True):\n    super().train(mode)\n",
+        "def training_losses(self, model, x):\n    return model(x)\n",
+        "# copied from https://github.com/facebookresearch/detectron2/blob/main/detectron2/layers/batch_norm.py\n",
+    ],
+)
+def test_what_came_with_copied_code_trains_nothing(tmp_path: Path, sign: str) -> None:
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "copied.py": sign}) == []
+
+
+def test_who_builds_on_a_framework_may_train(tmp_path: Path) -> None:
+    framework = "from detectron2.engine import hooks\n"
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "tools.py": framework}) == ["INI101"]
+
+
+BESIDE = "import torch\nfrom net import Net\n\nmodel = Net()\nmodel.load_state_dict(torch.load('w.pt'))\n"
+
+
+def test_what_is_loaded_in_one_case_only_may_be_loaded_elsewhere(tmp_path: Path) -> None:
+    found = BESIDE.replace("model.load", "if os.path.isfile('w.pt'):\n    model.load")
+    other = NET.replace("Net", "Other")
+    assert codes(tmp_path, {"net.py": NET, "other.py": other, "serve.py": f"import os\n{found}"}) == []

@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from initlint.source.project import Project, SourceFile
 
 _TRAINING = re.compile(
-    rb"""\.backward\( | zero_grad | \boptim\.(?!Optimizer)[A-Z] | from[ ]torch\.optim[ ] | \.train\(\) | def[ ]train | def[ ]fit\(
+    rb"""\.backward\( | zero_grad | \boptim\.(?!Optimizer)[A-Z] | from[ ]torch\.optim[ ] | \.train\(\) | def[ ]fit\(
+      | def[ ]train(?! \(\s*self,\s*mode\b | ing_loss)
       | (?<!SentencePiece)(?<!WordPiece)(?<!WordLevel)(?<!Unigram)(?<!Bpe)Trainer(?!Spec)
-      | ightning | Accelerator | mmcv | mmengine | detectron2 | fastai | skorch | ignite | stable_baselines""",
+      | ightning | Accelerator | (?<!/)(?: mmcv | mmengine | detectron2 | fastai | skorch | ignite | stable_baselines)""",
     re.VERBOSE,
 )
-"""One of these in any file, if only in a comment, and somebody may train here; what trains a tokenizer is no sign of it."""
+"""One of these in any file, if only in a comment, and somebody may train here.
+
+No signs are what trains a tokenizer, torch's own ``def train(self, mode=True)`` where a backbone keeps parts of itself frozen, the
+loss that comes with a sampler of diffusion, and the address from which a piece of a framework was copied.
+"""
 _LOAD = "load_state_dict"
 _FROM_HUB = "from_pretrained"
 _HUB = "HubMixin"

@@ -291,7 +291,7 @@ def _call(machine: Machine, instance: Instance, arguments: Arguments, node: ast.
 
 def _load(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
     params = list(all_parameters(instance))
-    if params:
+    if params and not machine.branching:  # what is loaded in one case only may be loaded elsewhere, too
         machine.evidence.loads.add(site_of(machine.place(node, frame)))
     for param in params:
         machine.write(param, load_write(machine, node, frame))
