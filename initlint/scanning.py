@@ -60,6 +60,8 @@ def is_deployed(texts: Mapping[str, str], scanned: Scanned) -> bool:
     from initlint.source import deployment
     from initlint.source.project import Project
 
+    if any(deployment.shows_training(text.encode(errors="replace")) for text in texts.values()):
+        return False
     return deployment.is_deployed(Project([Path(file) for file in texts], texts), scanned.loads)
 
 

@@ -38,6 +38,11 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Guard = tuple[ast.If | ast.IfExp, bool]
 
 
+def shows_training(text: bytes) -> bool:
+    """Whether a file has a sign of training in it."""
+    return _TRAINING.search(text) is not None
+
+
 def is_deployed(project: Project, followed: Collection[Site]) -> bool:
     """Whether no file of the program trains, and it loads weights, whatever its users choose, into nobody knows which models.
 
@@ -46,7 +51,7 @@ def is_deployed(project: Project, followed: Collection[Site]) -> bool:
     """
     loading: list[SourceFile] = []
     for file, text in project.contents():
-        if _TRAINING.search(text):
+        if shows_training(text):
             return False
         if (_LOAD.encode() in text or _FROM_HUB.encode() in text) and not _is_test(file):
             loading.append(file)

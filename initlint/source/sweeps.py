@@ -87,8 +87,11 @@ def told_of_subject(machine: Machine, test: ast.expr, known: bool | None, frame:
 
 def _speaks_of_local(part: ast.expr, frame: Frame) -> bool:
     """Whether an expression reads a name of the function that sweeps, but its own object, or calls something."""
-    names = {node.id for node in nodes_of(part) if isinstance(node, ast.Name)} - {"self"}
-    return not names.isdisjoint(frame.scope.data) or any(isinstance(node, ast.Call) for node in nodes_of(part))
+    own = frame.scope.data
+    return any(
+        isinstance(node, ast.Call) or (isinstance(node, ast.Name) and node.id != "self" and node.id in own)
+        for node in nodes_of(part)
+    )
 
 
 @contextmanager
