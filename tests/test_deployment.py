@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from initlint.engine import check_paths
+from initlint.source.deployment import shows_training
 
 NET = """
 import torch
@@ -186,3 +187,30 @@ def test_what_is_loaded_in_one_case_only_may_be_loaded_elsewhere(tmp_path: Path)
     found = BESIDE.replace("model.load", "if os.path.isfile('w.pt'):\n    model.load")
     other = NET.replace("Net", "Other")
     assert codes(tmp_path, {"net.py": NET, "other.py": other, "serve.py": f"import os\n{found}"}) == []
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "loss.backward()",
+        "optimizer.zero_grad(set_to_none=True)",
+        "optim.SGD(net.parameters(), lr=0.1)",
+        "from torch.optim import Adam",
+        "net.train()",
+        "def fit(net, batches):",
+        "def train_epoch(net):",
+        "Trainer(max_epochs=3)",
+        "class Net(pl.LightningModule):",
+        "import lightning as L",
+        "Accelerator().prepare(net)",
+        "from mmcv.runner import BaseModule",
+        "from mmengine.model import BaseModule",
+        "import detectron2",
+        "from fastai.vision.all import Learner",
+        "from skorch import NeuralNet",
+        "from ignite.engine import Engine",
+        "import stable_baselines3",
+    ],
+)
+def test_signs_of_training(sign: str) -> None:
+    assert shows_training(sign.encode())

@@ -30,6 +30,21 @@ _TRAINING = re.compile(
 No signs are what trains a tokenizer, torch's own ``def train(self, mode=True)`` where a backbone keeps parts of itself frozen, the
 loss that comes with a sampler of diffusion, and the address from which a piece of a framework was copied.
 """
+_TRACES = (
+    *(
+        b".backward(",
+        b"zero_grad",
+        b"optim",
+        b".train()",
+        b"def fit(",
+        b"def train",
+        b"Trainer",
+        b"ightning",
+        b"Accelerator",
+    ),
+    *(b"mmcv", b"mmengine", b"detectron2", b"fastai", b"skorch", b"ignite", b"stable_baselines"),
+)
+"""What the pattern looks for begins with or holds one of these, and to look for them takes a tenth of the time."""
 _LOAD = "load_state_dict"
 _FROM_HUB = "from_pretrained"
 _HUB = "HubMixin"
@@ -40,7 +55,7 @@ _Guard = tuple[ast.If | ast.IfExp, bool]
 
 def shows_training(text: bytes) -> bool:
     """Whether a file has a sign of training in it."""
-    return _TRAINING.search(text) is not None
+    return any(trace in text for trace in _TRACES) and _TRAINING.search(text) is not None
 
 
 def is_deployed(project: Project, followed: Collection[Site]) -> bool:
