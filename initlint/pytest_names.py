@@ -18,6 +18,11 @@ def is_test_file(stem: str) -> bool:
     return stem.startswith("test_") or stem.endswith("_test") or stem == "conftest"
 
 
+def is_test_module(name: str) -> bool:
+    """Whether a module of that dotted name is a test, or lies among tests."""
+    return any(is_test_file(part) or is_test_folder(part) for part in name.split("."))
+
+
 def is_test_double(name: str) -> bool:
     """Whether a class of that name is there for tests only: ``_TestModule``; a `TestNet` may be a model of its own."""
     return _CLASS.match(name) is not None

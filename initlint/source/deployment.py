@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from initlint.pytest_names import is_test_file, is_test_folder
+from initlint.pytest_names import is_test_module
 from initlint.source.sites import site_of
 from initlint.source.values import Place
 from initlint.syntax import last_name, nodes_of
@@ -68,14 +68,10 @@ def is_deployed(project: Project, followed: Collection[Site]) -> bool:
     for file, text in project.contents():
         if shows_training(text):
             return False
-        if (_LOAD.encode() in text or _FROM_HUB.encode() in text) and not _is_test(file):
+        if (_LOAD.encode() in text or _FROM_HUB.encode() in text) and not is_test_module(file.name):
             loading.append(file)
     calls = _Calls(project)
     return any(call.site not in followed and calls.is_certain(call) for file in loading for call in calls.loads(file))
-
-
-def _is_test(file: SourceFile) -> bool:
-    return any(is_test_file(part) or is_test_folder(part) for part in file.name.split("."))
 
 
 @dataclass(frozen=True, slots=True)

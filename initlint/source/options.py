@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from initlint.pytest_names import is_test_file, is_test_folder
+from initlint.pytest_names import is_test_module
 from initlint.syntax import last_name, nodes_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _given(definition: Definition, parameter: str, users: Users, levels: int) ->
     """The constants that the calls of `definition` give a parameter, None where it may be something else."""
     function = _entered(definition)
     values: list[object] = []
-    callers = [each for each in users(definition) if each is not definition and not _is_test(each)]
+    callers = [each for each in users(definition) if each is not definition and not is_test_module(each.file.name)]
     if function is None or not levels or not any(each.is_class for each in callers):
         return None
     for user in callers:
@@ -87,10 +87,6 @@ def _given(definition: Definition, parameter: str, users: Users, levels: int) ->
                 return None
             values += above
     return values or None
-
-
-def _is_test(definition: Definition) -> bool:
-    return any(is_test_file(part) or is_test_folder(part) for part in definition.file.name.split("."))
 
 
 def _mentions(user: Definition, name: str) -> int:
