@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import Shell
 from hypothesis import HealthCheck, settings
+from understanding import Understanding
 
 # How long an example takes depends on what else the machine does: it says nothing of the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,3 +31,8 @@ def same_numbers() -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture(name="understand")
+def _understand(tmp_path: Path) -> Understanding:
+    return Understanding(tmp_path)
