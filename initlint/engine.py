@@ -14,7 +14,7 @@ from initlint.config import Settings, load_settings
 from initlint.files import find_files
 from initlint.knowledge import Rule, load_knowledge, load_rules
 from initlint.model import Finding, Judgement, Model, Severity, Site
-from initlint.scanning import is_deployed, scan_files
+from initlint.scanning import moot, scan_files
 from initlint.selection import SYNTAX_ERROR, UNUSED_SUPPRESSION
 from initlint.sourcefile import NOTEBOOK_SUFFIX, SourceFile, UnreadableError, decode, read
 from initlint.suppress import suppress
@@ -75,7 +75,7 @@ class Reading:
     findings: tuple[Finding, ...]
     visits: Visits | None = None
     deployed: bool = False
-    """Whether the program only loads what it builds, so that nothing is said of how its layers start."""
+    """Whether the program only loads, so that nothing is said of how layers start of which nobody can tell that they are not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +128,18 @@ def understand(
 
     judgements = merge(scanned.judgements)
     if not with_findings:
-        deployed = any(found.verdict == "mismatch" for found in judgements) and is_deployed(texts, scanned)
+        mismatches = [found for found in judgements if found.verdict == "mismatch"]
+        deployed = bool(mismatches) and any(map(moot(texts, scanned), ([found] for found in mismatches)))
         return Reading(scanned.models, judgements, errors, scanned.visits, deployed)
     from initlint import checks
 
     found = checks.run(judgements, scanned.models, load_knowledge())
     requested = [finding for finding in found if finding.site.file in texts]
-    deployed = any(map(_is_of_a_start, requested)) and is_deployed(texts, scanned)
-    kept = (finding for finding in requested if not (deployed and _is_of_a_start(finding)))
-    return Reading(scanned.models, judgements, _in_order((*errors, *kept)), scanned.visits, deployed)
+    starts = [finding for finding in requested if _is_of_a_start(finding)]
+    is_moot = moot(texts, scanned) if starts else None
+    idle = {id(finding) for finding in starts if is_moot is not None and is_moot(finding.judgements)}
+    kept = (finding for finding in requested if id(finding) not in idle)
+    return Reading(scanned.models, judgements, _in_order((*errors, *kept)), scanned.visits, bool(idle))
 
 
 def check(sources: Sources, settings: Settings, *, fixes: Fixes = Fixes.VERIFIED) -> Outcome:

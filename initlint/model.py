@@ -177,7 +177,8 @@ class Event:
 class Model:
     """One model as one front end understood it: layers, the ops of its forward pass in order, and what happened.
 
-    `silent` are the ids of layers that are not judged here, since other models show them better.
+    `silent` are the ids of layers that are not judged here, since other models show them better. `alone`: no code was seen to
+    build it.
     """
 
     name: str
@@ -188,6 +189,7 @@ class Model:
     site: Site | None = None
     traced: bool = False
     silent: frozenset[int] = frozenset()
+    alone: bool = False
 
 
 class Follower(NamedTuple):
@@ -244,7 +246,8 @@ class Judgement:
     """What is known of one layer: its followers, its chain and the verdict.
 
     `bands` are the accepted intervals of gain for the follower that decided, `ideal` the gain to write. `reason` says in a few words
-    why a layer is exempt or unknown. `model` tells the model it was judged in from all others; `traced` says the tracer judged it.
+    why a layer is exempt or unknown. `model` tells the model it was judged in from all others; `traced` says the tracer judged it,
+    `alone` that no code was seen to build what it is part of.
     """
 
     layer: Layer
@@ -258,6 +261,7 @@ class Judgement:
     partial: bool = False
     model: str = ""
     traced: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -55,14 +55,16 @@ def scan_files(
         return _joined([future.result() for future in [pool.submit(_scan, part, texts, known) for part in parts]])
 
 
-def is_deployed(texts: Mapping[str, str], scanned: Scanned) -> bool:
-    """Whether the program that files are part of trains nowhere, and loads more than the scan saw it load."""
-    from initlint.source import deployment
+def moot(texts: Mapping[str, str], scanned: Scanned) -> Callable[[Collection[Judgement]], bool]:
+    """Whether how some layers start matters to nobody, since the program that files are part of trains nowhere and only loads."""
+    from initlint.source.deployment import Deployment, deployment_of
     from initlint.source.project import Project
 
-    if any(deployment.shows_training(text.encode(errors="replace")) for text in texts.values()):
-        return False
-    return deployment.is_deployed(Project([Path(file) for file in texts], texts), scanned.loads)
+    deployment = deployment_of(Project([Path(file) for file in texts], texts), scanned.loads)
+    return lambda judged: (
+        deployment is Deployment.UNSEEN
+        or (deployment is Deployment.SEEN and bool(judged) and all(each.alone for each in judged))
+    )
 
 
 class _Judge:

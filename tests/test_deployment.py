@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from initlint.engine import check_paths
-from initlint.source.deployment import shows_training
 
 NET = """
 import torch
@@ -41,6 +40,7 @@ def serve(name, path):
 
 
 def codes(folder: Path, files: Mapping[str, str]) -> list[str]:
+    folder.mkdir(exist_ok=True)
     (folder / "pyproject.toml").write_text("")
     for name, text in files.items():
         (folder / name).write_text(text)
@@ -92,10 +92,34 @@ def test_a_method_that_its_users_may_call_is_no_load(tmp_path: Path) -> None:
     assert codes(tmp_path, {"net.py": NET, "wrapper.py": wrapper}) == ["INI101"]
 
 
+SEEN = "import torch\nfrom other import Other\n\nmodel = Other()\nmodel.load_state_dict(torch.load('w.pt'))\n"
+
+
 def test_models_that_are_seen_to_be_loaded_speak_for_themselves_only(tmp_path: Path) -> None:
-    other = NET.replace("Net", "Other")
-    loads = "import torch\nfrom other import Other\n\nmodel = Other()\nmodel.load_state_dict(torch.load('w.pt'))\n"
-    assert codes(tmp_path, {"net.py": NET, "other.py": other, "serve.py": loads}) == ["INI101"]
+    builds = "from net import Net\n\n\ndef build():\n    return Net()\n"
+    files = {"net.py": NET, "other.py": NET.replace("Net", "Other"), "serve.py": SEEN, "build.py": builds}
+    assert codes(tmp_path, files) == ["INI101"]
+
+
+def test_what_nobody_builds_beside_them_is_there_for_nobody(tmp_path: Path) -> None:
+    files = {"net.py": NET, "other.py": NET.replace("Net", "Other"), "serve.py": SEEN}
+    assert codes(tmp_path, files) == []
+    trains = (
+        f"def learn(net, optimizer, loss):\n    optimizer.zero_grad()\n    {STEP.replace(chr(10), chr(10) + '    ')}\n"
+    )
+    trains += "\n\nlearn(None, None, None)\n"
+    assert codes(tmp_path, {**files, "learn.py": trains}) == ["INI101"]
+
+
+def test_parts_of_what_nobody_builds_are_there_for_nobody(tmp_path: Path) -> None:
+    block = NET.replace("Net", "Block").replace("self.head(torch.relu(self.hidden(x)))", "torch.relu(self.hidden(x))")
+    whole = (
+        f"{block}\n\nclass Whole(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.block = Block()\n\n    def forward(self, x):\n        return self.block(x)\n"
+    )
+    files = {"net.py": whole, "other.py": NET.replace("Net", "Other"), "serve.py": SEEN}
+    assert codes(tmp_path, files) == []
+    assert codes(tmp_path, {**files, "use.py": "from net import Whole\n\nnet = Whole()\n"}) == ["INI101"]
 
 
 def test_code_that_does_not_do_what_it_says_is_told_wherever_it_is(tmp_path: Path) -> None:
@@ -189,28 +213,70 @@ def test_what_is_loaded_in_one_case_only_may_be_loaded_elsewhere(tmp_path: Path)
     assert codes(tmp_path, {"net.py": NET, "other.py": other, "serve.py": f"import os\n{found}"}) == []
 
 
+STEP = "loss.backward()\nstep()\n"
+
+
 @pytest.mark.parametrize(
     "sign",
     [
-        "loss.backward()",
-        "optimizer.zero_grad(set_to_none=True)",
-        "optim.SGD(net.parameters(), lr=0.1)",
-        "from torch.optim import Adam",
-        "net.train()",
-        "def fit(net, batches):",
-        "def train_epoch(net):",
-        "Trainer(max_epochs=3)",
-        "class Net(pl.LightningModule):",
-        "import lightning as L",
-        "Accelerator().prepare(net)",
-        "from mmcv.runner import BaseModule",
-        "from mmengine.model import BaseModule",
-        "import detectron2",
-        "from fastai.vision.all import Learner",
-        "from skorch import NeuralNet",
-        "from ignite.engine import Engine",
-        "import stable_baselines3",
+        f"import torch\n\noptimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n{STEP}",
+        f"from torch import optim\n\noptimizer = optim.SGD(net.parameters(), lr=0.1)\n{STEP}",
+        f"from torch.optim import Adam as Optimizer\n\noptimizer = Optimizer(net.parameters())\n{STEP}",
+        f"optimizer.zero_grad(set_to_none=True)\n{STEP}",
+        "loss.backward()\nself.optimizer.step()\n",
+        "for batch in batches:\n    net.train()\n",
+        "def fit(net, batches):\n    return net(batches)\n",
+        "def train_epoch(net):\n    return net()\n",
+        "class Net:\n    def training_step(self, batch):\n        return self(batch)\n",
+        "from lib import Trainer\n\nTrainer(max_epochs=3)\n",
+        "import pytorch_lightning as pl\n",
+        "import lightning as L\n",
+        "from accelerate import Accelerator\n",
+        "from mmcv.runner import BaseModule\n",
+        "from mmengine.model import BaseModule\n",
+        "import detectron2\n",
+        "from fastai.vision.all import Learner\n",
+        "from skorch import NeuralNet\n",
+        "from ignite.engine import Engine\n",
+        "import stable_baselines3\n",
     ],
 )
-def test_signs_of_training(sign: str) -> None:
-    assert shows_training(sign.encode())
+def test_signs_of_training(tmp_path: Path, sign: str) -> None:
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "learn.py": sign}) == ["INI101"]
+
+
+GUIDE = "def guide(net, x):\n    for _ in range(4):\n        net(x).sum().backward()\n        x = x - x.grad\n    return x\n"
+LEFT = """
+class Scaler:
+    def __call__(self, loss, optimizer):
+        self.scaler.scale(loss).backward()
+        self.scaler.step(optimizer)
+
+
+def optimizer_of(net):
+    return torch.optim.AdamW(net.parameters())
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        GUIDE,
+        "# Trained by the Trainer with loss.backward() and optimizer.zero_grad().\n",
+        "def name_of(module):\n    return module.startswith('pytorch_lightning') or 'Trainer' in module\n",
+        "class Base:\n    def train(self):\n        raise NotImplementedError\n",
+        "from contextlib import contextmanager\n\n\n@contextmanager\ndef train_mode(net, mode=True):\n    yield net.train(mode)\n",
+        "def trainable_parameters(net):\n    return [each for each in net.parameters() if each.requires_grad]\n",
+        f"import torch\n\n{LEFT}",
+    ],
+)
+def test_what_takes_no_steps_trains_nothing(tmp_path: Path, code: str) -> None:
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "other.py": code}) == []
+
+
+def test_who_steps_with_what_stands_elsewhere_trains(tmp_path: Path) -> None:
+    left = {"net.py": NET, "serve.py": SERVE, "misc.py": f"import torch\n\n{LEFT}"}
+    used = "from misc import Scaler, optimizer_of\n\n\ndef run(net, loss):\n    Scaler()(loss, optimizer_of(net))\n"
+    assert codes(tmp_path, {**left, "run.py": used}) == ["INI101"]
+    guided = {"net.py": NET, "serve.py": SERVE, "guide.py": GUIDE, "misc.py": f"import torch\n\n{LEFT}"}
+    assert codes(tmp_path / "guided", guided) == []

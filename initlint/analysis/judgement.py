@@ -59,7 +59,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
         chains[each] = chains[each]._replace(renewed=True)
     identity = _identity(model)
     return tuple(
-        replace(judgement, chain=chains.get(judgement.layer.id), model=identity, traced=model.traced)
+        replace(judgement, chain=chains.get(judgement.layer.id), model=identity, traced=model.traced, alone=model.alone)
         for judgement in verdicts
         if judgement.layer.id not in model.silent
     )

@@ -59,7 +59,8 @@ def _merged(group: list[Judgement]) -> Judgement:
     trained = _trained(group)
     speaker = _speaker(trained)
     partial = any(found.verdict != speaker.verdict for found in trained)
-    return replace(speaker, followers=tuple(_followers(group)), partial=partial)
+    alone = all(found.alone for found in group)
+    return replace(speaker, followers=tuple(_followers(group)), partial=partial, alone=alone)
 
 
 def _followers(group: list[Judgement]) -> Iterable[Follower]:

@@ -83,6 +83,7 @@ class Contexts:
         self.opened: set[Definition] = set()
         self.doubted: set[ast.AST] = set()
         self.unseen: set[ast.AST] = set()
+        self.unbuilt: set[ast.AST] = set()
         self.scales = Scales(knowledge)
         self.leftovers = Leftovers(knowledge)
         self.resets = Resets(project)
@@ -282,7 +283,9 @@ class Contexts:
             self._run_builders(definition, made[0])
         if survives and any(each.torch_class for each in machine.instances):
             self._doubt_unswept(definition)
-            yield from self._finish(definition.name, definition.file)
+            self.unbuilt.add(definition.node)
+            for model in self._finish(definition.name, definition.file):
+                yield replace(model, alone=True)
 
     def _went_on_from(self, cls: ClassV) -> bool:
         """Whether this is a module that was seen as the base of another: alone nobody builds it."""
@@ -358,7 +361,8 @@ class Contexts:
                 self.doubted |= machine.called - before
             spoken = frozenset(self.leftovers.built)
             doubtful = doubtful or self.leftovers.is_loaded(definition)
-            yield from self._finish(definition.name, definition.file, spoken, doubtful=doubtful)
+            for model in self._finish(definition.name, definition.file, spoken, doubtful=doubtful):
+                yield replace(model, alone=definition.node in self.unbuilt)
         machine.reached, machine.occurrences = set(), []
 
     def _run_constructors(self, definition: Definition, cls: ClassV) -> Iterator[Model]:

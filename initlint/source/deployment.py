@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from initlint.pytest_names import is_test_module
 from initlint.source.sites import site_of
+from initlint.source.training import trains
 from initlint.source.values import Place
 from initlint.syntax import last_name, nodes_of
 
@@ -18,33 +19,6 @@ if TYPE_CHECKING:
     from initlint.model import Site
     from initlint.source.project import Project, SourceFile
 
-_TRAINING = re.compile(
-    rb"""\.backward\( | zero_grad | \boptim\.(?!Optimizer)[A-Z] | from[ ]torch\.optim[ ] | \.train\(\) | def[ ]fit\(
-      | def[ ]train(?! \(\s*self,\s*mode\b | ing_loss)
-      | (?<!SentencePiece)(?<!WordPiece)(?<!WordLevel)(?<!Unigram)(?<!Bpe)Trainer(?!Spec)
-      | ightning | Accelerator | (?<!/)(?: mmcv | mmengine | detectron2 | fastai | skorch | ignite | stable_baselines)""",
-    re.VERBOSE,
-)
-"""One of these in any file, if only in a comment, and somebody may train here.
-
-No signs are what trains a tokenizer, torch's own ``def train(self, mode=True)`` where a backbone keeps parts of itself frozen, the
-loss that comes with a sampler of diffusion, and the address from which a piece of a framework was copied.
-"""
-_TRACES = (
-    *(
-        b".backward(",
-        b"zero_grad",
-        b"optim",
-        b".train()",
-        b"def fit(",
-        b"def train",
-        b"Trainer",
-        b"ightning",
-        b"Accelerator",
-    ),
-    *(b"mmcv", b"mmengine", b"detectron2", b"fastai", b"skorch", b"ignite", b"stable_baselines"),
-)
-"""What the pattern looks for begins with or holds one of these, and to look for them takes a tenth of the time."""
 _LOAD = "load_state_dict"
 _FROM_HUB = "from_pretrained"
 _HUB = "HubMixin"
@@ -53,25 +27,31 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Guard = tuple[ast.If | ast.IfExp, bool]
 
 
-def shows_training(text: bytes) -> bool:
-    """Whether a file has a sign of training in it."""
-    return any(trace in text for trace in _TRACES) and _TRAINING.search(text) is not None
+class Deployment(Enum):
+    """What a program loads that trains nowhere, whatever its users choose.
 
-
-def is_deployed(project: Project, followed: Collection[Site]) -> bool:
-    """Whether no file of the program trains, and it loads weights, whatever its users choose, into nobody knows which models.
-
-    `followed` are the calls whose models are known: these are told from those that are not loaded. A zoo that loads where it
-    is asked to (``if pretrained:``) is no such program: whoever does not ask trains what it builds.
+    A zoo that loads where it is asked to (``if pretrained:``) is no such program: whoever does not ask trains what it builds.
     """
-    loading: list[SourceFile] = []
-    for file, text in project.contents():
-        if shows_training(text):
-            return False
-        if (_LOAD.encode() in text or _FROM_HUB.encode() in text) and not is_test_module(file.name):
-            loading.append(file)
+
+    NONE = "nothing, or it trains"
+    SEEN = "models that are seen to be loaded: those that it builds beside them speak for themselves, those that nobody builds for nobody"
+    UNSEEN = "nobody can tell what: how anything starts matters to nobody"
+
+
+def deployment_of(project: Project, followed: Collection[Site]) -> Deployment:
+    """How a program is deployed; `followed` are the calls whose models are known to be loaded."""
+    if trains(project):
+        return Deployment.NONE
     calls = _Calls(project)
-    return any(call.site not in followed and calls.is_certain(call) for file in loading for call in calls.loads(file))
+    found = Deployment.NONE
+    for file, text in project.contents():
+        if (_LOAD.encode() not in text and _FROM_HUB.encode() not in text) or is_test_module(file.name):
+            continue
+        for call in filter(calls.is_certain, calls.loads(file)):
+            if call.site not in followed:
+                return Deployment.UNSEEN
+            found = Deployment.SEEN
+    return found
 
 
 @dataclass(frozen=True, slots=True)
