@@ -153,6 +153,41 @@ def test_a_hub_from_which_nothing_is_taken_loads_nothing(tmp_path: Path) -> None
     assert codes(tmp_path, {"net.py": NET, "model.py": HUB.partition("def predict")[0]}) == ["INI101"]
 
 
+OWN = """
+from framework import build
+
+
+class Model(torch.nn.Module):
+    @classmethod
+    def from_pretrained(cls, place):
+        return build(place)
+"""
+FRAMEWORK = """
+from transformers import PreTrainedModel
+
+
+class Model(PreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.layer = make(config)
+"""
+
+
+REGISTERED = """
+from transformers import AutoModel
+
+AutoModel.register(Config, make(Config))
+"""
+
+
+@pytest.mark.parametrize(("model", "name"), [(OWN, "Model"), (FRAMEWORK, "Model"), (REGISTERED, "AutoModel")])
+def test_what_is_loaded_by_name_is_loaded(tmp_path: Path, model: str, name: str) -> None:
+    predicts = f"{model}\n\ndef predict(images, place):\n    return {name}.from_pretrained(place)(images)\n"
+    assert codes(tmp_path, {"net.py": NET, "model.py": predicts}) == []
+    asked = predicts.replace(f"    return {name}", f"    if place:\n        return {name}")
+    assert codes(tmp_path, {"model.py": asked}) == ["INI101"]
+
+
 def test_who_loads_when_first_asked_loads(tmp_path: Path) -> None:
     service = "class Service:\n    def model(self, name, path):\n        if self.loaded is None:\n"
     service += "            self.loaded = serve(name, path)\n        return self.loaded\n"

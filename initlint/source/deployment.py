@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _LOAD = "load_state_dict"
 _FROM_HUB = "from_pretrained"
-_HUB = "HubMixin"
+_HUBS = ("HubMixin", "PreTrainedModel", "PretrainedModel")
+_AUTO = "AutoModel"
+_FROM_HUBS = (*_HUBS, f"def {_FROM_HUB}", f"{_AUTO}.register")
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Guard = tuple[ast.If | ast.IfExp, bool]
@@ -86,14 +88,11 @@ class _Calls:
 
     @cached_property
     def _from_hub(self) -> frozenset[str]:
-        """The classes of the program that come with the hub's own way of loading them."""
-        files = (file.tree for file, text in self._project.contents() if _HUB.encode() in text)
-        nodes = (node for tree in files if tree is not None for node in nodes_of(tree))
-        return frozenset(
-            node.name
-            for node in nodes
-            if isinstance(node, ast.ClassDef) and any(last_name(base).endswith(_HUB) for base in node.bases)
-        )
+        """The classes that load models of the program by that name: the hub's way, a framework's or their own."""
+        files = [file for file, text in self._project.contents() if any(name.encode() in text for name in _FROM_HUBS)]
+        nodes = [node for file in files if file.tree is not None for node in nodes_of(file.tree)]
+        own = {node.name for node in nodes if isinstance(node, ast.ClassDef) and _comes_from_hub(node)}
+        return frozenset(own).union(*map(_registrar, nodes))
 
     def is_certain(self, call: _Call) -> bool:
         """Whether what loads is met whatever the options are, and by the program itself where it loads what it is given."""
@@ -150,6 +149,21 @@ def _calls(file: SourceFile) -> Iterator[_Call]:
             case _:
                 pass
         pending += [(each, function, guarded.get(each, guards), owner) for each in ast.iter_child_nodes(node)]
+
+
+def _comes_from_hub(cls: ast.ClassDef) -> bool:
+    """Whether a class is loaded by the name that hubs use, which it inherits or defines itself."""
+    inherits = any(last_name(base).endswith(_HUBS) for base in cls.bases)
+    return inherits or any(isinstance(node, _Function) and node.name == _FROM_HUB for node in cls.body)
+
+
+def _registrar(node: ast.AST) -> tuple[str, ...]:
+    """What a model of the program is registered with, to be loaded by: ``AutoModel.register(Config, Model)``."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=value, attr="register")) if last_name(value).startswith(_AUTO):
+            return (last_name(value),)
+        case _:
+            return ()
 
 
 def _parameters(function: _Function) -> frozenset[str]:
