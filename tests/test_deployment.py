@@ -188,6 +188,11 @@ def test_what_is_loaded_by_name_is_loaded(tmp_path: Path, model: str, name: str)
     assert codes(tmp_path, {"model.py": asked}) == ["INI101"]
 
 
+def test_models_that_fill_themselves_are_loaded(tmp_path: Path) -> None:
+    engine = SERVE.replace("model.load_state_dict(torch.load(path))", "model.load_weights(weights_in(path))")
+    assert codes(tmp_path, {"net.py": NET, "engine.py": engine}) == []
+
+
 def test_who_loads_when_first_asked_loads(tmp_path: Path) -> None:
     service = "class Service:\n    def model(self, name, path):\n        if self.loaded is None:\n"
     service += "            self.loaded = serve(name, path)\n        return self.loaded\n"
@@ -269,7 +274,8 @@ STEP = "loss.backward()\nstep()\n"
         "from accelerate import Accelerator\n",
         "from mmcv.runner import BaseModule\n",
         "from mmengine.model import BaseModule\n",
-        "import detectron2\n",
+        "from mmengine import hooks\n",
+        "import detectron2.modeling\n",
         "from fastai.vision.all import Learner\n",
         "from skorch import NeuralNet\n",
         "from ignite.engine import Engine\n",
@@ -300,6 +306,8 @@ def optimizer_of(net):
         "# Trained by the Trainer with loss.backward() and optimizer.zero_grad().\n",
         "def name_of(module):\n    return module.startswith('pytorch_lightning') or 'Trainer' in module\n",
         "class Base:\n    def train(self):\n        raise NotImplementedError\n",
+        "import mmcv\n\nimage = mmcv.imread('a.png')\n",
+        "from detectron2.layers import ShapeSpec\n",
         "from contextlib import contextmanager\n\n\n@contextmanager\ndef train_mode(net, mode=True):\n    yield net.train(mode)\n",
         "def trainable_parameters(net):\n    return [each for each in net.parameters() if each.requires_grad]\n",
         f"import torch\n\n{LEFT}",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from initlint.model import Site
     from initlint.source.project import Project, SourceFile
 
-_LOAD = "load_state_dict"
+_LOADS = ("load_state_dict", "load_weights")
+"""torch's own method, and the one that models of inference engines fill themselves by."""
 _FROM_HUB = "from_pretrained"
 _HUBS = ("HubMixin", "PreTrainedModel", "PretrainedModel")
 _AUTO = "AutoModel"
@@ -47,7 +48,7 @@ def deployment_of(project: Project, followed: Collection[Site]) -> Deployment:
     calls = _Calls(project)
     found = Deployment.NONE
     for file, text in project.contents():
-        if (_LOAD.encode() not in text and _FROM_HUB.encode() not in text) or is_test_module(file.name):
+        if is_test_module(file.name) or not any(name.encode() in text for name in (*_LOADS, _FROM_HUB)):
             continue
         for call in filter(calls.is_certain, calls.loads(file)):
             if call.site not in followed:
@@ -78,7 +79,7 @@ class _Calls:
         """The calls that load the weights of something, but those that hand on what a method of that name is given."""
         for call in self._in(file):
             function, called = call.function, call.node.func
-            loads = last_name(called) == _LOAD and (function is None or function.name != _LOAD)
+            loads = last_name(called) in _LOADS and (function is None or function.name not in _LOADS)
             if loads or (
                 last_name(called) == _FROM_HUB
                 and isinstance(called, ast.Attribute)
@@ -233,7 +234,7 @@ def _loads(branch: list[ast.stmt] | ast.expr) -> bool:
     """Whether a branch loads, too, or raises an error."""
     roots: list[ast.AST] = list(branch) if isinstance(branch, list) else [branch]
     return any(
-        isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and last_name(node.func) == _LOAD)
+        isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and last_name(node.func) in _LOADS)
         for root in roots
         for node in nodes_of(root)
     )

@@ -24,9 +24,12 @@ _SIGN = re.compile(
 )
 """A file without a match shows no training. Every match holds one of the traces, which are found in a tenth of the time."""
 
-_FRAMEWORKS = frozenset(
-    {"mmcv", "mmengine", "detectron2", "fastai", "skorch", "ignite", "lightning", "pytorch_lightning"}
+_FRAMEWORKS = re.compile(
+    r"""(?:fastai|skorch|ignite|stable_baselines\d?|(?:pytorch_)?lightning)(?:\.|$)
+      | (?:mmcv|mmengine)\.(?:runner|model|registry|hooks|optim) | detectron2\.(?:engine|modeling|solver)""",
+    re.VERBOSE,
 )
+"""Who takes no more than their images, operators and configurations from OpenMMLab or detectron2 need not train with these."""
 _TRAINER = re.compile(
     r"(?<!SentencePiece)(?<!WordPiece)(?<!WordLevel)(?<!Unigram)(?<!Bpe)Trainer(?!Spec)|^Accelerator$"
 )
@@ -116,19 +119,14 @@ def _kind(node: ast.AST, optimizers: frozenset[str]) -> _Kind | None:
         case ast.Name(id=name) | ast.Attribute(attr=name) | ast.ClassDef(name=name) | ast.alias(name=name):
             return "training" if _TRAINER.search(name) or _is_framework(node) else None
         case ast.ImportFrom(module=str(module), level=0):
-            return "training" if _is_of_framework(module) else None
+            return "training" if any(_FRAMEWORKS.match(f"{module}.{each.name}") for each in node.names) else None
         case _:
             return None
 
 
 def _is_framework(node: ast.AST) -> bool:
     """Whether a name that is imported is that of a framework (``import lightning as L``)."""
-    return isinstance(node, ast.alias) and _is_of_framework(node.name)
-
-
-def _is_of_framework(module: str) -> bool:
-    root = module.partition(".")[0]
-    return root in _FRAMEWORKS or root.startswith("stable_baselines")
+    return isinstance(node, ast.alias) and _FRAMEWORKS.match(node.name) is not None
 
 
 def _says_that_it_trains(function: _Function) -> bool:
