@@ -261,3 +261,24 @@ def test_a_comprehension_of_layers_in_a_dict_needs_no_type_test() -> None:
     for name in "ab":
         net.layer("nn.Linear(8, 8)", f'self.parts["{name}"]')
     assert added(net) == ["for layer in self.parts.values():", f"nn.init.kaiming_normal_(layer.weight, {RELU})"]
+
+
+def test_a_loop_spares_what_it_holds_for_a_class_of_its_name_elsewhere() -> None:
+    net = _sequential(None)
+    elsewhere = replace(net.judgements[-1].layer.site, file="/src/other.py", line=1)
+    net.judgements[-1] = replace(net.judgements[-1], layer=replace(net.judgements[-1].layer, owner_site=elsewhere))
+    assert added(net)[0] == "for layer in self.net[:-1]:"
+
+
+def test_many_layers_at_the_beginning_of_a_container_are_not_named_one_by_one() -> None:
+    hidden = [f"nn.Linear({width}, {width + 1})" for width in range(8, 12)]
+    lines = (line for layer in hidden for line in (f"    {layer},", "    nn.ReLU(),"))
+    net = Net(network("self.net = nn.Sequential(", *lines, "    nn.Linear(12, 4),", "    nn.Tanh(),", ")"))
+    for index, layer in enumerate(hidden):
+        net.layer(layer, f"self.net[{2 * index}]")
+    net.layer("nn.Linear(12, 4)", "self.net[8]", None)
+    assert added(net) == [
+        "for layer in self.net[:-2]:",
+        "if isinstance(layer, nn.Linear):",
+        f"nn.init.kaiming_normal_(layer.weight, {RELU})",
+    ]

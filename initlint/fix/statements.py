@@ -26,6 +26,9 @@ from initlint.fix.tails import place_from_end
 from initlint.model import Layer
 from initlint.syntax import nodes_of
 
+_NAMED = 3
+"""How many layers of one container are named one by one where they are its beginning."""
+
 _VARIABLES = ("layer", "module", "m")
 _BLOCK_VARIABLES = ("block", *_VARIABLES)
 
@@ -209,6 +212,10 @@ def _loop(root: str, group: Sequence[Wanted], census: Sequence[Layer]) -> tuple[
         return _Loop(same, kinds), f"{root}.modules()"
     if direct and not keyed and len(others) == 1 and _is_behind(others[0], siblings) and is_last(place, others[0][1]):
         return tested, f"{root}[:-1]"
+    trails = [one.place.access.trail for one in group]
+    end = beginning_with(place.value, trails, kinds, place.source) if len(group) > _NAMED else None
+    if end:
+        return tested, f"{root}[:{end}]"
     steps = dict.fromkeys(one.place.access.trail[1:] for one in group)
     if any(len(inner) > 1 for inner in steps):
         return None  # nobody can tell what ``block[1][0].weight`` is: at best it is initialized where it is built
@@ -232,7 +239,7 @@ def _siblings(root: str, member: Wanted, census: Sequence[Layer]) -> list[tuple[
     """All known layers of the same container, with how they are accessed."""
     found = []
     for layer in census:
-        if (layer.owner, layer.owner_site) != (member.layer.owner, member.layer.owner_site) or layer.access is None:
+        if layer.access is None or not (_is_of_owner(layer, member.layer) or _is_built_in(layer, member.place)):
             continue
         if layer.owner_site is None and (layer.site.file, layer.context) != (
             member.layer.site.file,
@@ -243,6 +250,16 @@ def _siblings(root: str, member: Wanted, census: Sequence[Layer]) -> list[tuple[
         if access is not None and access.root_text == root and not _is_built_instead(layer, member.place):
             found.append((access, layer))
     return found
+
+
+def _is_of_owner(layer: Layer, other: Layer) -> bool:
+    return (layer.owner, layer.owner_site) == (other.owner, other.owner_site)
+
+
+def _is_built_in(layer: Layer, place: Place) -> bool:
+    """Whether the class that code is inserted into builds a layer, be it for another class of its name."""
+    definition, source = place.definition, place.source
+    return definition is not None and layer.site.file == source.file and source.contains(definition, layer.site)
 
 
 def _is_built_instead(layer: Layer, place: Place) -> bool:

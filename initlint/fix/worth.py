@@ -32,7 +32,7 @@ def _is_squashed_output(judgement: Judgement, activations: Mapping[str, Activati
     return (
         follower is not None
         and activation is not None
-        and follower.output is True
+        and follower.output is not False
         and activation.family == "saturating"
     )
 
