@@ -53,6 +53,7 @@ def test_the_network_of_the_article() -> None:
             False,
             'kaiming_normal_(self.fc.weight, a=0.2, nonlinearity="leaky_relu")',
         ),
+        ("prelu", (("init", 0.0),), False, 'kaiming_normal_(self.fc.weight, nonlinearity="relu")'),
         ("prelu", (), False, 'kaiming_normal_(self.fc.weight, a=0.25, nonlinearity="leaky_relu")'),
         ("rrelu", (), False, 'kaiming_normal_(self.fc.weight, a=0.2369, nonlinearity="leaky_relu")'),
         ("selu", (), False, 'kaiming_normal_(self.fc.weight, nonlinearity="linear")'),
@@ -94,6 +95,22 @@ def test_the_distribution_and_the_fan_of_the_class_are_followed() -> None:
     )
     net.layer("nn.Conv2d(8, 8, 3)", "self.b")
     assert added(net) == ["nn.init.kaiming_uniform_(self.b.weight, mode='fan_out', nonlinearity='relu')"]
+
+
+def test_the_fan_that_convolutions_scale_by_is_not_that_of_linear_layers() -> None:
+    net = Net(
+        network(
+            "self.a = nn.Conv2d(3, 8, 3)",
+            "self.b = nn.Linear(8, 8)",
+            "nn.init.kaiming_normal_(self.a.weight, mode='fan_out', nonlinearity='relu')",
+        )
+    )
+    call = net.call(
+        "nn.init.kaiming_normal_(self.a.weight, mode='fan_out', nonlinearity='relu')", "kaiming_normal_", 1.0
+    )
+    net.layer("nn.Conv2d(3, 8, 3)", "self.a", None, weight=replace(call, arguments=(("mode", "fan_out"),)))
+    net.layer("nn.Linear(8, 8)", "self.b")
+    assert added(net) == ["nn.init.kaiming_normal_(self.b.weight, nonlinearity='relu')"]
 
 
 def test_options_come_before_habits() -> None:

@@ -282,3 +282,9 @@ def test_many_layers_at_the_beginning_of_a_container_are_not_named_one_by_one() 
         "if isinstance(layer, nn.Linear):",
         f"nn.init.kaiming_normal_(layer.weight, {RELU})",
     ]
+
+
+def test_a_list_that_is_written_out_and_unpacked_is_as_good_as_its_elements() -> None:
+    net = Net(network("self.net = nn.Sequential(*[", "    nn.Linear(8, 16),", "    nn.ReLU(),", "])"))
+    net.layer("nn.Linear(8, 16)", "self.net[0]")
+    assert added(net) == [f"nn.init.kaiming_normal_(self.net[0].weight, {RELU})"]

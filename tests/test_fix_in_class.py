@@ -459,3 +459,18 @@ def test_what_is_built_for_inference_only_is_left(test: str, *, repaired: bool) 
         assert net.attached()[0].fix is not None
     else:
         assert refusal(net) == "it is built for weights that are loaded into it"
+
+
+def test_what_is_moved_under_its_own_name_is_initialized_behind_that() -> None:
+    net = Net(
+        network(
+            "self.stem = nn.Identity()",
+            "self.fc = nn.Linear(8, 8)",
+            "self.stem = self.stem.to('cuda:0')",
+            "self.fc = self.fc.to('cuda:1')",
+            "self.width = 8",
+        )
+    )
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    call = "nn.init.kaiming_normal_(self.fc.weight, nonlinearity='relu')"
+    assert net.repaired() == net.text.replace("self.width = 8\n", f"self.width = 8\n        {call}\n")

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from initlint.fix.listing import listed_elements, named_elements, values_as_list, written_elements
 from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
 from initlint.syntax import last_name, nodes_of
@@ -60,8 +61,8 @@ def find_trail(value: ast.expr, site: Site, source: Source) -> tuple[str | int, 
         return ()
     if not is_container(value):
         return None
-    steps: list[tuple[str | int, ast.expr]] = [*_named(value)]
-    for step, element in steps or enumerate(_positional(value)):
+    steps: list[tuple[str | int, ast.expr]] = [*named_elements(value)]
+    for step, element in steps or enumerate(listed_elements(value)):
         if isinstance(element, ast.Starred):
             return None
         if source.contains(element, site):
@@ -99,7 +100,7 @@ def count_layers(value: ast.expr, kinds: tuple[str, ...], source: Source) -> int
     """How many layers of some kinds a container that is written out holds; None if it is not."""
     if not isinstance(value, ast.Call) or last_name(value.func) not in _CONTAINERS:
         return None
-    elements = [element for _, element in _named(value)] or _positional(value)
+    elements = [element for _, element in named_elements(value)] or listed_elements(value)
     calls = [element for element in elements if isinstance(element, ast.Call)]
     if len(calls) != len(elements) or any(_returned(call, source) is not None for call in calls):
         return None
@@ -114,7 +115,9 @@ def beginning_with(
     That is 0 if it is all of it, -2 if the last two elements are no part of it, and None if there is none, or if the
     container holds anything but layers of torch, one by one.
     """
-    elements = [] if not isinstance(value, ast.Call) or last_name(value.func) not in _SEQUENCES else _positional(value)
+    elements = (
+        [] if not isinstance(value, ast.Call) or last_name(value.func) not in _SEQUENCES else listed_elements(value)
+    )
     held = [set(_built(one, source)) or {""} for one in elements]
     if not held or any(name in {"", *_CONTAINERS} for names in held for name in names):
         return None
@@ -144,7 +147,7 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     value = place.value
     if isinstance(value, ast.Call):
         if last_name(value.func) == "ModuleDict":
-            value = _values(value)
+            value = values_as_list(value)
         elif last_name(value.func) == "ModuleList":
             value = value.args[0] if value.args else ast.List(elts=[])
     scope = place.definition or place.function or place.source.tree
@@ -152,16 +155,16 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     if listed is not None and place.function is not None:
         created = values_of(listed, place.function, growing=True)
         value = created[0] if len(created) == 1 else value
-    elements = _written(value)
+    elements = written_elements(value)
     if elements is None:
         return False
     if listed is not None and place.function is not None:
         for _, added in _growths(listed, nodes_of(place.function)):
-            more = None if added is None else _written(added)
+            more = None if added is None else written_elements(added)
             elements += [added or value] if more is None else more
     for _, added in _growths(place.access.root_text, nodes_of(scope)):
         if added is not None:
-            more = _written(added)
+            more = written_elements(added)
             elements += [added] if more is None else more
     choices = [one for element in elements for one in choices_of(element, place.function)]
     return bool(choices) and all(isinstance(one, ast.Call) and last_name(one.func) in kinds for one in choices)
@@ -172,7 +175,7 @@ def is_uniform(place: Place, steps: tuple[str | int, ...]) -> bool:
     value = place.value
     if not isinstance(value, ast.Call) or not is_list(value):
         return False
-    elements = _written(value.args[0]) if value.args else []
+    elements = written_elements(value.args[0]) if value.args else []
     if elements is None:
         return False
     scope = place.definition or place.function or place.source.tree
@@ -269,13 +272,13 @@ def _element(value: ast.expr, step: str | int, source: Source) -> ast.expr | Non
     if last_name(value.func) not in _CONTAINERS | {"__init__"}:
         returned = _returned(value, source)
         return None if returned is None else _element(returned, step, source)
-    named = dict(_named(value)) or _added(value, source)
+    named = dict(named_elements(value)) or _added(value, source)
     if named:
         return named.get(step) if isinstance(step, str) else dict(enumerate(named.values())).get(step)
     position = int(step) if isinstance(step, str) and step.isdecimal() else step
     if isinstance(position, str) or position < 0:
         return None
-    return _nth(_positional(value), position, value, source)
+    return _nth(listed_elements(value), position, value, source)
 
 
 def _added(container: ast.Call, source: Source) -> dict[str, ast.expr]:
@@ -357,43 +360,6 @@ def _appended_next(name: str, created: ast.List, function: ast.AST) -> Iterator[
             yield from more
 
 
-def _positional(call: ast.Call) -> list[ast.expr]:
-    match call.args:
-        case [ast.List(elts=elements) | ast.Tuple(elts=elements)]:
-            return elements
-        case [ast.expr() as listed] if last_name(call.func) == "ModuleList":
-            return [ast.copy_location(ast.Starred(value=listed), listed)]
-        case _:
-            return call.args
-
-
-def _named(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
-    """The names and modules of a ModuleDict or of a Sequential built from an OrderedDict."""
-    match call.args:
-        case [ast.Dict(keys=keys, values=values)]:
-            for key, value in zip(keys, values, strict=True):
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield key.value, value
-        case [ast.Call(args=[ast.List(elts=pairs)]) as inner] if last_name(inner.func) == "OrderedDict":
-            for pair in pairs:
-                match pair:
-                    case ast.Tuple(elts=[ast.Constant(value=str(name)), value]):
-                        yield name, value
-                    case _:
-                        return
-        case _:
-            return
-
-
-def _values(call: ast.Call) -> ast.expr:
-    """What a ModuleDict holds as a list: written out, or made by a comprehension."""
-    match call.args:
-        case [ast.DictComp(value=element, generators=generators)]:
-            return ast.ListComp(elt=element, generators=generators)
-        case _:
-            return ast.List(elts=[element for _, element in _named(call)])
-
-
 def _returned(call: ast.Call, source: Source) -> ast.expr | None:
     """What a function of this file returns, if its only return writes a container out."""
     name = last_name(call.func)
@@ -403,21 +369,6 @@ def _returned(call: ast.Call, source: Source) -> ast.expr | None:
     returns = [node for node in nodes_of(found[0]) if isinstance(node, ast.Return)]
     value = returns[0].value if len(returns) == 1 else None
     return value if isinstance(value, ast.Call) and last_name(value.func) in _CONTAINERS else None
-
-
-def _written(value: ast.expr) -> list[ast.expr] | None:
-    """The element expressions of a list that is written as lists, comprehensions and sums of them."""
-    match value:
-        case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            parts = [_written(one.value) if isinstance(one, ast.Starred) else [one] for one in elements]
-        case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
-            return [element]
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            parts = [_written(left), _written(right)]
-        case _:
-            return None
-    known = [part for part in parts if part is not None]
-    return [one for part in known for one in part] if len(known) == len(parts) else None
 
 
 def choices_of(element: ast.expr, function: ast.AST | None) -> Iterator[ast.expr]:

@@ -10,7 +10,7 @@ from initlint.fix.changes import Change, Insertion, Replacement
 from initlint.fix.containers import grown_in_loops
 from initlint.fix.identity import Identity, identity
 from initlint.fix.importing import called_initializers, named_imports
-from initlint.fix.intentions import is_explained
+from initlint.fix.intentions import is_documented, is_explained
 from initlint.fix.leftovers import remove_leftovers, unread_functions
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place
@@ -57,12 +57,20 @@ def draft(repairs: Sequence[Repair], workshop: Workshop) -> Draft | Refusal:
     wanted = [one for one in inserted if one is not None]
     if len(wanted) < len(inserted):
         return Refusal("its initializer also writes layers that are right")
+    if any(_is_documented_otherwise(one) for one in wanted):
+        return Refusal("its author says in words how it is initialized")
     insertions = _inserted(wanted, workshop)
     if isinstance(insertions, Refusal):
         return insertions
     for file, insertion in insertions:
         changes.setdefault(file, []).append(insertion)
     return Draft(changes, rewritten.keys())
+
+
+def _is_documented_otherwise(one: Wanted) -> bool:
+    """Whether a call goes to an init method of the author's whose docstring it would make false."""
+    place = one.place
+    return place.extends and place.function is not None and is_documented(place.function, one.call.function)
 
 
 def write(drafted: Draft, workshop: Workshop) -> tuple[Edit, ...] | Refusal:

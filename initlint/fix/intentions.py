@@ -18,7 +18,15 @@ _SCHEMES = {
 
 def is_explained(call: ast.Call, source: Source, function: str) -> bool:
     """Whether a comment at a call, or the docstring around it, names another scheme than that of the new function."""
-    words = _words(call, source)
+    return _names_another(_words(call, source), function)
+
+
+def is_documented(around: ast.FunctionDef | ast.AsyncFunctionDef, function: str) -> bool:
+    """Whether the docstring of an init method names another scheme than that of a function that is to be called there."""
+    return _names_another(ast.get_docstring(around) or "", function)
+
+
+def _names_another(words: str, function: str) -> bool:
     return any(pattern.search(words) for scheme, pattern in _SCHEMES.items() if not function.startswith(scheme))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from initlint.fix.fixers import FIXERS, fix_finding
 from initlint.fix.identity import Identity, identity
 from initlint.fix.recommend import Refusal
+from initlint.fix.shows import COPIED
 from initlint.fix.siblings import keep_alike
 from initlint.fix.workshop import REPAIRABLE, Repair, Workshop
 from initlint.fix.worth import SAFE_SIGNAL, is_cosmetic, was_calm
@@ -87,7 +88,9 @@ def _of_events(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, 
         if finding.code not in FIXERS:
             continue
         found = fix_finding(finding, findings, workshop.source, knowledge)
-        if (
+        if workshop.is_in_copy(finding.site.file):
+            found = COPIED
+        elif (
             not isinstance(found, Refusal)
             and found.applicability == "unsafe"
             and workshop.is_in_test(finding.site.file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from initlint.fix.access import Access
+from initlint.fix.containers import unmoved
 from initlint.syntax import last_name, nodes_of
 
 _REORDERING = frozenset({"insert", "pop", "clear", "__delitem__", "__setitem__"})
@@ -12,7 +13,7 @@ _REORDERING = frozenset({"insert", "pop", "clear", "__delitem__", "__setitem__"}
 
 def unbinds(statement: ast.stmt, access: Access) -> bool:
     """Whether after a statement an access may name something else, or nothing."""
-    if _wraps(statement, access):
+    if _wraps(statement, access) or _moves(statement):
         return False
     names = {
         ast.unparse(one) for one in nodes_of(ast.parse(access.text)) if isinstance(one, ast.Attribute | ast.Subscript)
@@ -33,6 +34,15 @@ def unbinds(statement: ast.stmt, access: Access) -> bool:
         one.value for one in targets if isinstance(one, ast.Subscript) and not isinstance(one.slice, ast.Constant)
     ]
     return any(ast.unparse(target) in names for target in targets)
+
+
+def _moves(statement: ast.stmt) -> bool:
+    """Whether a statement moves modules to a device under their own name: ``self.net = self.net.to(device)``."""
+    match statement:
+        case ast.Assign(targets=[target], value=ast.Call() as value):
+            return ast.unparse(target) == ast.unparse(unmoved(value))
+        case _:
+            return False
 
 
 def _wraps(statement: ast.stmt, access: Access) -> bool:

@@ -184,8 +184,10 @@ def _kaiming(layer: Layer, follower: Follower, activation: Activation, distribut
     nonlinearity = str(_recommended(follower, activation).get("nonlinearity", "relu"))
     arguments: list[tuple[str, Argument]] = []
     gain = 1.0 if nonlinearity == "linear" else math.sqrt(2.0)
-    if nonlinearity == "leaky_relu":
-        slope = _slope(follower, activation)
+    slope = _slope(follower, activation) if nonlinearity == "leaky_relu" else 0.0
+    if not slope and nonlinearity == "leaky_relu":
+        nonlinearity = "relu"
+    if slope:
         arguments.append(("a", slope))
         gain = math.sqrt(2.0 / (1.0 + slope * slope))
     if mode == "fan_out":

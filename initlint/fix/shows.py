@@ -8,18 +8,32 @@ from pathlib import Path
 
 from initlint.fix.containers import unmoved
 from initlint.fix.place import Place
+from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
 from initlint.pytest_names import is_test_file, is_test_folder
-from initlint.syntax import nodes_of
+from initlint.syntax import last_name, nodes_of
 
-_TRAINING = re.compile(r"train|fit|learn|optim|backward|grad|loss|criterion|parameters|step|experiment", re.IGNORECASE)
+_TRAINING = re.compile(
+    r"train|fit|learn|optim|backward|(?<!no_)(?<!requires_)grad|loss|criterion|(?<!named_)parameters|step|experiment",
+    re.IGNORECASE,
+)
+COPIED = Refusal("it is a copy of another project's code, which is mended there")
+_COPIES = re.compile(r"(?:_?vendor(?:ed)?|(?:third|3rd)[_-]?party|extern(?:als?)?|[A-Za-z][\w.-]*-v?\d+(?:\.\d+)+)\Z")
 
 
 def is_test(file: str, root: str) -> bool:
     """Whether a file below `root` is part of tests, as pytest and its users name them."""
+    return is_test_file(Path(file).stem) or any(map(is_test_folder, _folders(file, root)))
+
+
+def is_copied(file: str, root: str) -> bool:
+    """Whether a file below `root` was copied from another project, as a folder says: ``third_party``, ``vision-0.9.0``."""
+    return any(map(_COPIES.match, _folders(file, root)))
+
+
+def _folders(file: str, root: str) -> tuple[str, ...]:
     path = Path(file)
-    folders = path.relative_to(root).parts[:-1] if root and path.is_relative_to(root) else ()
-    return is_test_file(path.stem) or any(map(is_test_folder, folders))
+    return path.relative_to(root).parts[:-1] if root and path.is_relative_to(root) else ()
 
 
 def is_for_show(place: Place) -> bool:
@@ -34,6 +48,24 @@ def is_for_show(place: Place) -> bool:
         and place.naming is None
         and not any(_leaves(node, name) or _trains(node) for node in scope)
     )
+
+
+def is_shown_by_script(name: str, source: Source) -> bool:
+    """Whether a script never speaks of training, and runs a model of this name, or one that it builds by this name."""
+    models = {
+        target.id
+        for statement in source.tree.body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and name in {target.id, last_name(statement.value.func)}
+    }
+    calls = (node for statement in source.tree.body if not _is_definition(statement) for node in nodes_of(statement))
+    runs = any(isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id in models for one in calls)
+    return runs and not any(map(_trains, nodes_of(source.tree)))
+
+
+def _is_definition(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ClassDef | ast.FunctionDef)
 
 
 def is_passing(definition: ast.ClassDef, source: Source) -> bool:

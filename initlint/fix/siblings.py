@@ -89,7 +89,7 @@ def _keys(judgement: Judgement, workshop: Workshop) -> Iterator[Hashable]:
     layer = judgement.layer
     source = workshop.source(layer.site.file)
     call = None if source is None else source.call_at(layer.site)
-    if call is None or (judgement.chain is not None and judgement.chain.residual):
+    if call is None:
         return
     words = ast.unparse(call)
     container, _, _ = layer.path.rpartition(".")

@@ -18,7 +18,7 @@ from initlint.fix.naming import name_layer
 from initlint.fix.options import FixOptions
 from initlint.fix.place import Place, find_place, find_place_in_owner
 from initlint.fix.recommend import BARE, Call, Habit, Refusal, recommend
-from initlint.fix.shows import is_for_show, is_passing, is_test
+from initlint.fix.shows import COPIED, is_copied, is_for_show, is_passing, is_shown_by_script, is_test
 from initlint.fix.spelling import Source, habit
 from initlint.fix.statements import Wanted
 from initlint.knowledge import Activation
@@ -91,6 +91,10 @@ class Workshop:
     def is_in_test(self, file: str) -> bool:
         """Whether a file is part of the tests of what is at hand."""
         return is_test(file, self._root)
+
+    def is_in_copy(self, file: str) -> bool:
+        """Whether a file is part of another project, of which a copy is kept."""
+        return is_copied(file, self._root)
 
     @cached_property
     def _root(self) -> str:
@@ -193,7 +197,8 @@ class Workshop:
         judgement = replace(judgement, layer=self._named(judgement.layer))
         layer = judgement.layer
         place = Refusal("it is a bare parameter") if layer.kind == BARE else self._place(layer)
-        call = self._call(judgement, self._habit(place) if isinstance(place, Place) else Habit(), place)
+        usual = self._habit(place, layer) if isinstance(place, Place) else Habit()
+        call = self._call(judgement, usual, place)
         if isinstance(call, Refusal):
             return call
         if isinstance(place, Place) and may_be_other(layer, place, self.source):
@@ -214,8 +219,11 @@ class Workshop:
             return Refusal("where others build it, no such activation follows")
         if isinstance(place, Place) and is_kept_plain(place):
             return Refusal("a plain list keeps it from what trains the model")
-        if self.is_in_test((layer.owner_site or layer.site).file) or is_test_double(layer.owner or ""):
+        file = (layer.owner_site or layer.site).file
+        if self.is_in_test(file) or is_test_double(layer.owner or ""):
             return Refusal("a test may compare its numbers")
+        if self.is_in_copy(file):
+            return COPIED
         if layer.weight.source == "explicit" and self._is_callers_choice(layer):
             return Refusal("who calls its initializer chooses how it draws")
         if found is not None and self._is_untrained(found):
@@ -234,12 +242,18 @@ class Workshop:
 
     def _is_untrained(self, place: Place) -> bool:
         """Whether nothing trains what is built at a place, or any object of the class around it."""
-        if place.definition is None:
+        if place.definition is None and place.function is not None:
             return is_for_show(place)
-        name, file = place.definition.name, place.source.file
-        return is_passing(place.definition, place.source) and not any(
-            name in text for other, text in self._texts.items() if other != file
-        )
+        source, definition = place.source, place.definition
+        name = place.access.root_text if definition is None else definition.name
+        if definition is not None and self._is_named_elsewhere(name, source.file):
+            return False
+        if definition is not None and is_passing(definition, source):
+            return True
+        return is_shown_by_script(name, source) and not self._is_named_elsewhere(Path(source.file).stem, source.file)
+
+    def _is_named_elsewhere(self, name: str, file: str) -> bool:
+        return any(name in text for other, text in self._texts.items() if other != file)
 
     def _is_callers_choice(self, layer: Layer) -> bool:
         """Whether whoever calls the code around its initializer chooses the function or the numbers."""
@@ -282,11 +296,26 @@ class Workshop:
             self._places[key] = find_place(layer, self.source)
         return self._places[key]
 
-    def _habit(self, place: Place) -> Habit:
+    def _habit(self, place: Place, layer: Layer) -> Habit:
+        """What the code around a place uses, for convolutions or for linear layers."""
         key = (place.definition or place.function or place.source.tree, place.source.tree)
         if key not in self._habits:
             self._habits[key] = habit(*key)
-        return self._habits[key]
+        found = self._habits[key]
+        return found if found.mode is None or self._is_scaled_so(layer, place) else replace(found, mode=None)
+
+    def _is_scaled_so(self, layer: Layer, place: Place) -> bool:
+        """Whether the initializers around a place that scale by fan_out are for layers like one, as far as that is known."""
+        scope = place.definition or place.function
+        linear = {
+            other.kind == "Linear"
+            for other in self.census
+            if dict(other.weight.arguments).get("mode") == "fan_out"
+            and other.weight.site is not None
+            and other.weight.site.file == place.source.file
+            and (scope is None or place.source.contains(scope, other.weight.site))
+        }
+        return not linear or (layer.kind == "Linear") in linear
 
     def _is_whole(self, covered: Container[Identity], site: Site, call: Call) -> bool:
         """Whether every layer that is built at a site is among the covered ones, or would be given the same call."""

@@ -1,0 +1,108 @@
+"""What nobody would merge is not written: into copies of other projects, models that are only shown, or against words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from initlint import check_source
+from initlint.config import Settings
+from initlint.engine import check, read_sources
+from initlint.repair import repair
+
+SETTINGS = Settings(unsafe_fixes=True)
+NET = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(8, 16)
+        self.fc2 = nn.Linear(16, 2)
+
+    def forward(self, x):
+        return self.fc2(self.fc1(x).relu())
+"""
+OLD = "from torch import nn\n\nlayer = nn.Linear(8, 8)\nnn.init.xavier_uniform(layer.weight)\n"
+SHOWN = "\n\nmodel = Net()\nprint(model, model(torch.ones(1, 8)), dict(model.named_parameters()))\n"
+
+
+def _repaired(folder: Path, texts: Iterable[tuple[str, str]]) -> set[str]:
+    """The files that a run over all of a folder changes."""
+    paths = [folder / name for name, _ in texts]
+    for path, (_, text) in zip(paths, texts, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return {
+        Path(one).relative_to(folder).as_posix() for one in repair(check(read_sources(paths), SETTINGS), SETTINGS).texts
+    }
+
+
+@pytest.mark.parametrize(
+    ("folder", "copied"),
+    [
+        ("third_party/detr", True),
+        ("pkg/_vendor", True),
+        ("vision-0.9.0/models", True),
+        ("externals", True),
+        ("models", False),
+        ("stage-2", False),
+        ("vendors", False),
+    ],
+)
+def test_a_copy_of_another_project_is_left(folder: str, tmp_path: Path, *, copied: bool) -> None:
+    texts = [("train.py", ""), (f"{folder}/net.py", NET), (f"{folder}/old.py", OLD)]
+    assert _repaired(tmp_path, texts) == (set() if copied else {f"{folder}/net.py", f"{folder}/old.py"})
+
+
+@pytest.mark.parametrize(
+    ("script", "others", "shown"),
+    [
+        (SHOWN, "", True),
+        (SHOWN.replace("model(", "model.eval()("), "", False),
+        (f"{SHOWN}optimizer = torch.optim.Adam(model.parameters())\n", "", False),
+        (SHOWN, "from net import Net\n", False),
+        ("\n\nif __name__ == '__main__':\n    model = Net()\n    print(model(torch.ones(1, 8)))\n", "", False),
+        ("", "", False),
+    ],
+)
+def test_what_a_script_only_shows_is_left(script: str, others: str, tmp_path: Path, *, shown: bool) -> None:
+    changed = _repaired(tmp_path, [("net.py", f"import torch\n{NET}{script}"), ("train.py", others)])
+    assert changed == (set() if shown else {"net.py"})
+
+
+def test_a_model_of_no_class_that_a_script_only_runs_is_left(tmp_path: Path) -> None:
+    text = "import torch\nfrom torch import nn\n\nnet = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))\n"
+    run = f"{text}print(net(torch.ones(1, 8)))\n"
+    trained = f"{run}net(torch.ones(1, 8)).sum().backward()\n"
+    assert _repaired(tmp_path, [("shown.py", run), ("trained.py", trained), ("built.py", text)]) == {
+        "trained.py",
+        "built.py",
+    }
+
+
+@pytest.mark.parametrize("words", ["Xavier for all layers.", "All layers."])
+def test_an_init_method_whose_words_name_another_scheme_gets_no_call(words: str) -> None:
+    text = (
+        NET.replace("    def forward", "        self.init_weights()\n\n    def forward")
+        + f'\n    def init_weights(self):\n        """{words}"""\n        nn.init.xavier_uniform_(self.fc2.weight)\n'
+    )
+    (finding,) = check_source(text)
+    assert (finding.fix is None) == ("Xavier" in words)
+
+
+def test_one_of_layers_that_are_built_alike_is_left_where_the_others_lie_in_a_residual_branch() -> None:
+    text = (
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.first = nn.Linear(8, 8)\n        self.second = nn.Linear(8, 8)\n"
+        "        self.third = nn.Linear(8, 8)\n\n    def forward(self, x):\n        x = torch.relu(self.first(x))\n"
+        "        return x + torch.relu(self.third(torch.relu(self.second(x))))\n"
+    )
+    (finding,) = check_source(text)
+    assert (finding.layer, finding.fix) == ("Net.first", None)
+    assert "is built alike and stays as it is" in (finding.help or "")
+    apart = check_source(text.replace("self.first = nn.Linear(8, 8)", "self.first = nn.Linear(8, 8, bias=False)"))
+    assert apart[0].fix is not None
