@@ -75,6 +75,10 @@ _MOST_STRANDS = 4
 _LONGEST_WAY = 256
 """Ops between a sum and where a branch of it began; a longer way is a model of its own."""
 
+_PUT = "put"
+_STATE = "state"
+"""What a recurrence begins with: zeros in the first round, of any size later."""
+
 _MIXING = frozenset({"matmul", "opaque"})
 """What begins a path though all that enters it goes on."""
 
@@ -176,7 +180,7 @@ class _Pass:
         """The tensor that the op at `position` makes."""
         effect = _EFFECTS.get(op.kind)
         if effect is None or not op.inputs:
-            return _fresh(position)
+            return Tensor(position, None, 1.0) if op.name == _STATE else _fresh(position)
         return effect(self, position, op, tuple([self.tensors[source] for source in op.inputs]))
 
     def apply_layer(self, position: int, op: Op, entering: Tensor) -> Tensor:
@@ -432,9 +436,7 @@ _EFFECTS: Mapping[OpKind, Callable[[_Pass, int, Op, tuple[Tensor, ...]], Tensor]
             slope=op.param("slope"),
             pools=int("maxpool" in op.name.replace("_", "").lower()),
         ),
-        "scale": lambda _, __, op, inputs: _scaled(
-            inputs[0], op.param("factor"), damping=abs(op.param("factor") or 0.0) < 1.0
-        ),
+        "scale": lambda _, __, op, inputs: _scaled(inputs[0], op.param("factor"), damping=_damps(op)),
         "add": lambda going, position, _, inputs: going.add(position, inputs),
         "gate": lambda going, position, _, inputs: going.gate(position, inputs),
         "concat": lambda going, position, _, inputs: going.concat(position, inputs),
@@ -443,6 +445,11 @@ _EFFECTS: Mapping[OpKind, Callable[[_Pass, int, Op, tuple[Tensor, ...]], Tensor]
     }
 )
 """What each kind of op does to its tensors; whatever is not here (norm, matmul, softmax, opaque) begins a path."""
+
+
+def _damps(op: Op) -> bool:
+    """Whether a scale is, or may be, there to keep something small; what is gathered from elsewhere is only of unknown size."""
+    return op.name != _PUT and abs(op.param("factor") or 0.0) < 1.0
 
 
 def _product(first: float | None, second: float | None) -> float | None:

@@ -38,6 +38,7 @@ _SIZES = frozenset({"mean", "sum", "max", "amax"})
 _QUADRATIC = frozenset({"var", "var_mean", "square", "pow", "product"})
 _STATISTICAL = _ROOTS | _MOMENTS | _SIZES | {"square", "clamp", "clamp_min", "reciprocal"}
 _ZEROS = frozenset({"zeros", "zeros_like", "new_zeros"})
+_KEEPING = frozenset({"to", "cuda", "cpu", "float", "half", "type_as", "expand", "repeat", "clone", "unsqueeze"})
 _ELSEWHERE = Node("constant", "elsewhere", ())
 
 
@@ -146,7 +147,7 @@ class Graph:
         """The product of two tensors: a hand-written activation where both come from one tensor, else a gate."""
         if left == right:
             return self.squared(left, place)
-        if self._is_state(left) or self._is_state(right):
+        if self.is_state(left) or self.is_state(right):
             return self.add("gate", "mul", (left, right), place=place)
         if self.is_constant(left) or self.is_constant(right):
             return self.add("scale", "mul", (right if self.is_constant(left) else left,), place=place)
@@ -238,9 +239,11 @@ class Graph:
             return self.add("shift", "add", (right if self.is_constant(left) else left,), place=place)
         return self.add("add", "add", (left, right), place=place)
 
-    def _is_state(self, op: int) -> bool:
+    def is_state(self, op: int) -> bool:
         """Whether it is made of zeros: no factor, but what a recurrence begins with."""
         node = self.node(op)
+        while node.kind == "constant" and node.name in _KEEPING and len(node.inputs) == 1:
+            node = self.node(node.inputs[0])
         return node.kind == "constant" and node.name in _ZEROS
 
     def is_constant(self, op: int) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from initlint.source.arithmetic import as_tensor
 from initlint.source.attributes import seen_as
 from initlint.source.escape import escape
+from initlint.source.in_place import combined
 from initlint.source.initialization import call_initializer, copied_tensor
 from initlint.source.machine import Frame, Machine
 from initlint.source.module_methods import call_class_method, call_module_method
@@ -141,10 +142,11 @@ def _call_tensor(
     given = Arguments([receiver, *arguments.positional], arguments.keywords, arguments.open)
     if receiver.drawn is not None and name in _SAME_VALUES:
         return receiver
-    if name.endswith("_") and signal_put_in(machine, given) is not None:
-        machine.graph.fill(receiver.op)
+    put_in = signal_put_in(machine, given) if name.endswith("_") else None
+    made = None if put_in is None else combined(machine, receiver, put_in, name, machine.place(node, frame))
     if full in knowledge.initializers and (receiver.filling is not None or receiver.param is not None):
-        return call_initializer(machine, knowledge.initializers[full], given, node, frame)
+        written = call_initializer(machine, knowledge.initializers[full], given, node, frame)
+        return written if made is None else made
     if full in knowledge.activation_of:
         return call_activation(machine, knowledge.activation_of[full], given, node, frame)
     operation = knowledge.operations.get(full)

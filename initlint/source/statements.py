@@ -10,6 +10,7 @@ from initlint.source.attributes import delete_attribute, get_item, set_attribute
 from initlint.source.decorators import decorated, register
 from initlint.source.functions import bind_class, make_function
 from initlint.source.imports import import_from, import_names
+from initlint.source.in_place import carry_on, changed, put_in, stands_for_many
 from initlint.source.initialization import rescale
 from initlint.source.machine import Flow, Frame, Machine, Raised
 from initlint.source.misuse import inspect_discarded
@@ -49,6 +50,7 @@ def assign(machine: Machine, target: ast.expr, value: object, frame: Frame) -> N
         set_attribute(machine, machine.evaluate(target.value, frame), target.attr, value, target, frame)
     elif isinstance(target, ast.Subscript):
         container = machine.evaluate(target.value, frame)
+        put_in(machine, target.value, container, value, frame)
         set_item(machine, container, machine.evaluate(target.slice, frame), value, target, frame)
     elif isinstance(target, (ast.Tuple, ast.List)):
         _unpack(machine, target.elts, value, frame)
@@ -90,7 +92,9 @@ def _augmented(machine: Machine, node: ast.AugAssign, frame: Frame) -> Flow:
         container = machine.evaluate(target.value, frame)
         key = machine.evaluate(target.slice, frame)
         old = get_item(machine, container, key, target, frame)
-        set_item(machine, container, key, binary(machine, type(node.op), old, value, node, frame), target, frame)
+        new = binary(machine, type(node.op), old, value, node, frame)
+        put_in(machine, target.value, container, new, frame)
+        set_item(machine, container, key, new, target, frame)
         return Flow.NEXT
     old = machine.evaluate(_loaded(target), frame)
     if isinstance(old, ListV) and isinstance(node.op, ast.Add):
@@ -117,6 +121,7 @@ def _expression(machine: Machine, node: ast.Expr, frame: Frame) -> Flow:
     if isinstance(value, Instance) and value.serial > before:
         value.discarded = True
         inspect_discarded(machine, value, node.value, frame)
+    changed(machine, node.value, value, frame)
     return Flow.NEXT
 
 
@@ -230,6 +235,8 @@ def _loop(machine: Machine, node: ast.For | ast.AsyncFor, frame: Frame) -> Flow:
     turns = [UNKNOWN] if items is None else items[: None if parts else _MOST_ROUNDS]
     rounds = loop_rounds(machine, node, turns, frame)
     machine.repeating += many
+    if machine.forwarding and (many or stands_for_many(iterable, turns)):
+        carry_on(machine, node.body, frame)
     toil, last = _Toil(machine), False
     try:
         for item in turns:

@@ -356,14 +356,14 @@ def as_signal(machine: Machine, value: object) -> TensorV | None:
     return value
 
 
-_SCATTERING = re.compile(r"(?:masked_)?scatter|index_(?:add|copy|put)|put_")
+SCATTERING = re.compile(r"(?:masked_)?scatter|index_(?:add|copy|put)|put_|copy_")
 
 
 def _summed(
     machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
 ) -> object:
     name, source = fact.name.rpartition(".")[2], first_tensor(machine, arguments)
-    put_in = signal_put_in(machine, arguments) if _SCATTERING.match(name) else None
+    put_in = signal_put_in(machine, arguments) if SCATTERING.match(name) else None
     if put_in is not None:
         return TensorV(machine.graph.add("opaque", name, (source.op, put_in.op), place=place))
     if isinstance(source, TensorV) and (name == "square" or (name == "pow" and arguments.get(1, "exponent") == 2)):
