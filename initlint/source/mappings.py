@@ -10,6 +10,7 @@ from initlint.source.patterns import kept_under
 from initlint.source.symbols import UNKNOWN
 from initlint.source.values import (
     Arguments,
+    Bound,
     Builtin,
     ClassV,
     DictV,
@@ -17,11 +18,13 @@ from initlint.source.values import (
     FunctionV,
     Instance,
     Method,
+    Partial,
     choice,
     present,
 )
 
 _ITEMS = "<items>"
+_MOST_BUILDERS = 8
 _OUTSIDE = frozenset({"collections.OrderedDict", "collections.UserDict"})
 _METHODS = frozenset({"copy", "get", "items", "keys", "pop", "setdefault", "update", "values"})
 
@@ -78,19 +81,25 @@ def call_inherited(
 
 
 def item(mapping: DictV, key: object) -> object:
-    """``mapping[key]``; by an unknown key any word of a table of words, or record of one whose records say how to build something."""
+    """``mapping[key]``; by an unknown key any of a table of words, of builders, or of records that say how to build something."""
     if is_key(key):
         return present(mapping.data.get(key, UNKNOWN), UNKNOWN)
     if kept := kept_under(key, mapping.data):
         return kept[0] if len(kept) == 1 else choice(kept)
+    held = any_item(mapping)
+    return UNKNOWN if held is None else held
+
+
+def any_item(mapping: DictV) -> object:
+    """What an unknown key finds in a table of words, of builders or of records that hold one; None where the table is no such."""
     held = list(mapping.data.values())
-    if not held or mapping.open:
-        return UNKNOWN
-    return choice(held) if all(map(_builds, held)) or all(isinstance(each, str) for each in held) else UNKNOWN
+    if not held or mapping.open or not (all(map(_builds, held)) or all(isinstance(each, str) for each in held)):
+        return None
+    return choice(held, _MOST_BUILDERS)
 
 
 def _builds(value: object) -> bool:
-    """Whether it is a lambda, or a record that holds one: ``{"url": url, "build": lambda: Net(width=64)}``."""
+    """Whether it is a function or class of the project, or a record that holds one: ``{"url": url, "build": lambda: Net(width=64)}``."""
     if isinstance(value, DictV):
         return any(map(_builds, value.data.values()))
-    return isinstance(value, FunctionV) and isinstance(value.node, ast.Lambda)
+    return isinstance(value, (FunctionV, ClassV, Bound)) or (isinstance(value, Partial) and _builds(value.function))

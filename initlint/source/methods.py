@@ -29,6 +29,7 @@ from initlint.source.values import (
     SuperV,
     TensorV,
     View,
+    choice,
     present,
 )
 
@@ -321,11 +322,13 @@ def _call_dict(
 
 def _dict_lookup(machine: Machine, receiver: DictV, name: str, arguments: Arguments) -> object:
     from initlint.source.expressions import is_key
+    from initlint.source.mappings import any_item
 
     key = arguments.get(0, "key", UNKNOWN)
     default = arguments.get(1, "default", None)
     if not is_key(key):
-        return UNKNOWN
+        found = any_item(receiver) if name == "get" else None
+        return UNKNOWN if found in (None, UNKNOWN) else choice([found, default])
     if key in receiver.data:
         if name == "pop":
             machine.touch(receiver)

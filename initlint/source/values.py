@@ -41,14 +41,14 @@ def present(value: object, default: object) -> object:
     return choice(given if default is ABSENT else [*given, default])
 
 
-def choice(values: list[object]) -> object:
+def choice(values: list[object], most: int = _MOST_ALTERNATIVES) -> object:
     """The join of `values`: the value itself if all agree, a `Choice`, or UNKNOWN when there are too many."""
     kept: list[object] = []
     for value in values:
         for each in value.alternatives if isinstance(value, Choice) else (value,):
             if any(same(each, other) for other in kept):
                 continue
-            if len(kept) == _MOST_ALTERNATIVES:
+            if len(kept) == most:
                 return UNKNOWN
             kept.append(each)
     return kept[0] if len(kept) == 1 else Choice(tuple(kept))
