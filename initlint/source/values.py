@@ -457,11 +457,9 @@ def truth(value: object) -> bool | None:
     if value is None or isinstance(value, (bool, int, float, str, bytes, tuple)):
         return bool(value)
     if isinstance(value, ListV):
-        return (
-            None
-            if value.repeats and not value.data
-            else any(each is not ABSENT for each in value.data) or value.repeats
-        )
+        if any(_is_there(each) for each in value.data):
+            return True
+        return None if value.repeats or any(each is not ABSENT for each in value.data) else False
     if isinstance(value, DictV):
         return True if value.data else None if value.open else False
     if isinstance(value, Choice):
@@ -472,6 +470,11 @@ def truth(value: object) -> bool | None:
     if isinstance(value, (FunctionV, Bound, Method, Partial, ClassV, ModuleRef, External, Builtin)):
         return True
     return None
+
+
+def _is_there(value: object) -> bool:
+    """Whether an element is certainly in its list."""
+    return value is not ABSENT and not (type(value) is Choice and ABSENT in value.alternatives)
 
 
 def _is_plainly_true(cls: ClassV) -> bool:
