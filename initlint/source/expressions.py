@@ -71,8 +71,9 @@ def _arguments(machine: Machine, node: ast.Call, frame: Frame) -> Arguments:
     open_ = False
     for each in node.args:
         if type(each) is ast.Starred:
-            items = elements(machine, evaluate(each.value, frame), node, frame)
-            open_ |= items is None
+            value = evaluate(each.value, frame)
+            items = elements(machine, value, node, frame)
+            open_ |= items is None or (repeats(value) and not any(isinstance(item, Instance) for item in items))
             positional += [item for item in items or () if item is not ABSENT]
         else:
             positional.append(evaluate(each, frame))
