@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from initlint.source.torch_modules import all_parameters
+from initlint.source.torch_modules import all_parameters, children
 from initlint.source.values import ClassV, DictV, Instance, ListV
 
 if TYPE_CHECKING:
@@ -18,8 +18,17 @@ def inspect_registration(machine: Machine, below: Mapping[Instance, list[Instanc
     for holder in list(registered):
         if isinstance(holder.cls, ClassV):
             for name, value in holder.data.items():
-                hidden = [module for module in _held(value) if module not in registered]
+                hidden = [module for module in _held(value) if _is_hidden(module, registered)]
                 _note(machine, holder, name, value, hidden)
+
+
+def _is_hidden(module: Instance, registered: Collection[Instance]) -> bool:
+    """Whether nothing leads to a module; what only groups modules that are registered one by one hides none."""
+    if module in registered:
+        return False
+    parts = [each for _, each in children(module)]
+    grouped = not isinstance(module.cls, ClassV) and bool(parts)
+    return not grouped or any(_is_hidden(each, registered) for each in parts)
 
 
 def _held(value: object) -> Iterator[Instance]:
