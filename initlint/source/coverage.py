@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from initlint.source.machine import MOST_TRAIL
 from initlint.source.sweeps import FALSE, Sweep, trial
 from initlint.source.symbols import UNKNOWN, Sym, names_of
 from initlint.source.torch_modules import CONTAINERS, children, modules_below, named_parameters, walk
@@ -73,6 +74,8 @@ def _inspect_order(machine: Machine, sweep: Sweep) -> bool:
     if sweep.seen.issuperset(modules_below(sweep.root)):
         return False
     late = [(path, module) for path, module in walk(sweep.root) if module not in sweep.seen]
+    if _is_own(sweep):
+        late = [(path, module) for path, module in late if _is_made_with(sweep.root, module)]
     missed: list[Instance] = []
     for path, module in late:
         weight = default_weight(module)
@@ -84,6 +87,21 @@ def _inspect_order(machine: Machine, sweep: Sweep) -> bool:
             "init-before-layers", sweep.place, module, related=related, walk=sweep.kind, empty=not sweep.writes
         )
     return bool(missed)
+
+
+def _is_own(sweep: Sweep) -> bool:
+    """Whether the class of the root walks over its own objects."""
+    cls, place = sweep.root.cls, sweep.place
+    nodes = [each.node for each in cls.mro if each.file is place.file] if isinstance(cls, ClassV) else []
+    line = place.node.lineno
+    return any(node is not None and node.lineno <= line <= (node.end_lineno or line) for node in nodes)
+
+
+def _is_made_with(root: Instance, module: Instance) -> bool:
+    """Whether a module was made while the root was: what others hang into it later, its class cannot mean."""
+    made = root.place
+    calls = [*module.trail, *([] if module.place is None else [module.place])]
+    return made is None or len(module.trail) == MOST_TRAIL or any(each.node is made.node for each in calls)
 
 
 def _would_write(machine: Machine, sweep: Sweep, path: str, module: Instance, weight: ParamV) -> bool:

@@ -120,7 +120,7 @@ class Occurrence:
 
 
 MOST_DEPTH = 40
-_TRAIL = 6
+MOST_TRAIL = 6
 
 
 class Machine:
@@ -417,7 +417,7 @@ class Machine:
 
     def trail(self) -> tuple[Place, ...]:
         """The last calls that lead to where the program is; the same object as long as it is there."""
-        calls = tuple(self.calls[-_TRAIL:])
+        calls = tuple(self.calls[-MOST_TRAIL:])
         if calls != self._trail:
             self._trail = calls
         return self._trail
