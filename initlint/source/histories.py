@@ -74,15 +74,17 @@ def _inspect_filling(machine: Machine, param: ParamV, owner: Instance) -> None:
 
 
 def _is_filled_later(machine: Machine, param: ParamV, owner: Instance) -> bool:
-    """Whether a method that did not run, and that no constructor is expected to call, fills it: ``fit`` its cluster centers."""
+    """Whether a method fills it that ran and passed that by, or that did not run and no constructor is expected to call.
+
+    ``forward(x, init=True)`` fills the scales of a weight norm by hand, ``fit`` its cluster centers.
+    """
     fillers = initializer_names(machine) | copying_names(machine)
     bases = owner.cls.mro if isinstance(owner.cls, ClassV) else ()
     return any(
         isinstance(method, FunctionV)
-        and method.node not in machine.ran
         and isinstance(method.node, ast.FunctionDef)
         and not name.startswith("__")
-        and not may_initialize_by_name(name)
+        and (method.node in machine.ran or not may_initialize_by_name(name))
         and is_filled_in(method.node, f"self.{param.name}", lambda one: is_initializer(one, fillers))
         for base in bases
         for name, method in base.data.items()
