@@ -241,7 +241,7 @@ class Lowering:
                 self._matmul(call, name, signals)
             case "attention":
                 self._emit(call, "matmul", name, signals)
-            case "loss":
+            case "loss" | "output":
                 self._leave(call, name)
             case "clamp":
                 self._clamp(call, signals, arguments)

@@ -140,6 +140,7 @@ Effect = Literal[
     "shape",  # sizes and flags, no tensor
     "container",
     "loss",
+    "output",  # hands its numbers to numpy or Python
     "opaque",
 ]
 FactorFormula = Literal["dropout", "interpolation", "multiplier", "divisor"]

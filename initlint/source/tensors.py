@@ -328,6 +328,16 @@ def _sizes(
     return size_of(source, arguments.get(1, "dim", None)) if name == "size" else UNKNOWN
 
 
+def _handed_over(
+    machine: Machine, fact: OperationFact, bound: dict[str, object], arguments: Arguments, place: Place
+) -> object:
+    """Numbers for numpy or Python: the tensor leaves the model."""
+    source = arguments.positional[0] if arguments.positional else UNKNOWN
+    if isinstance(source, TensorV):
+        machine.graph.add("output", fact.name.rpartition(".")[2], (source.op,), place=place)
+    return UNKNOWN
+
+
 def size_of(source: TensorV, index: object) -> object:
     """``x.size(index)``, or all sizes: a number, named where it is not known."""
     shape = shape_of(source)
@@ -409,5 +419,6 @@ _EFFECTS: dict[str, Callable[..., object]] = {
     "constant": _fresh,
     "shape": _sizes,
     "loss": _lost,
+    "output": _handed_over,
     "opaque": _summed,
 }
