@@ -299,6 +299,21 @@ def optimizer_of(net):
 """
 
 
+PIX = """
+class Depth:
+    def backward(self):
+        self.loss.backward()
+
+    def optimize_parameters(self):
+        self.optimizer.zero_grad()
+        self.backward()
+        self.optimizer.step()
+
+
+depth = Depth()
+"""
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -311,6 +326,7 @@ def optimizer_of(net):
         "from contextlib import contextmanager\n\n\n@contextmanager\ndef train_mode(net, mode=True):\n    yield net.train(mode)\n",
         "def trainable_parameters(net):\n    return [each for each in net.parameters() if each.requires_grad]\n",
         f"import torch\n\n{LEFT}",
+        PIX,
     ],
 )
 def test_what_takes_no_steps_trains_nothing(tmp_path: Path, code: str) -> None:
@@ -321,5 +337,9 @@ def test_who_steps_with_what_stands_elsewhere_trains(tmp_path: Path) -> None:
     left = {"net.py": NET, "serve.py": SERVE, "misc.py": f"import torch\n\n{LEFT}"}
     used = "from misc import Scaler, optimizer_of\n\n\ndef run(net, loss):\n    Scaler()(loss, optimizer_of(net))\n"
     assert codes(tmp_path, {**left, "run.py": used}) == ["INI101"]
+    steps = (
+        f"{PIX}\n\ndef run(depths):\n    for depth in depths:\n        depth.optimize_parameters()\n\n\nrun([depth])\n"
+    )
+    assert codes(tmp_path, {**left, "run.py": steps}) == ["INI101"]
     guided = {"net.py": NET, "serve.py": SERVE, "guide.py": GUIDE, "misc.py": f"import torch\n\n{LEFT}"}
     assert codes(tmp_path / "guided", guided) == []

@@ -41,16 +41,16 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class _Sign:
-    """One sign of training, and what has to be spoken of elsewhere for anybody to come to it: nothing where that is sure."""
+    """One sign of training, and the classes and functions around it that other code has to come to: none where that is sure."""
 
     kind: _Kind
-    user: str = ""
+    around: tuple[str, ...] = ()
 
 
 def trains(project: Project) -> bool:
     """Whether somebody trains: a gradient is taken and an optimizer made, or a framework or a function is there that does both.
 
-    A gradient alone may guide a sampler. What stands in a function or a class that no other code speaks of was left behind in code
+    A gradient alone may guide a sampler. What stands in a function or a class that no other code comes to was left behind in code
     that came from elsewhere, unless it stands in a loop: that is what users call. Comments and strings are no signs.
     """
     seen: set[_Kind] = set()
@@ -61,14 +61,15 @@ def trains(project: Project) -> bool:
         if file.tree is None:
             return True
         for sign in _signs(file):
-            if sign.user:
+            if sign.around:
                 open_.append(sign)
             else:
                 seen.add(sign.kind)
             if _is_enough(seen):
                 return True
+    speech = _Speech(project)
     for sign in open_:
-        if sign.kind not in seen and _is_spoken_of(sign.user, project):
+        if sign.kind not in seen and speech.comes_to(sign.around):
             seen.add(sign.kind)
     return _is_enough(seen)
 
@@ -79,17 +80,11 @@ def _is_enough(seen: set[_Kind]) -> bool:
 
 def _signs(file: SourceFile) -> Iterator[_Sign]:
     """All signs in a file."""
-    pending: list[tuple[ast.AST, str, bool]] = [] if file.tree is None else [(file.tree, "", False)]
     optimizers = _from_optim(file)
-    while pending:
-        node, user, repeated = pending.pop()
+    for node, around, repeated in _nodes(file):
         kind = _kind(node, optimizers)
         if kind is not None:
-            yield _Sign(kind, "" if repeated or not isinstance(node, ast.Call) else user)
-        if isinstance(node, _Function | ast.ClassDef):
-            user, repeated = user or node.name, False
-        repeated |= isinstance(node, ast.For | ast.AsyncFor | ast.While)
-        pending += [(each, user, repeated) for each in ast.iter_child_nodes(node)]
+            yield _Sign(kind, () if repeated or not isinstance(node, ast.Call) else around)
 
 
 def _from_optim(file: SourceFile) -> frozenset[str]:
@@ -150,13 +145,57 @@ def _does_nothing(statement: ast.stmt) -> bool:
             return False
 
 
-def _is_spoken_of(name: str, project: Project) -> bool:
-    """Whether any code but its own definition says a name."""
-    word = re.compile(rb"\b" + name.encode() + rb"\b")
-    times = 0
-    for _, text in project.contents():
-        if name.encode() in text:
-            times += sum(1 for _ in word.finditer(text))
-            if times > 1:
-                return True
-    return False
+class _Speech:
+    """Where the code of a program says a name: in its calls, references and imports, and in strings that are that name."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._said: dict[SourceFile, dict[str, list[tuple[str, ...]]]] = {}
+        self._reached: dict[str, bool] = {}
+
+    def comes_to(self, around: tuple[str, ...]) -> bool:
+        """Whether other code comes to what stands in these classes and functions."""
+        return all(name.startswith("__") or self._is_reached(name) for name in around)
+
+    def _is_reached(self, name: str) -> bool:
+        known = self._reached.get(name)
+        if known is None:
+            self._reached[name] = False  # what only itself speaks of is not reached
+            known = self._reached[name] = any(
+                self.comes_to(around) for around in self._places(name) if name not in around
+            )
+        return known
+
+    def _places(self, name: str) -> Iterator[tuple[str, ...]]:
+        for file, text in self._project.contents():
+            if name.encode() in text:
+                yield from self._in(file).get(name, ())
+
+    def _in(self, file: SourceFile) -> dict[str, list[tuple[str, ...]]]:
+        said = self._said.get(file)
+        if said is None:
+            said = self._said[file] = {}
+            for node, around, _ in _nodes(file):
+                for name in _names(node):
+                    said.setdefault(name, []).append(around)
+        return said
+
+
+def _nodes(file: SourceFile) -> Iterator[tuple[ast.AST, tuple[str, ...], bool]]:
+    """All nodes of a file, the classes and functions around each, and whether there is a loop between the innermost and the node."""
+    pending: list[tuple[ast.AST, tuple[str, ...], bool]] = [] if file.tree is None else [(file.tree, (), False)]
+    while pending:
+        node, around, repeated = pending.pop()
+        yield node, around, repeated
+        if isinstance(node, _Function | ast.ClassDef):
+            around, repeated = (*around, node.name), False
+        repeated |= isinstance(node, ast.For | ast.AsyncFor | ast.While)
+        pending += [(each, around, repeated) for each in ast.iter_child_nodes(node)]
+
+
+def _names(node: ast.AST) -> tuple[str, ...]:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name) | ast.Constant(value=str(name)):
+            return (name,)
+        case _:
+            return ()
