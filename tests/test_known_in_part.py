@@ -213,3 +213,56 @@ def test_nothing_is_left_of_an_attempt_to_reset_a_module_that_applies_it(underst
             net.reset_parameters()
         """)
     assert followers(layers["Net.fc"]) == ["relu", "relu"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "os.path.join(folder, 'net.pt')",
+        "folder / 'net.pt'",
+        "Path(__file__).parent / 'net.pt'",
+        "os.path.abspath('net.pt')",
+        "hf_hub_download(repo, filename='net.pt')",
+        "f'{folder}/net.pt'",
+    ],
+)
+def test_a_path_is_there_wherever_it_leads(understand: Understanding, path: str) -> None:
+    layers = understand(f"""
+        import os
+        from pathlib import Path
+        from huggingface_hub import hf_hub_download
+
+        class Net(nn.Module):
+            def __init__(self, path=None):
+                super().__init__()
+                self.fc = nn.Linear(8, 8)
+                if path is not None:
+                    self.load_state_dict(torch.load(path))
+
+            def forward(self, x):
+                return torch.relu(self.fc(x))
+
+        def load(repo, folder):
+            return Net({path})
+        """)
+    assert layers["Net.fc"].layer.weight.source == "loaded"
+
+
+def test_a_text_that_is_known_in_part_is_no_other(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self, kind, count):
+                super().__init__()
+                self.fc = nn.Linear(8, 8)
+                self.kind = "conv%s" % count
+                if self.kind == "linear":
+                    nn.init.zeros_(self.fc.weight)
+                if self.kind == "conv1" or not self.kind:
+                    nn.init.ones_(self.fc.weight)
+
+            def forward(self, x):
+                return torch.relu(self.fc(x))
+        """)
+    written = {layers["Net.fc"].layer.weight.function, *(each.function for each in layers["Net.fc"].layer.history)}
+    assert "ones_" in written
+    assert "zeros_" not in written

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.escape import escape, reachable_params
 from initlint.source.initialization import call_initializer, load_write, make_parameter
+from initlint.source.paths import PATHS
 from initlint.source.regex import REGULAR_EXPRESSIONS
 from initlint.source.stdlib import STANDARD, call_math
 from initlint.source.symbols import UNKNOWN
@@ -72,7 +73,7 @@ def call_external(machine: Machine, function: External, arguments: Arguments, no
         return call_initializer(machine, initializer, arguments, node, frame)
     if is_torch_class(machine, name) and name not in _SAME_MODEL:
         return construct_external(machine, name, arguments, node, frame)
-    handler = STANDARD.get(name) or REGULAR_EXPRESSIONS.get(name)
+    handler = STANDARD.get(name) or REGULAR_EXPRESSIONS.get(name) or PATHS.get(name)
     if handler is not None:
         return handler(machine, arguments, node, frame)
     if name.startswith(("math.", "numpy.", "np.")):

@@ -6,7 +6,7 @@ import ast
 
 from initlint.source.expressions import is_key, put
 from initlint.source.machine import Frame, Machine
-from initlint.source.patterns import kept_under
+from initlint.source.patterns import Pattern, kept_under
 from initlint.source.symbols import UNKNOWN
 from initlint.source.values import (
     Arguments,
@@ -93,7 +93,8 @@ def item(mapping: DictV, key: object) -> object:
 def any_item(mapping: DictV) -> object:
     """What an unknown key finds in a table of words, of builders or of records that hold one; None where the table is no such."""
     held = list(mapping.data.values())
-    if not held or mapping.open or not (all(map(_builds, held)) or all(isinstance(each, str) for each in held)):
+    words = all(isinstance(each, (str, Pattern)) for each in held)
+    if not held or mapping.open or not (words or all(map(_builds, held))):
         return None
     return choice(held, _MOST_BUILDERS)
 

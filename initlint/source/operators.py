@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from initlint.source.enumerations import is_enumeration, members, plain
 from initlint.source.machine import Frame, Machine
+from initlint.source.paths import under
 from initlint.source.patterns import Pattern, added, interpolated
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym, monomial, multiply, power
 from initlint.source.values import (
@@ -121,7 +122,7 @@ def _of_text(
 ) -> object:
     if kind is ast.Mod:
         return _formatted(left, right)
-    if kind is ast.Add and right is UNKNOWN:
+    if kind is ast.Add and (right is UNKNOWN or isinstance(right, Sym)):
         return added(left, right)
     return _of_constants(machine, kind, left, right, node, frame)
 
@@ -129,6 +130,8 @@ def _of_text(
 def _of_pattern(
     machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
 ) -> object:
+    if kind is ast.Div:
+        return under(left, right)
     return added(left, right) if kind is ast.Add else UNKNOWN
 
 
@@ -155,7 +158,7 @@ def _of_object(
         method = left.cls.lookup(_SPECIAL[kind])
         if isinstance(method, FunctionV):
             return machine.call(Bound(method, left), Arguments([right]), node, frame)
-    return UNKNOWN
+    return _of_anything(machine, kind, left, right, node, frame)
 
 
 def _of_types(
@@ -164,13 +167,14 @@ def _of_types(
     """``int | str``: what `isinstance` takes in place of a tuple."""
     if kind is ast.BitOr:
         return (left, *(right if isinstance(right, tuple) else (right,)))
-    return UNKNOWN
+    return _of_anything(machine, kind, left, right, node, frame)
 
 
 def _of_anything(
     machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
 ) -> object:
-    return UNKNOWN
+    """What is divided by a text is a path."""
+    return under(left, right) if kind is ast.Div and isinstance(right, str) else UNKNOWN
 
 
 def _options(value: object) -> tuple[object, ...]:
@@ -214,6 +218,10 @@ def _formatted(template: str, values: object) -> object:
 def _symbolic(
     machine: Machine, kind: type[ast.operator], left: object, right: object, node: ast.AST, frame: Frame
 ) -> object:
+    if isinstance(left, str):
+        return _of_text(machine, kind, left, right, node, frame)
+    if isinstance(right, str):
+        return _of_anything(machine, kind, left, right, node, frame)
     one, other = monomial(left), monomial(right)
     if one is None or other is None:
         return UNKNOWN
@@ -347,11 +355,21 @@ _CERTAIN = (
 
 def equals(left: object, right: object, *, identity: bool = False) -> bool | None:
     """Whether two values are equal (or identical), None if that is not known."""
-    if left is UNKNOWN or right is UNKNOWN or isinstance(left, Pattern) or isinstance(right, Pattern):
+    if left is UNKNOWN or right is UNKNOWN:
         return None
+    if isinstance(left, Pattern) or isinstance(right, Pattern):
+        return _may_be_equal(left, right)
     if isinstance(left, tuple) and isinstance(right, tuple):
         return _equal_items(left, right)
     return same(left, right) or _alike(left, right, identity=identity)
+
+
+def _may_be_equal(left: object, right: object) -> bool | None:
+    """Whether a text that is known in part is another value: None only where it may be."""
+    text, other = (left, right) if isinstance(left, Pattern) else (right, left)
+    if isinstance(text, Pattern) and isinstance(other, str):
+        return None if text.may_be(other) else False
+    return False if other is None else None
 
 
 def _alike(left: object, right: object, *, identity: bool) -> bool | None:

@@ -25,6 +25,10 @@ class Pattern:
         """The name that something gets under it: one of those that begin with a question mark, which no code can spell."""
         return f"?{self.text}"
 
+    def may_be(self, text: str) -> bool:
+        """Whether a text may be this one."""
+        return re.fullmatch(".*".join(map(re.escape, self.text.split(GAP))), text, re.DOTALL) is not None
+
 
 def patterned(text: str) -> object:
     """A text with gaps as a value; UNKNOWN where no word of it is known."""

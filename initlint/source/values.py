@@ -467,9 +467,8 @@ def truth(value: object) -> bool | None:
         return known.pop() if len(known) == 1 else None
     if isinstance(value, Instance):
         return True if value.torch_class or not isinstance(value.cls, ClassV) or _is_plainly_true(value.cls) else None
-    if isinstance(value, (FunctionV, Bound, Method, Partial, ClassV, ModuleRef, External, Builtin)):
-        return True
-    return None
+    certain = (FunctionV, Bound, Method, Partial, ClassV, ModuleRef, External, Builtin, Pattern)
+    return True if isinstance(value, certain) else None
 
 
 def _is_there(value: object) -> bool:
