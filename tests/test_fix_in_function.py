@@ -66,6 +66,16 @@ def test_what_a_function_returns_is_named_first() -> None:
     )
 
 
+def test_lines_that_are_aligned_to_a_bracket_stay_so() -> None:
+    aligned = "return nn.Sequential(nn.Linear(8, 8), nn.ReLU(),\n                         nn.Linear(8, 9), nn.ReLU())"
+    assert _factory(aligned).repaired().splitlines()[4:6] == [
+        "    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(),",
+        "                        nn.Linear(8, 9), nn.ReLU())",
+    ]
+    hanging = "return nn.Sequential(\n        nn.Linear(8, 8), nn.ReLU(),\n        nn.Linear(8, 9), nn.ReLU(),\n    )"
+    assert "        nn.Linear(8, 9), nn.ReLU(),\n    )\n" in _factory(hanging).repaired()
+
+
 def test_a_name_that_the_function_uses_is_not_taken() -> None:
     net = _factory("net = n", "return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 9), nn.ReLU())")
     assert "for layer in model:" in net.repaired()

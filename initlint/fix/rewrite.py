@@ -17,6 +17,7 @@ from initlint.fix.edits import BYTE_ORDER_MARK, LineMap, difference
 from initlint.fix.spelling import Source
 from initlint.model import Edit
 
+_RETURN = "return "
 _FEED = re.compile(rf"(?:^|(?<={BYTE_ORDER_MARK}))[ \t\f]*\f", re.MULTILINE)
 
 
@@ -229,7 +230,29 @@ def _assigned(body: Sequence[cst.BaseSmallStatement], name: str) -> list[cst.Bas
     *rest, last = body
     if not isinstance(last, cst.Return) or last.value is None:
         raise AssertionError("only a return with a value is given a name")
-    return [*rest, cst.Assign([cst.AssignTarget(cst.Name(name))], last.value, semicolon=last.semicolon)]
+    value = last.value
+    if isinstance(value, cst.Call) and not isinstance(value.whitespace_before_args, cst.ParenthesizedWhitespace):
+        value = cast("cst.BaseExpression", value.visit(_Shift(len(f"{name} = ") - len(_RETURN))))
+    return [*rest, cst.Assign([cst.AssignTarget(cst.Name(name))], value, semicolon=last.semicolon)]
+
+
+class _Shift(cst.CSTTransformer):
+    """Keeps lines below an opening bracket aligned to it where what stands before it gets longer or shorter."""
+
+    def __init__(self, by: int) -> None:
+        super().__init__()
+        self._by = by
+
+    def on_leave(
+        self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT
+    ) -> cst.CSTNodeT | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNodeT]:
+        """Move a line that is indented by as much as follows ``return``."""
+        node: object = super().on_leave(original_node, updated_node)
+        if isinstance(node, cst.ParenthesizedWhitespace):
+            space = node.last_line.value
+            if len(space) >= len(_RETURN) and not space.strip(" "):
+                node = node.with_changes(last_line=cst.SimpleWhitespace(" " * (len(space) + self._by)))
+        return cast("cst.CSTNodeT", node)
 
 
 def _return(name: str) -> cst.BaseStatement:
