@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -253,7 +254,10 @@ class Workshop:
         return is_shown_by_script(name, source) and not self._is_named_elsewhere(Path(source.file).stem, source.file)
 
     def _is_named_elsewhere(self, name: str, file: str) -> bool:
-        return any(name in text for other, text in self._texts.items() if other != file)
+        """Whether another file names a class or module, and no class of its own."""
+        others = (text for other, text in self._texts.items() if other != file and name in text)
+        word = re.compile(rf"\b{re.escape(name)}\b")
+        return any(f"class {name}(" not in text and word.search(text) for text in others)
 
     def _is_callers_choice(self, layer: Layer) -> bool:
         """Whether whoever calls the code around its initializer chooses the function or the numbers."""
