@@ -180,7 +180,8 @@ class _Pass:
         """The tensor that the op at `position` makes."""
         effect = _EFFECTS.get(op.kind)
         if effect is None or not op.inputs:
-            return Tensor(position, None, 1.0) if op.name == _STATE else _fresh(position)
+            is_carried = op.kind == "opaque" and op.name == _STATE  # an input may be called so, too
+            return Tensor(position, None, 1.0) if is_carried else _fresh(position)
         return effect(self, position, op, tuple([self.tensors[source] for source in op.inputs]))
 
     def apply_layer(self, position: int, op: Op, entering: Tensor) -> Tensor:
