@@ -266,3 +266,53 @@ def test_a_text_that_is_known_in_part_is_no_other(understand: Understanding) -> 
     written = {layers["Net.fc"].layer.weight.function, *(each.function for each in layers["Net.fc"].layer.history)}
     assert "ones_" in written
     assert "zeros_" not in written
+
+
+@pytest.mark.parametrize("call", ["eval(name)", "globals()[name]", "eval(f'{name}Block')", "eval('ConvBlock')"])
+def test_what_is_built_by_any_name_is_initialized_by_the_whole(understand: Understanding, call: str) -> None:
+    layers = understand(f"""
+        class ConvBlock(nn.Module):
+            def __init__(self, width, **options):
+                super().__init__()
+                self.fc = nn.Linear(width, width)
+
+            def forward(self, x):
+                return torch.relu(self.fc(x))
+
+        class PlainBlock(ConvBlock):
+            pass
+
+        def build(name, **options):
+            return {call}(**options)
+
+        class Net(nn.Module):
+            def __init__(self, config):
+                super().__init__()
+                self.block = build(config.block, **config.options)
+                self.out = nn.Linear(10, 10)
+                for name, param in self.named_parameters():
+                    if "weight" in name:
+                        nn.init.kaiming_normal_(param)
+
+            def forward(self, x):
+                return self.out(self.block(x))
+        """)
+    assert layers["ConvBlock.fc"].verdict == "match"
+    assert layers["Net.out"].chain is not None
+    assert layers["Net.out"].chain.length == 2
+
+
+def test_a_text_that_is_no_name_is_not_evaluated(understand: Understanding) -> None:
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self, kind):
+                super().__init__()
+                self.fc = nn.Linear(8, 8)
+                self.act = eval("nn.Re" + "LU")()
+                if eval(kind) and eval("False"):
+                    nn.init.zeros_(self.fc.weight)
+
+            def forward(self, x):
+                return self.act(self.fc(x))
+        """)
+    assert layers["Net.fc"].verdict == "mismatch"

@@ -97,6 +97,10 @@ def _call(machine: Machine, node: ast.Call, frame: Frame) -> object:
 
         return implicit_super(frame)
     function = machine.evaluate(called, frame)
+    if function is UNKNOWN and type(called) in (ast.Call, ast.Subscript):
+        from initlint.source.lookup import looked_up
+
+        function = looked_up(machine, called, frame)
     return machine.call(function, _arguments(machine, node, frame), node, frame)
 
 

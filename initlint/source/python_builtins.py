@@ -438,7 +438,14 @@ def _vars(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -
     return vars_of(value) if isinstance(value, Instance) else UNKNOWN
 
 
+def _eval(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
+    from initlint.source.lookup import evaluated
+
+    return evaluated(machine, arguments.get(0, "source", UNKNOWN), node, frame)
+
+
 _HANDLERS: dict[str, Callable[..., object]] = {
+    "eval": _eval,
     "globals": _globals,
     "locals": _locals,
     "vars": _vars,
