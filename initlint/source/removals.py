@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import ast
 
+from initlint.source.attributes import delete_attribute
 from initlint.source.cuts import without_last
 from initlint.source.machine import Frame, Machine
 from initlint.source.symbols import UNKNOWN
 from initlint.source.torch_modules import children
 from initlint.source.values import Arguments, Bound, ClassV, DictV, FunctionV, Instance, ListV
 
+_PARTS = frozenset({"_parameters", "_modules", "_buffers"})
+"""Where a module keeps what its attributes are."""
 
-def delete_item(machine: Machine, container: object, key: object, node: ast.AST, frame: Frame) -> None:
+
+def delete_item(machine: Machine, node: ast.Subscript, frame: Frame) -> None:
     """``del container[key]``."""
+    key = machine.evaluate(node.slice, frame)
+    if isinstance(node.value, ast.Attribute) and node.value.attr in _PARTS:
+        owner = machine.evaluate(node.value.value, frame)
+        if isinstance(owner, Instance) and owner.torch_class and isinstance(key, str):
+            delete_attribute(machine, owner, key)
+            return
+    container = machine.evaluate(node.value, frame)
     if isinstance(container, ListV):
         take_out(machine, container, key)
     elif isinstance(container, DictV):

@@ -399,8 +399,7 @@ def _delete(machine: Machine, node: ast.Delete, frame: Frame) -> Flow:
         elif isinstance(target, ast.Attribute):
             delete_attribute(machine, machine.evaluate(target.value, frame), target.attr)
         elif isinstance(target, ast.Subscript):
-            container = machine.evaluate(target.value, frame)
-            delete_item(machine, container, machine.evaluate(target.slice, frame), target, frame)
+            delete_item(machine, target, frame)
     return Flow.NEXT
 
 
