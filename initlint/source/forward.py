@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.source.arithmetic import as_tensor, first_tensor
+from initlint.source.ends import tensors_in
 from initlint.source.replay import replayed
 from initlint.source.symbols import UNKNOWN
 from initlint.source.tensors import activation_op, operation_result
@@ -17,6 +18,8 @@ from initlint.source.values import Arguments, Bound, ClassV, DictV, FunctionV, I
 if TYPE_CHECKING:
     from initlint.source.machine import Frame, Machine
     from initlint.source.values import Place
+
+_BOUNDED = frozenset({"saturating", "gate"})
 
 
 def run_forward(machine: Machine, instance: Instance, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -32,10 +35,21 @@ def run_forward(machine: Machine, instance: Instance, arguments: Arguments, node
             own = instance.cls.lookup("forward")
             if isinstance(own, FunctionV):
                 bound, given = Bound(own, instance), arguments
-                return replayed(machine, instance, given, lambda: machine.call(bound, given, node, frame))
+                result = replayed(machine, instance, given, lambda: machine.call(bound, given, node, frame))
+                return _handed_over(machine, result)
         return leaf_forward(machine, instance, arguments, node, frame)
     finally:
         machine.forwarding -= 1
+
+
+def _handed_over(machine: Machine, result: object) -> object:
+    """What a model gives the program is an output, even where the program gives it to another model: an image, to a critic."""
+    if machine.forwarding == 1:
+        for op in tensors_in([result]):
+            node = machine.graph.node(op)
+            if node.kind == "activation" and machine.knowledge.activations[node.name].family in _BOUNDED:
+                machine.graph.add("output", "output", (op,))
+    return result
 
 
 def _fed(machine: Machine, value: object) -> object:
