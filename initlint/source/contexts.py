@@ -257,7 +257,7 @@ class Contexts:
         ):
             if self._is_mentioned(definition):
                 machine.occurrences = [each for each in machine.occurrences if each.kind not in _UP_TO_CALLERS]
-            yield from self._finish(definition.name, definition.file)
+            yield from self._finish(definition.name, definition.file, doubtful=self._is_for_loading(definition))
         else:
             self._doubt(definition, before)
 
@@ -286,6 +286,13 @@ class Contexts:
             self.unbuilt.add(definition.node)
             for model in self._finish(definition.name, definition.file):
                 yield replace(model, alone=True)
+
+    def _is_for_loading(self, definition: Definition) -> bool:
+        """Whether those that ran and speak of a definition load all that they build: what they build of it for another option, too."""
+        users = [
+            each for each in self._users_of(definition) if each is not definition and each.node in self.machine.called
+        ]
+        return bool(users) and all(map(self.leftovers.is_loaded, users))
 
     def _went_on_from(self, cls: ClassV) -> bool:
         """Whether this is a module that was seen as the base of another: alone nobody builds it."""

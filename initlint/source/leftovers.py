@@ -31,6 +31,7 @@ class Leftovers:
         self._layer_names = frozenset(name.rpartition(".")[2] for name in names)
         self._swept: set[ast.AST] = set()
         self._bare: set[ast.AST] = set()
+        self._through: set[ast.AST] = set()
         self.built: set[ast.AST] = set()
         self.ruled_out: set[ast.AST] = set()
 
@@ -43,6 +44,8 @@ class Leftovers:
                 last = param.data[-1] if param.data else None
                 if last is None or last.source != "loaded" or last.conditional:
                     self._bare.add(param.owner.place.node)
+                    self._bare.update(call.node for call in param.owner.trail)
+                self._through.update(call.node for call in param.owner.trail)
         for sweep in machine.sweeps:
             if sweep.writes:
                 self._swept.update(
@@ -65,7 +68,8 @@ class Leftovers:
 
     def is_loaded(self, definition: Definition) -> bool:
         """Whether whoever has built this class or called this function loaded all of it: so will those that choose another branch."""
-        built = [node for node in nodes_of(definition.node) if node in self.built]
+        nodes = list(nodes_of(definition.node))
+        built = [node for node in nodes if node in self.built] or [node for node in nodes if node in self._through]
         return bool(built) and self._bare.isdisjoint(built)
 
     def may_be_swept(self, definition: Definition, users: Callable[[Definition], Iterable[Definition]]) -> bool:
