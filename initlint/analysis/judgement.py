@@ -12,6 +12,7 @@ from initlint.analysis.doubts import UNREAD, find_unread
 from initlint.analysis.followers import MOST_ADDS, find_bypassed, find_followers, find_optional
 from initlint.analysis.gates import Gates, find_excitations
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands, reaches, touches
+from initlint.analysis.powers import find_pooled
 from initlint.analysis.signal import Weights, nominal_weights, propagate
 from initlint.analysis.skips import find_skipped
 from initlint.analysis.wiring import wire
@@ -47,7 +48,10 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
             **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
             **dict.fromkeys(find_bypassed(wiring), "it also reaches the next layer without its activation"),
             **dict.fromkeys(find_excitations(wiring, gates), "it is part of a gate"),
-            **dict.fromkeys(find_erased(wiring, judged.keys()), "a later normalization erases its scale"),
+            **dict.fromkeys(
+                find_erased(wiring, judged.keys()) | find_pooled(wiring, judged.keys()),
+                "a later normalization erases its scale",
+            ),
         },
     )
     verdicts = [_judge(layer, scene) if layer.id in judged else _set_aside(layer, scene) for layer in model.layers]
