@@ -288,3 +288,28 @@ def test_a_list_that_is_written_out_and_unpacked_is_as_good_as_its_elements() ->
     net = Net(network("self.net = nn.Sequential(*[", "    nn.Linear(8, 16),", "    nn.ReLU(),", "])"))
     net.layer("nn.Linear(8, 16)", "self.net[0]")
     assert added(net) == [f"nn.init.kaiming_normal_(self.net[0].weight, {RELU})"]
+
+
+def test_what_one_container_holds_of_several_kinds_gets_one_loop() -> None:
+    net = Net(
+        network(
+            "self.net = nn.Sequential(",
+            "    nn.ConvTranspose2d(8, 8, 3),",
+            "    nn.ReLU(),",
+            "    nn.Linear(16, 32),",
+            "    nn.ReLU(),",
+            "    nn.ConvTranspose2d(8, 4, 3),",
+            "    nn.ReLU(),",
+            "    nn.Linear(4, 3),",
+            ")",
+        )
+    )
+    for index, layer in enumerate(("nn.ConvTranspose2d(8, 8, 3)", "nn.Linear(16, 32)", "nn.ConvTranspose2d(8, 4, 3)")):
+        net.layer(layer, f"self.net[{2 * index}]", transposed="Transpose" in layer)
+    net.layer("nn.Linear(4, 3)", "self.net[6]")
+    heads = [line for line in added(net) if line.endswith(":")]
+    assert heads == [
+        "for layer in self.net:",
+        "if isinstance(layer, nn.ConvTranspose2d):",
+        "elif isinstance(layer, nn.Linear):",
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from initlint.fix.access import Access, read_access
@@ -100,8 +100,24 @@ def write_statements(
         ]:
             together.setdefault(loop, []).append(reached)
     pen = _Pen(spelling, taken, margin)
-    statements = [(reached[0].order, pen.write(loop, reached)) for loop, reached in _joined(together).items()]
+    statements = [(reached[0].order, pen.write(loops, reached)) for loops, reached in _branched(_joined(together))]
     return tuple(text for _, text in sorted(statements, key=lambda statement: statement[0]))
+
+
+def _branched(loops: Mapping[_Loop, list[_Reached]]) -> Iterator[tuple[list[_Loop], list[_Reached]]]:
+    """The same loops, those over one container that test for different kinds made branches of one."""
+    branches: dict[str, list[_Loop]] = {}
+    for loop, reached in loops.items():
+        if loop.kinds and loop.steps == ("",) and len(reached) == 1:
+            branches.setdefault(reached[0].text, []).append(loop)
+    for loop, reached in loops.items():
+        others = branches.get(reached[0].text, [loop])
+        if loop not in others or len({kind for one in others for kind in one.kinds}) < sum(
+            len(one.kinds) for one in others
+        ):
+            yield [loop], reached
+        elif loop is others[0]:
+            yield others, reached
 
 
 def _joined(loops: Mapping[_Loop, list[_Reached]]) -> Mapping[_Loop, list[_Reached]]:
@@ -283,9 +299,9 @@ class _Pen:
     taken: frozenset[str]
     margin: int
 
-    def write(self, loop: _Loop, reached: Sequence[_Reached]) -> str:
-        """One call, or a loop over all that are reached."""
-        first = reached[0]
+    def write(self, loops: Sequence[_Loop], reached: Sequence[_Reached]) -> str:
+        """One call, or a loop over all that are reached, with a branch for each of several."""
+        first, loop = reached[0], loops[0]
         if len(reached) == 1 and not first.many:
             return self._calls(first.text, loop, 0)
         names = _VARIABLES if loop.steps == ("",) else _BLOCK_VARIABLES
@@ -294,14 +310,18 @@ class _Pen:
         if len(reached) > 1:
             items = [f"*{one.text}" if one.many else one.text for one in reached]
             lines = [self._wrap(f"for {variable} in (", items, "):", 0)]
-        depth = 1
-        if loop.kinds:
-            classes = [self.spelling.module_class(kind) for kind in loop.kinds]
-            test = classes[0] if len(classes) == 1 else f"({', '.join(classes)})"
-            lines.append(f"{self._step}if isinstance({variable}, {test}):")
-            depth = 2
-        lines += [self._calls(f"{variable}{step}", loop, depth) for step in loop.steps]
+        for branch in loops:
+            depth = 1
+            if branch.kinds:
+                lines.append(f"{self._step}{'if' if branch is loop else 'elif'} {self._test(variable, branch.kinds)}:")
+                depth = 2
+            lines += [self._calls(f"{variable}{step}", branch, depth) for step in branch.steps]
         return "\n".join(lines)
+
+    def _test(self, variable: str, kinds: Sequence[str]) -> str:
+        classes = [self.spelling.module_class(kind) for kind in kinds]
+        test = classes[0] if len(classes) == 1 else f"({', '.join(classes)})"
+        return f"isinstance({variable}, {test})"
 
     @property
     def _step(self) -> str:
