@@ -20,17 +20,23 @@ if TYPE_CHECKING:
 
 
 def inspect_aftermath(
-    machine: Machine, below: Mapping[Instance, list[Instance]], doubted: set[ast.AST], unseen: set[ast.AST]
+    machine: Machine,
+    below: Mapping[Instance, list[Instance]],
+    doubted: set[ast.AST],
+    unseen: set[ast.AST],
+    *,
+    doubtful: bool,
 ) -> None:
-    """Note what this context leaves behind.
+    """Note what this context leaves behind; of how weights start nothing, where all of it is `doubtful`.
 
     `below` has the modules below each that no other contains, `doubted` classes that code not followed may have initialized,
     `unseen` those that other code speaks of but that no context was seen to build.
     """
     inspect_sweeps(machine)
-    inspect_histories(machine, below, doubted, unseen)
     inspect_registration(machine, below)
-    inspect_symmetry(machine)
-    inspect_scales(machine)
+    if not doubtful:
+        inspect_histories(machine, below, doubted, unseen)
+        inspect_symmetry(machine)
+        inspect_scales(machine)
     inspect_fans(machine)
     inspect_packed(machine)

@@ -443,7 +443,7 @@ class Contexts:
         for module in left_aside(machine, dict.fromkeys(itertools.chain.from_iterable(below.values()))):
             self._forward(module, whole=False, optional=True)
         if spoken is None:
-            inspect_aftermath(machine, below, self.doubted, self.unseen)
+            inspect_aftermath(machine, below, self.doubted, self.unseen, doubtful=doubtful)
         else:
             machine.occurrences = []
         lowering = Lowering(machine, self.scales, name, file, [*below], self.doubted, doubtful=doubtful)

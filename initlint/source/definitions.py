@@ -118,6 +118,16 @@ def defined(tree: ast.Module) -> Iterator[str]:
             yield from _registries(node)
 
 
+def tables(file: SourceFile) -> Iterator[tuple[str, frozenset[str]]]:
+    """The tables at the top level of a file whose values are names, ``BUILDERS = {"a": build_a}``, and those names."""
+    for node in file.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict(values=values)):
+                held = frozenset(each.id for each in values if isinstance(each, ast.Name))
+                if held:
+                    yield name, held
+
+
 def _registries(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[str]:
     """``Conv`` where ``@Conv.factory_function("conv")`` stands above a definition."""
     for decorator in node.decorator_list:

@@ -39,8 +39,9 @@ class Leftovers:
         """Remember what the context that `machine` has just run built and swept; one that was `opened` shows nothing of loading."""
         self.built.update(each.place.node for each in machine.instances if each.fact is not None and each.place)
         self.built.update(each.place.node for each in machine.params if each.place)
+        kept = set(machine.instances)
         for param in () if opened else machine.params:
-            if not param.buffer and param.owner is not None and param.owner.place is not None:
+            if not param.buffer and param.owner in kept and param.owner.place is not None:
                 last = param.data[-1] if param.data else None
                 if last is None or last.source != "loaded" or last.conditional:
                     self._bare.add(param.owner.place.node)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from initlint.source.definitions import Definition, defined, definitions, top_level
+from initlint.source.definitions import Definition, defined, definitions, tables, top_level
 from initlint.source.imports import imported_files, imports
 
 if TYPE_CHECKING:
@@ -143,12 +143,16 @@ class _Names:
         self.imported: dict[str, str] = {}
         self.everything = False
         self.modules = False
+        self.tables: dict[str, frozenset[str]] = {}
         for name, original, source, below in imports(project, file):
             self.modules |= below is not None or (source is not None and (source.is_package or not original))
             if source is not None and original == "*":
                 self.everything = True
             elif source is not None and original:
                 self.imported[name] = original
+                self.tables.update((name, held) for table, held in tables(source) if table == original)
+        for name, held in tables(file):
+            self.tables[name] = frozenset(self.imported.get(each, each) for each in held)
 
     def meant_by(self, definition: Definition) -> frozenset[str]:
         """The names of definitions that the words of one definition of this file may stand for."""
@@ -156,6 +160,7 @@ class _Names:
         if self.everything:
             return words
         found = {self.imported.get(word, word) for word in words if word in self.here or word in self.imported}
+        found.update(*(self.tables[word] for word in words & self.tables.keys()))
         if self.modules:
             found.update(_MEMBER.findall(definition.code))
         return frozenset(found)
