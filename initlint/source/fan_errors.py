@@ -45,7 +45,7 @@ def inspect_fans(machine: Machine) -> None:
             continue
         seen.add(weight)
         last = weight.data[-1]
-        if last.source != "explicit" or last.partial or last.conditional or last.place is None:
+        if last.source != "explicit" or last.partial or last.reshaped or last.conditional or last.place is None:
             continue
         fact = fact_of(machine.knowledge, last)
         reading = None if fact is None else _read(node, weight)

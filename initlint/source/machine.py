@@ -440,8 +440,8 @@ class Machine:
                 self.write(each, replace(write, conditional=True))
             return
         if isinstance(target, View):
-            if not target.whole:
-                write = replace(write, partial=True)
+            if not target.whole or target.reshaped:
+                write = replace(write, partial=write.partial or not target.whole, reshaped=target.reshaped)
             target = target.param
         if isinstance(target, ParamV):
             self.touch(target)

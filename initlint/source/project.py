@@ -176,6 +176,8 @@ class Project:
         self._by_name: dict[str, SourceFile | None] = {}
         self.imported: dict[SourceFile, tuple[Imported, ...]] = {}
         self._above: dict[str, list[str]] = {}
+        self._root_of: dict[str, str] = {}
+        self._found_below: dict[tuple[str, str], SourceFile | None] = {}
         self._found_beside: dict[tuple[str, str], SourceFile | None] = {}
         self.roots: list[str] = []
         self._shared_folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in files] or [os.sep])
@@ -199,6 +201,8 @@ class Project:
 
     def module(self, name: str, asker: SourceFile) -> SourceFile | None:
         """The file of the module called `name`, as `asker` would import it; None when it is not part of the project."""
+        if len(self.roots) > 1 and (own := self._from_own_root(name, asker)) is not None:
+            return own
         known = self._by_name.get(name)
         if known is not None:
             return known
@@ -211,6 +215,17 @@ class Project:
                 return found
         self._by_name[name] = None
         return self._beside(name, asker)
+
+    def _from_own_root(self, name: str, asker: SourceFile) -> SourceFile | None:
+        """What lies where the imports of `asker` begin: other folders of scripts may have a module of that name, too."""
+        folder = os.path.dirname(asker.path)
+        root = self._root_of.get(folder)
+        if root is None:
+            root = self._root_of[folder] = import_root(asker.path)
+        key = (root, name)
+        if key not in self._found_below:
+            self._found_below[key] = None if name.partition(".")[0] in _INSTALLED else self.under(root, name)
+        return self._found_below[key]
 
     def _beside(self, name: str, asker: SourceFile) -> SourceFile | None:
         """What a script imports from its folder, and a namespace package from any folder above, up to the project's.

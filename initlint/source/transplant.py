@@ -91,6 +91,7 @@ class Transplant:
                 write.partial,
                 trail,
                 write.sweep,
+                write.reshaped,
             )
         self._copies[id(write)] = made
         return made

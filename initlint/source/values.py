@@ -332,7 +332,7 @@ class Instance(Cell):
 class Write:
     """One write to a parameter: which initializer, with which arguments, where, and whether it certainly happens.
 
-    `sweep` says that it came from a walk over all modules or parameters below one.
+    `sweep`: it came from a walk over all modules or parameters below one; `reshaped`: the initializer saw another shape.
     """
 
     function: str
@@ -343,6 +343,7 @@ class Write:
     partial: bool = False
     trail: tuple[Place, ...] = ()
     sweep: bool = False
+    reshaped: bool = False
 
 
 class ParamV(Cell):
