@@ -316,3 +316,35 @@ def test_a_text_that_is_no_name_is_not_evaluated(understand: Understanding) -> N
                 return self.act(self.fc(x))
         """)
     assert layers["Net.fc"].verdict == "mismatch"
+
+
+def test_what_is_given_up_while_it_is_built_is_no_model(understand: Understanding) -> None:
+    """On the branch that raises the layer was drawn and not yet initialized; nobody gets to see that model."""
+    layers = understand("""
+        class Net(nn.Module):
+            def __init__(self, width, kind):
+                super().__init__()
+                self.build(width)
+                if kind == "strict":
+                    raise ValueError(kind)
+                nn.init.kaiming_normal_(self.fc.weight)
+
+            def build(self, width):
+                self.fc = nn.Linear(width, width)
+
+            def forward(self, x):
+                return torch.relu(self.fc(x))
+
+        def make(name, width):
+            if name == "strict":
+                net = Net(width, "strict")
+            elif name == "lenient":
+                net = Net(width, "lenient")
+            else:
+                net = None
+            return net
+
+        net = make(input(), 64)
+        """)
+    assert layers.keys() == {"Net.fc"}
+    assert layers["Net.fc"].verdict == "match"

@@ -285,11 +285,12 @@ class Machine:
                 self.journal = {}
                 self.branch = object()
                 calls, depth, repeating = len(self.calls), self.depth, self.repeating
+                instances, params = len(self.instances), len(self.params)
                 try:
                     flow = branch()
                 except Raised:
                     flow = Flow.RAISE
-                    del self.calls[calls:]
+                    del self.calls[calls:], self.instances[instances:], self.params[params:]  # what was begun is given up
                     self.depth, self.repeating = depth, repeating
                 finally:
                     journal = self.journal
