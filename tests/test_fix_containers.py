@@ -107,6 +107,15 @@ def test_a_module_list_of_layers_needs_no_type_test() -> None:
     ]
 
 
+@pytest.mark.parametrize(("more", "tested"), [("", False), ("layers.append(nn.Flatten())", True)])
+def test_a_module_list_that_a_local_name_is_given_first_needs_no_type_test_either(more: str, *, tested: bool) -> None:
+    loop = ("for _ in range(3):", "    layers.append(nn.Linear(8, 8))")
+    net = Net(network("layers = nn.ModuleList()", *loop, *([more] if more else []), "self.layers = layers"))
+    for index in range(3):
+        net.layer("nn.Linear(8, 8)", f"self.layers[{index}]")
+    assert ("if isinstance(layer, nn.Linear):" in added(net)) == tested
+
+
 def test_layers_of_several_containers_with_one_call_share_a_loop() -> None:
     net = Net(
         network(

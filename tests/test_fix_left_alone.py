@@ -108,3 +108,32 @@ def test_one_of_layers_that_are_built_alike_is_left_where_the_others_lie_in_a_re
     assert "is built alike and stays as it is" in (finding.help or "")
     apart = check_source(text.replace("self.first = nn.Linear(8, 8)", "self.first = nn.Linear(8, 8, bias=False)"))
     assert apart[0].fix is not None
+
+
+HELPED = """\
+import torch
+from torch import nn
+
+
+def make(width):
+    return nn.Sequential(nn.Linear(width, 16), nn.ReLU(), nn.Linear(16, width))
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = make(8)
+        self.shift = make(8)
+
+    def forward(self, x):
+        x = x * torch.exp(self.scale(x))
+        return x + self.shift(x)
+"""
+
+
+def test_what_a_helper_builds_for_two_ends_is_initialized_for_both_or_neither(tmp_path: Path) -> None:
+    assert not _repaired(tmp_path, [("block.py", HELPED)])
+    tried = "from block import make\n\n\ndef test_make():\n    assert make(4)(torch.ones(1, 4)).shape == (1, 4)\n"
+    assert not _repaired(tmp_path, [("block.py", HELPED), ("tests/test_block.py", tried)])
+    alike = HELPED.replace("x + self.shift(x)", "self.shift(x)")
+    assert _repaired(tmp_path, [("block.py", alike)]) == {"block.py"}

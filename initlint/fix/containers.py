@@ -144,17 +144,12 @@ def _built(element: ast.expr, source: Source) -> Iterator[str]:
 
 def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
     """Whether every element of a list of modules is written as a call of one of some kinds."""
-    value = place.value
-    if isinstance(value, ast.Call):
-        if last_name(value.func) == "ModuleDict":
-            value = values_as_list(value)
-        elif last_name(value.func) == "ModuleList":
-            value = value.args[0] if value.args else ast.List(elts=[])
+    value = _content(place.value)
     scope = place.definition or place.function or place.source.tree
     listed = value.id if isinstance(value, ast.Name) and place.function is not None else None
     if listed is not None and place.function is not None:
         created = values_of(listed, place.function, growing=True)
-        value = created[0] if len(created) == 1 else value
+        value = _content(created[0]) if len(created) == 1 else value
     elements = written_elements(value)
     if elements is None:
         return False
@@ -168,6 +163,17 @@ def holds_only(place: Place, kinds: tuple[str, ...]) -> bool:
             elements += [added] if more is None else more
     choices = [one for element in elements for one in choices_of(element, place.function)]
     return bool(choices) and all(isinstance(one, ast.Call) and last_name(one.func) in kinds for one in choices)
+
+
+def _content(value: ast.expr) -> ast.expr:
+    """What a ModuleList or ModuleDict is made of as a list, anything else as it is."""
+    match value:
+        case ast.Call(func=function) if last_name(function) == "ModuleDict":
+            return values_as_list(value)
+        case ast.Call(func=function, args=arguments) if last_name(function) == "ModuleList":
+            return arguments[0] if arguments else ast.List(elts=[])
+        case _:
+            return value
 
 
 def is_uniform(place: Place, steps: tuple[str | int, ...]) -> bool:

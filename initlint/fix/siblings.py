@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from initlint.fix.identity import identity
 from initlint.fix.recommend import Refusal
-from initlint.model import Finding, Judgement
+from initlint.model import Finding, Judgement, Layer
 
 if TYPE_CHECKING:
     from initlint.fix.proposals import Proposal
@@ -34,7 +34,7 @@ def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Wor
         if isinstance(found, tuple)
     }
     made = [repair.layer for found in repairs.values() for repair in found]
-    owners, sites = {layer.owner_site for layer in made} - {None}, {layer.site for layer in made}
+    owners, built = {layer.owner_site for layer in made} - {None}, {_built(layer) for layer in made}
     if not owners:
         return {}
     refused = {
@@ -46,7 +46,7 @@ def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Wor
     left: dict[Hashable, str] = {}
     for judgement in workshop.judgements:
         layer = judgement.layer
-        if layer.owner_site not in owners or layer.site in sites or layer.weight.source != "default":
+        if layer.owner_site not in owners or _built(layer) in built or layer.weight.source != "default":
             continue
         if judgement.verdict == "exempt" or identity(layer) in refused:
             left |= dict.fromkeys(_keys(judgement, workshop), layer.path)
@@ -57,6 +57,11 @@ def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Wor
         for key in _keys(repair.judgement, workshop)
         if key in left
     }
+
+
+def _built(layer: Layer) -> Hashable:
+    """What the layers share that one call builds for one attribute: a loop knows them apart, if anything does."""
+    return layer.site, layer.path.partition(".")[0]
 
 
 def _minorities(proposals: Proposals, findings: Sequence[Finding]) -> Proposals:

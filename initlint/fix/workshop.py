@@ -220,6 +220,18 @@ class Workshop:
             return Refusal("where others build it, no such activation follows")
         if isinstance(place, Place) and is_kept_plain(place):
             return Refusal("a plain list keeps it from what trains the model")
+        objection = self._objection(layer)
+        if objection is not None:
+            return objection
+        if isinstance(place, Place) and self._is_used_otherwise(layer, place, covered, call):
+            return Refusal("others who build it use it otherwise")
+        if found is not None and self._is_untrained(found):
+            return Refusal("nothing trains it where it is built")
+        repair = Repair(judgement, call, found, zero_bias, builder)
+        return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+
+    def _objection(self, layer: Layer) -> Refusal | None:
+        """What speaks against a change of a layer whatever it is."""
         file = (layer.owner_site or layer.site).file
         if self.is_in_test(file) or is_test_double(layer.owner or ""):
             return Refusal("a test may compare its numbers")
@@ -227,10 +239,18 @@ class Workshop:
             return COPIED
         if layer.weight.source == "explicit" and self._is_callers_choice(layer):
             return Refusal("who calls its initializer chooses how it draws")
-        if found is not None and self._is_untrained(found):
-            return Refusal("nothing trains it where it is built")
-        repair = Repair(judgement, call, found, zero_bias, builder)
-        return place if isinstance(place, Refusal) and found is None and repair.rewritable is None else repair
+        return None
+
+    def _is_used_otherwise(self, layer: Layer, place: Place, covered: Container[Identity], call: Call) -> bool:
+        """Whether a class that holds what the function at a place builds would not have the layer initialized so."""
+        return place.definition is None and any(
+            other.site == layer.site
+            and other.owner_site is not None
+            and f".{other.path}".endswith(f".{layer.path}")
+            and identity(other) not in covered
+            and not self.agrees(other, call)
+            for other in self.census
+        )
 
     def _is_in_the_dark(self, judgement: Judgement) -> bool:
         """Whether a layer was left to torch, and a hidden one of its chain is filled in a way that is not known."""
