@@ -11,6 +11,7 @@ from initlint.fix.place import Place
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source
 from initlint.pytest_names import is_test_file, is_test_folder
+from initlint.sourcefile import NOTEBOOK_SUFFIX
 from initlint.syntax import last_name, nodes_of
 
 _TRAINING = re.compile(
@@ -51,7 +52,12 @@ def is_for_show(place: Place) -> bool:
 
 
 def is_shown_by_script(name: str, source: Source) -> bool:
-    """Whether a script never speaks of training, and runs a model of this name, or one that it builds by this name."""
+    """Whether a script never speaks of training, and runs a model of this name, or one that it builds by this name.
+
+    A notebook is none: the cell that trains may be the next to be written.
+    """
+    if source.file.endswith(NOTEBOOK_SUFFIX):
+        return False
     models = {
         target.id
         for statement in source.tree.body

@@ -290,7 +290,11 @@ class Machine:
                     flow = branch()
                 except Raised:
                     flow = Flow.RAISE
-                    del self.calls[calls:], self.instances[instances:], self.params[params:]  # what was begun is given up
+                    del (
+                        self.calls[calls:],
+                        self.instances[instances:],
+                        self.params[params:],
+                    )  # what was begun is given up
                     self.depth, self.repeating = depth, repeating
                 finally:
                     journal = self.journal
