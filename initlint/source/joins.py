@@ -1,11 +1,17 @@
-"""What branches leave in a parameter or in fresh memory, joined."""
+"""What branches leave in memory, joined: in a parameter, in fresh memory, in names and lists."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from operator import is_
+from typing import TYPE_CHECKING
 
-from initlint.source.values import Write
+from initlint.source.symbols import ABSENT
+from initlint.source.values import Cell, DictV, Filling, Marks, ParamV, Write
+
+if TYPE_CHECKING:
+    from initlint.source.machine import Machine
 
 
 def joined_writes(states: list[tuple[Write, ...]]) -> tuple[Write, ...]:
@@ -55,3 +61,34 @@ def joined_fillings(states: list[Write]) -> Write:
         return states[0]
     filled = [state for state in states if state.source != "uninitialized"]
     return replace(filled[-1] if filled else states[0], conditional=True)
+
+
+def joined_data(machine: Machine, cell: Cell, states: list[object]) -> object:
+    """What a cell holds where several branches meet; `states` are what each left in it."""
+    first = states[0]
+    if len(states) == 1:
+        return first
+    if isinstance(cell, ParamV):
+        return joined_writes([state for state in states if isinstance(state, tuple)])
+    if isinstance(cell, Filling):
+        return joined_fillings([state for state in states if isinstance(state, Write)])
+    if isinstance(first, dict):
+        held = [state for state in states if isinstance(state, dict)]
+        return _joined_names(machine, held, optional=isinstance(cell, (DictV, Marks)))
+    if isinstance(first, list):
+        columns = itertools.zip_longest(*(state for state in states if isinstance(state, list)), fillvalue=ABSENT)
+        return [machine.join(list(column)) for column in columns]
+    return first
+
+
+def _joined_names(machine: Machine, states: list[dict[object, object]], *, optional: bool) -> dict[object, object]:
+    """The names of all branches; a key that only some of them put into a mapping may be missing."""
+    if optional:
+        keys = dict.fromkeys(key for state in states for key in state)
+        return {key: machine.join([state.get(key, ABSENT) for state in states]) for key in keys}
+    merged = dict(states[0])
+    for state in states[1:]:
+        for key, value in state.items():
+            held = merged.get(key, value)
+            merged[key] = value if held is value else machine.join([held, value])
+    return merged

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from initlint.source.dataflow import Graph
 from initlint.source.global_names import GlobalNames
-from initlint.source.joins import joined_fillings, joined_writes
+from initlint.source.joins import joined_data
 from initlint.source.repeats import Repeats
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.values import (
@@ -24,11 +23,9 @@ from initlint.source.values import (
     ClassV,
     DictV,
     External,
-    Filling,
     FunctionV,
     Instance,
     ListV,
-    Marks,
     Method,
     ModuleRef,
     ParamV,
@@ -327,7 +324,7 @@ class Machine:
             self.touch(cell)
             if not is_older(cell, *start):
                 states = [after for after in states if cell in after]  # no other branch knows it
-            cell.data = self._joined_data(cell, [after.get(cell, before) for after in states] or [before])
+            cell.data = joined_data(self, cell, [after.get(cell, before) for after in states] or [before])
         if going_on:
             return Flow.NEXT
         flows = {flow for flow, _ in alive}
@@ -346,36 +343,7 @@ class Machine:
         scope: Cell = frame.scope
         if left:
             self.touch(scope)
-            scope.data = self._joined_data(scope, [scope.data, *left])
-
-    def _joined_data(self, cell: Cell, states: list[object]) -> object:
-        first = states[0]
-        if len(states) == 1:
-            return first
-        if isinstance(cell, ParamV):
-            return joined_writes([state for state in states if isinstance(state, tuple)])
-        if isinstance(cell, Filling):
-            return joined_fillings([state for state in states if isinstance(state, Write)])
-        if isinstance(first, dict):
-            return self._joined_names(
-                [state for state in states if isinstance(state, dict)], optional=isinstance(cell, (DictV, Marks))
-            )
-        if isinstance(first, list):
-            columns = itertools.zip_longest(*(state for state in states if isinstance(state, list)), fillvalue=ABSENT)
-            return [self.join(list(column)) for column in columns]
-        return first
-
-    def _joined_names(self, states: list[dict[object, object]], *, optional: bool) -> dict[object, object]:
-        """The names of all branches; a key that only some of them put into a mapping may be missing."""
-        if optional:
-            keys = dict.fromkeys(key for state in states for key in state)
-            return {key: self.join([state.get(key, ABSENT) for state in states]) for key in keys}
-        merged = dict(states[0])
-        for state in states[1:]:
-            for key, value in state.items():
-                held = merged.get(key, value)
-                merged[key] = value if held is value else self.join([held, value])
-        return merged
+            scope.data = joined_data(self, scope, [scope.data, *left])
 
     def join(self, values: list[object]) -> object:
         """The value that is one of `values`: tensors meet in a join op, tuples element by element."""
