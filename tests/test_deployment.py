@@ -333,6 +333,14 @@ def test_what_takes_no_steps_trains_nothing(tmp_path: Path, code: str) -> None:
     assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, "other.py": code}) == []
 
 
+def test_who_steps_in_another_file_than_the_gradient_trains(tmp_path: Path) -> None:
+    loops = {
+        "gradient.py": "def gradient(loss):\n    while loss:\n        loss.backward()\n",
+        "steps.py": "def steps(optimizer):\n    while optimizer:\n        optimizer.step()\n",
+    }
+    assert codes(tmp_path, {"net.py": NET, "serve.py": SERVE, **loops}) == ["INI101"]
+
+
 def test_who_steps_with_what_stands_elsewhere_trains(tmp_path: Path) -> None:
     left = {"net.py": NET, "serve.py": SERVE, "misc.py": f"import torch\n\n{LEFT}"}
     used = "from misc import Scaler, optimizer_of\n\n\ndef run(net, loss):\n    Scaler()(loss, optimizer_of(net))\n"

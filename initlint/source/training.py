@@ -18,7 +18,7 @@ _TRACES = (
     *(b"mmcv", b"mmengine", b"detectron2", b"fastai", b"skorch", b"ignite", b"stable_baselines"),
 )
 _SIGN = re.compile(
-    rb"""\.backward\( | zero_grad | \boptim\.[A-Z] | from[ ]torch\.optim | \.train\(\) | def[ ](?:fit\(|_?train)
+    rb"""\.backward\( | zero_grad | optim\w*\.step\( | \boptim\.[A-Z] | from[ ]torch\.optim | \.train\(\) | def[ ](?:fit\(|_?train)
       | Trainer | Accelerator | (?:import|from)[ ](?:(?:pytorch_)?lightning|mmcv|mmengine|detectron2|fastai|skorch|ignite|stable_baselines)""",
     re.VERBOSE,
 )
