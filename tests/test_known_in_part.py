@@ -348,3 +348,26 @@ def test_what_is_given_up_while_it_is_built_is_no_model(understand: Understandin
         """)
     assert layers.keys() == {"Net.fc"}
     assert layers["Net.fc"].verdict == "match"
+
+
+@pytest.mark.parametrize("path", ["os.path.join(folder, 'net.pt')", "os.path.abspath('nets/../net.pt')"])
+def test_a_path_may_be_any_that_ends_alike(understand: Understanding, path: str) -> None:
+    layers = understand(f"""
+        import os
+
+        class Net(nn.Module):
+            def __init__(self, folder):
+                super().__init__()
+                self.fc = nn.Linear(8, 8)
+                path = {path}
+                if path == "net.pt":
+                    nn.init.zeros_(self.fc.weight)
+                if path == "net.onnx":
+                    nn.init.ones_(self.fc.weight)
+
+            def forward(self, x):
+                return torch.relu(self.fc(x))
+        """)
+    written = {layers["Net.fc"].layer.weight.function, *(each.function for each in layers["Net.fc"].layer.history)}
+    assert "zeros_" in written
+    assert "ones_" not in written

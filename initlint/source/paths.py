@@ -7,18 +7,17 @@ import posixpath
 from collections.abc import Callable
 
 from initlint.source.machine import Frame, Machine
-from initlint.source.patterns import GAP, Pattern, patterned
+from initlint.source.patterns import GAP, Pattern, known_part, patterned
 from initlint.source.symbols import UNKNOWN
 from initlint.source.values import Arguments
 
 
 def under(folder: object, name: object) -> object:
-    """``folder / name``, ``os.path.join(folder, name)``."""
-    parts = [
-        each if isinstance(each, str) else each.text if isinstance(each, Pattern) else GAP for each in (folder, name)
-    ]
-    path = posixpath.join(*parts)
-    return path if all(isinstance(each, str) for each in (folder, name)) else patterned(path)
+    """``folder / name``, ``os.path.join(folder, name)``; a folder of which nothing is known may be the one that is at hand."""
+    if isinstance(folder, str) and isinstance(name, str):
+        return posixpath.join(folder, name)
+    known = known_part(folder)
+    return patterned(GAP + known_part(name) if known == GAP else posixpath.join(known, known_part(name)))
 
 
 def _join(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
@@ -31,9 +30,8 @@ def _join(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -
 
 
 def _somewhere(machine: Machine, arguments: Arguments, node: ast.AST, frame: Frame) -> object:
-    """``os.path.abspath(path)``: the same file, from another folder on."""
-    path = arguments.get(0, "path", UNKNOWN)
-    return under(UNKNOWN, path.lstrip("/") if isinstance(path, str) else path)
+    """``os.path.abspath(path)``: the same file, by another way to it."""
+    return under(UNKNOWN, posixpath.basename(known_part(arguments.get(0, "path", UNKNOWN))))
 
 
 def _fetched(position: int, keyword: str) -> Callable[..., object]:

@@ -35,12 +35,14 @@ def patterned(text: str) -> object:
     return Pattern(text) if _WORD.search(text) else UNKNOWN
 
 
+def known_part(value: object) -> str:
+    """What is known of a text, with gaps."""
+    return value if isinstance(value, str) else value.text if isinstance(value, Pattern) else GAP
+
+
 def added(left: object, right: object) -> object:
     """``"conv" + str(i)``, of which one part may not be known."""
-    parts = [
-        each if isinstance(each, str) else each.text if isinstance(each, Pattern) else GAP for each in (left, right)
-    ]
-    return patterned("".join(parts))
+    return patterned(known_part(left) + known_part(right))
 
 
 def interpolated(template: str, parts: Sequence[object]) -> object:
