@@ -464,3 +464,35 @@ def test_what_is_raised_in_a_room_leaves_it() -> None:
     with pytest.raises(ZeroDivisionError):
         with_room(lambda: 1 / 0)
     assert with_room(lambda: with_room(lambda: 1)) == 1
+
+
+def test_what_others_mix_in_is_built_where_they_do(tmp_path: Path) -> None:
+    """Alone, the layers that a mixin builds belong to nobody; here they are the temperature of a softmax."""
+    text = """
+    import torch
+    from torch import nn
+
+    class Logits(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.fc = nn.Linear(width, width)
+
+        def forward(self, x):
+            return self.fc(x)
+
+    class TemperatureMixin:
+        def make_temperature(self, width):
+            self.logits = Logits(width)
+            self.temperature = nn.Sequential(nn.Linear(width, width), nn.ReLU())
+
+    class Attention(TemperatureMixin, nn.Module):
+        def __init__(self, width=8):
+            super().__init__()
+            self.make_temperature(width)
+
+        def forward(self, x):
+            return torch.softmax(self.logits(x) / (1.0 + self.temperature(x)), dim=-1)
+    """
+    found = understand({str(tmp_path / "net.py"): dedent(text)})
+    assert {judgement.layer.owner for judgement in found.judgements} == {"Attention", "Logits"}
+    assert not found.findings

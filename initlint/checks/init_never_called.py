@@ -9,7 +9,8 @@ from initlint.model import Severity
 def _say(incident: Incident) -> Statement:
     name, owner = incident.word("name"), incident.word("owner")
     full = f"{owner}.{name}" if owner else name
-    call = f"`self.{name}()` at the end of `__init__`" if owner else f"`net.apply({name})` after the model is built"
+    visitor = f"{name}(...)" if incident.detail("makes_initializer") else name
+    call = f"`self.{name}()` at the end of `__init__`" if owner else f"`net.apply({visitor})` after the model is built"
     return Statement(
         f"nothing in the project calls `{full}`, so it initializes nothing", Severity.WARNING, f"write {call}"
     )

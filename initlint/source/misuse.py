@@ -76,7 +76,7 @@ def _inspect_arguments(
         )
     if not fact.name.startswith(_TORCH) or fact.deprecated:
         return
-    fault = _wrong_signature(fact, arguments) or (
+    fault = _wrong_signature(fact, arguments, node) or (
         _wrong_kaiming(machine, arguments, bound) if fact.formula == "kaiming" else _wrong_gain(fact, bound)
     )
     if fault is not None:
@@ -96,17 +96,25 @@ _Fault = tuple[str, str, object, str | None]
 """What is wrong (a key of the check's wording), with which argument, its value, and the exception it raises, if any."""
 
 
-def _wrong_signature(fact: InitializerFact, arguments: Arguments) -> _Fault | None:
+def _wrong_signature(fact: InitializerFact, arguments: Arguments, node: ast.AST) -> _Fault | None:
+    """What does not fit the parameters; a call on ``*args`` that nobody was seen to give misses nothing."""
     names = [name for name, _ in fact.signature]
     unexpected = next((name for name in arguments.keywords if name not in names), None)
     if unexpected is not None:
         return "unexpected", unexpected, arguments.keywords[unexpected], "TypeError"
     if len(arguments.positional) > len(names):
         return "too-many", "", len(arguments.positional), "TypeError"
-    for position, (name, default) in enumerate(fact.signature):
+    for position, (name, default) in enumerate(() if _spreads(node) else fact.signature):
         if default is ... and position >= len(arguments.positional) and name not in arguments.keywords:
             return "missing", name, None, "TypeError"
     return None
+
+
+def _spreads(node: ast.AST) -> bool:
+    """Whether the call is written with ``*args`` or ``**kwargs``."""
+    return isinstance(node, ast.Call) and (
+        any(isinstance(each, ast.Starred) for each in node.args) or any(each.arg is None for each in node.keywords)
+    )
 
 
 def _wrong_kaiming(machine: Machine, arguments: Arguments, bound: dict[str, object]) -> _Fault | None:

@@ -25,16 +25,17 @@ _LOADS = frozenset({"load_state_dict", "load_from_checkpoint"})
 def building_methods(
     machine: Machine, holder: Instance, names: frozenset[str], initializers: frozenset[str]
 ) -> Iterator[FunctionV]:
-    """The methods of the class of `holder` that did not run, and that build what one of some `names` stands for.
+    """The methods of the class of `holder` that nobody was seen to call, and that build what one of some `names` stands for.
 
-    Before them come those that load or initialize what such a method returns to them.
+    What others call, such as a class that mixes this one in, was built where it belongs. Before them come those that load or initialize
+    what such a method returns to them.
     """
     methods = [
         each
         for each in (holder.cls.data.values() if isinstance(holder.cls, ClassV) and names else ())
         if isinstance(each, FunctionV) and each.role in ("function", "static")
     ]
-    building = [each for each in methods if not names.isdisjoint(_spoken(each))]
+    building = [each for each in methods if each.node not in machine.called and not names.isdisjoint(_spoken(each))]
     returning = {each.node.name for each in building if isinstance(each.node, _FUNCTIONS) and _returns(each.node)}
     finishing = [
         each

@@ -29,6 +29,7 @@ _TORCH_CALLS = frozenset({"reset_parameters", "_reset_parameters"})
 
 _PLAIN_BASES = frozenset({"Module", "object", "ABC", "LightningModule"})
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -47,6 +48,13 @@ class Candidate:
         """Whether it needs nothing but its object."""
         arguments = self.node.args
         return len(arguments.args) - len(arguments.defaults) == 1 and None not in arguments.kw_defaults
+
+    @property
+    def makes_initializer(self) -> bool:
+        """Whether it returns a function of its own, which then initializes."""
+        own = {each.name for each in self.node.body if isinstance(each, _FUNCTIONS)}
+        returned = (each.value for each in self.node.body if isinstance(each, ast.Return))
+        return any(isinstance(each, ast.Name) and each.id in own for each in returned)
 
     @property
     def site(self) -> Site:
@@ -75,7 +83,11 @@ def uncalled_initializers(
         Event(
             "init-never-called",
             each.site,
-            details=(("name", each.node.name), ("owner", None if each.owner is None else each.owner.name)),
+            details=(
+                ("name", each.node.name),
+                ("owner", None if each.owner is None else each.owner.name),
+                ("makes_initializer", each.makes_initializer),
+            ),
         )
         for each in open_
     )
@@ -114,7 +126,8 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
         return False
     if any(decorator_name(each) not in _HARMLESS_DECORATORS for each in node.decorator_list):
         return False
-    made, given = made_here(node), {each.arg for each in node.args.args}
+    functions = (each for each in nodes_of(node) if isinstance(each, (*_FUNCTIONS, ast.Lambda)))
+    made, given = made_here(node), {each.arg for function in functions for each in function.args.args}
     return any(
         root(each) not in made and _tensor(each) not in given
         for each in written(node, lambda function: is_initializer(function, initializers))
@@ -122,7 +135,10 @@ def _initializes(node: _Function, initializers: frozenset[str]) -> bool:
 
 
 def _tensor(target: ast.expr) -> str:
-    """``w`` of ``w.data``: what is written as a whole is a tensor, and a function that is given one is no model's initializer."""
+    """``w`` of ``w.data``: what is written as a whole is a tensor, and a function that is given one initializes no model.
+
+    Neither does one that returns a function which is given one.
+    """
     while isinstance(target, ast.Attribute) and target.attr == "data":
         target = target.value
     return target.id if isinstance(target, ast.Name) else ""
