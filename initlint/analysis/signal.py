@@ -32,7 +32,7 @@ class Step:
 
     `source` is the op where the path began, `carry` the rms derivative of this pre-activation by that tensor, `square`
     the mean square of the pre-activation, `pools` the max-pools passed since the source. `beside` are the
-    tensors from that source that were concatenated with the one on this path just before the step.
+    tensors from that source that were concatenated with the one on this path just before the step, or may take its place.
     """
 
     position: int
@@ -51,8 +51,8 @@ class Tensor:
     """A tensor on its way: the path it lies on (`step` is None where that has only begun), and its scale.
 
     `activated` says that it comes out of an activation and is no Gaussian any more, `damped` that since the last layer
-    it was scaled down, or by what is not known. `beside` are tensors concatenated with it since, `aside` those from
-    other sources that were added to it just now.
+    it was scaled down, or by what is not known. `beside` are tensors concatenated with it since, or that may arrive in
+    its place, `aside` those from other sources that were added to it just now.
     """
 
     source: int
@@ -274,17 +274,18 @@ class _Pass:
         if len(inputs) > 1 and any(tensor.step is None for tensor in inputs):
             return Tensor(position, mean, 1.0)
         chosen = inputs[self._choose(position, inputs, _best_carried)]
-        kin = (tensor for tensor in inputs if tensor.source == chosen.source and tensor is not chosen)
         return replace(
             chosen,
             square=mean,
             activated=all(tensor.activated for tensor in inputs),
-            beside=(*chosen.beside, *kin),
+            beside=(*chosen.beside, *_others_alike(chosen, inputs)),
         )
 
     def join(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
-        """One of several arrives, unknown which: the mildest is assumed."""
-        return inputs[self._choose(position, inputs, _mildest)]
+        """One of several arrives, unknown which: the mildest is assumed, and the others lie where it does."""
+        chosen = inputs[self._choose(position, inputs, _mildest)]
+        kin = _others_alike(chosen, inputs)
+        return replace(chosen, beside=(*chosen.beside, *kin)) if kin else chosen
 
     def _mixed_into(self, tensor: Tensor) -> Iterator[Tensor]:
         """The paths that end in the products and unknown calls which a tensor's own path begins with: ``A @ ff(x)``."""
@@ -365,12 +366,24 @@ def _log(carry: float | None) -> float:
     return math.log(carry) if carry else -math.inf
 
 
+def _others_alike(chosen: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The tensors beside the chosen one that layers made of what its path began with."""
+    return tuple(
+        tensor
+        for tensor in inputs
+        if tensor is not chosen and tensor.source == chosen.source and tensor.step is not chosen.step
+    )
+
+
 def _since_fork(branch: Tensor, trunk: Tensor) -> list[Step]:
-    """The steps of `branch` after it left the path of `trunk`, with those of what was concatenated on the way."""
+    """The steps of `branch` after it left the path of `trunk`, with those of what was concatenated on the way or may be there instead."""
     found: dict[int, Step] = {}
-    waiting = [branch]
+    waiting, seen = [branch], set[Tensor]()
     while waiting:
         tensor = waiting.pop()
+        if tensor in seen:
+            continue
+        seen.add(tensor)
         waiting += tensor.beside
         step, other = tensor.step, trunk.step
         while step is not None and step is not other and step.position not in found:
