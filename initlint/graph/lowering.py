@@ -243,8 +243,9 @@ class Lowering:
                 self._emit(call, "matmul", name, signals)
             case "loss" | "output":
                 self._leave(call, name)
-            case "clamp":
-                self._clamp(call, signals, arguments)
+            case "clamp" | "masked":
+                read = self._clamp if fact.effect == "clamp" else self._mask
+                read(call, signals, arguments)
             case "constant" | "shape":
                 return
             case _ if name in {"max", "min"} and _takes_dimension(call):
@@ -368,6 +369,17 @@ class Lowering:
             self._emit(call, "activation", "hardtanh", signals[:1], params)
         else:
             self._emit(call, "opaque", "clamp", signals[:1])
+
+    def _mask(self, call: Call, signals: tuple[int, ...], arguments: Mapping[str, Any]) -> None:
+        """Every element out of one of two tensors; where the mask compares one of them this is a function by hand."""
+        masks = [each.call for each in leaves(arguments.get("condition")) if isinstance(each, Result)]
+        made = {self._out.op_of.get(mask) for mask in masks}
+        compared = {self._out.op_of.get(each) for mask in masks for each in self._calls[mask].results()}
+        values = tuple(dict.fromkeys(each for each in signals if each not in made))
+        if not values or not compared.isdisjoint(values):
+            self._emit(call, "opaque", call.name, signals)
+        else:
+            self._emit(call, "transparent" if len(values) == 1 else "join", "where", values)
 
     def _matmul(self, call: Call, name: str, signals: tuple[int, ...]) -> None:
         """Tensor by tensor, or by a parameter: then it is a layer."""

@@ -136,6 +136,7 @@ Effect = Literal[
     "softmax",
     "attention",
     "clamp",  # an activation where the bounds make it one
+    "masked",  # takes each element from one of two tensors
     "constant",  # a tensor of its own, no signal
     "shape",  # sizes and flags, no tensor
     "container",

@@ -99,7 +99,7 @@ def _weighted(machine: Machine, left: TensorV, right: TensorV, place: Place) -> 
     return TensorV(made.op, param=weight.param if signal.param is not None else None)
 
 
-def _may_be_signal(value: object) -> bool:
+def may_be_signal(value: object) -> bool:
     """Whether something that is no tensor as far as is known may be one when the program runs: no number takes its place."""
     return value is UNKNOWN or value is None or isinstance(value, (Choice, Instance, Method))
 
@@ -110,7 +110,7 @@ def scaled(machine: Machine, signal: object, other: object, place: Place, name: 
     factor = number(other)
     if factor is not None and name == "div":
         factor = 1 / factor if factor else None
-    if _may_be_signal(other) or isinstance(other, (ListV, DictV)):
+    if may_be_signal(other) or isinstance(other, (ListV, DictV)):
         return op_on(machine, "opaque", name, source, place)
     made = op_on(machine, "scale", name, source, place, factor=None if factor is None else abs(factor))
     drawn = scaled_draw(source.drawn, factor, other, name)
@@ -149,7 +149,7 @@ def add(machine: Machine, left: object, right: object, place: Place) -> TensorV:
         return TensorV(machine.graph.sum(tensors[0].op, tensors[1].op, place))
     signal, other = (left, right) if tensors and tensors[0] is left else (right, left) if tensors else (left, right)
     source = as_tensor(machine, signal)
-    if _may_be_signal(other):
+    if may_be_signal(other):
         return TensorV(machine.graph.add("add", "add", (source.op, as_tensor(machine, other).op), place=place))
     made = op_on(machine, "shift", "add", source, place)
     return TensorV(made.op, None if source.drawn is None else Filling(source.drawn), source.shape, source.param)

@@ -250,6 +250,10 @@ class Graph:
         """Whether neither an input nor a parameter of the model is in it: masks, grids, anchors."""
         return op < self.first or self.nodes[op - self.first].kind == "constant"
 
+    def is_made_of(self, op: int, base: int) -> bool:
+        """Whether a tensor is another one, or a function of its elements alone."""
+        return op == base or (op > base and self._pointwise_path(op, base) is not None)
+
     def _fuse(self, ops: list[int]) -> None:
         """What has become part of a later op consumes nothing any more."""
         for op in ops:

@@ -24,6 +24,7 @@ from initlint.source.arithmetic import (
 from initlint.source.attributes import shape_of
 from initlint.source.equations import contraction, multiplies, sums_over
 from initlint.source.escape import escape
+from initlint.source.masks import masked
 from initlint.source.symbols import ABSENT, UNKNOWN, Sym
 from initlint.source.torch_modules import bind, number
 from initlint.source.values import (
@@ -103,7 +104,10 @@ def call_operation(
     signature = fact.signature
     if name.startswith("Tensor."):
         signature = (("input", ...), *signature)
-    return operation_result(machine, fact, bind(signature, arguments), arguments, node, frame)
+    bound = bind(signature, arguments)
+    if fact.effect == "masked":
+        return masked(machine, bound, node, frame)
+    return operation_result(machine, fact, bound, arguments, node, frame)
 
 
 def operation_result(
