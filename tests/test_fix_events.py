@@ -226,6 +226,48 @@ class Net(nn.Module):
 """
 
 
+@pytest.mark.parametrize(
+    ("method", "advised"),
+    [
+        ("def init_weights(self):\n        nn.init.zeros_(self.fc.weight)", "self.init_weights()"),
+        ("def init_weights(self, m):\n        nn.init.zeros_(m.weight)", "self.apply(self.init_weights)"),
+        ("def init_weights(self, b):\n        nn.init.uniform_(self.fc.weight, -b, b)", "self.init_weights(...)"),
+    ],
+)
+def test_a_method_that_nothing_calls_is_to_be_called_as_it_asks(method: str, advised: str, tmp_path: Path) -> None:
+    text = f"""\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    {method}
+"""
+    assert _help_of_uncalled(text, tmp_path).startswith(f"write `{advised}` at the end of `__init__`")
+
+
+@pytest.mark.parametrize(
+    ("function", "advised"),
+    [
+        ("def init_weights(m):\n    nn.init.zeros_(m.weight)", "net.apply(init_weights)"),
+        ("def init_all(net):\n    for m in net.modules():\n        nn.init.zeros_(m.weight)", "init_all(net)"),
+        ("def init_weights(m, std):\n    nn.init.normal_(m.weight, 0, std)", "init_weights(net, ...)"),
+    ],
+)
+def test_a_function_that_nothing_calls_is_to_be_called_as_it_asks(function: str, advised: str, tmp_path: Path) -> None:
+    text = f"from torch import nn\n\n\n{function}\n\n\nnet = nn.Linear(8, 8)\n"
+    assert _help_of_uncalled(text, tmp_path).startswith(f"write `{advised}` after the model is built")
+
+
+def _help_of_uncalled(text: str, folder: Path) -> str:
+    findings = check(text_source(text, str(folder / "net.py")), Settings()).findings
+    (told,) = (one.help for one in findings if one.code == "INI301")
+    return str(told)
+
+
 def test_layers_are_judged_by_what_runs_once_the_events_are_fixed(tmp_path: Path) -> None:
     key = str(tmp_path / "net.py")
     settings = Settings(unsafe_fixes=True)

@@ -56,6 +56,31 @@ class Candidate:
         returned = (each.value for each in self.node.body if isinstance(each, ast.Return))
         return any(isinstance(each, ast.Name) and each.id in own for each in returned)
 
+    def asks_for(self, initializers: frozenset[str]) -> str:
+        """What it wants to be given: ``nothing``, each ``module`` in turn, the ``model``, or ``more``; a ``maker`` gives out what does."""
+        if self.makes_initializer:
+            return "maker"
+        required = self._required
+        if not required:
+            return "nothing"
+        if len(required) > 1:
+            return "more"
+        visited = {root(each) for each in written(self.node, lambda function: is_initializer(function, initializers))}
+        return "module" if visited.issuperset(required) else "model"
+
+    @property
+    def _required(self) -> tuple[str, ...]:
+        """The parameters that a caller has to give."""
+        arguments = self.node.args
+        bound = self.owner is not None and "staticmethod" not in map(decorator_name, self.node.decorator_list)
+        taken = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+        named = [
+            each.arg
+            for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+            if default is None
+        ]
+        return (*taken[bound : len(taken) - len(arguments.defaults)], *named)
+
     @property
     def site(self) -> Site:
         """The ``def`` and the name."""
@@ -86,7 +111,7 @@ def uncalled_initializers(
             details=(
                 ("name", each.node.name),
                 ("owner", None if each.owner is None else each.owner.name),
-                ("makes_initializer", each.makes_initializer),
+                ("asks_for", each.asks_for(initializers)),
             ),
         )
         for each in open_

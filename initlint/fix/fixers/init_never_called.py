@@ -28,8 +28,10 @@ def call_it(scene: Scene) -> Fix | Refusal:
     if not isinstance(method, ast.FunctionDef) or definition is None or method not in definition.body:
         return Refusal("it is not certain which model it is for")
     constructor = Constructor.of(definition)
-    if constructor is None or not _is_module(scene.source, definition):
-        return Refusal("its class has no __init__ of a module")
+    if constructor is None:
+        return Refusal("its class has no __init__")
+    if not _is_module(scene.source, definition):
+        return Refusal("it is not certain that its class is a module")
     if constructor.returns or any(initializes(each) for each in constructor.body):
         return Refusal("__init__ initializes or loads weights already")
     if _is_disabled(scene.source, definition, method.name):
