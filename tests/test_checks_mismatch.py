@@ -284,6 +284,22 @@ def test_transposed_convolutions_get_no_call_that_torch_would_scale_wrongly() ->
     assert "nn.init" not in (found(net)[0].help or "")
 
 
+def test_of_layers_of_one_call_each_is_told_what_holds_for_it() -> None:
+    net = ModelBuilder()
+    tensor = net.block(net.input(), normal(0.02, 768), kind="ConvTranspose2d", transposed=True)
+    tensor = net.block(net.block(tensor, normal(0.02, 32), "gelu"), normal(0.02, 32), "gelu")
+    net.output(net.layer(tensor))
+    (finding,) = found(net)
+    assert finding.message.startswith(
+        "`Net.fc0..2` are drawn with std 0.020 whatever the width (gain 0.11 to 0.55) before relu or gelu (wants 1.41),"
+        " which scales the signal by 0.057 to 0.39 here and by "
+    )
+    assert (finding.help or "").startswith(
+        "draw it by hand with gain 1.41: torch swaps the fans of transposed convolutions for `Net.fc0`;"
+        " write `nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')` for `Net.fc1..2`"
+    )
+
+
 def test_gates_norms_and_loaded_weights_are_silent() -> None:
     net = ModelBuilder()
     entering = net.input()

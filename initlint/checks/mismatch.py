@@ -72,7 +72,7 @@ def _cost(judgement: Judgement) -> tuple[Severity, int]:
 
 
 def _predicate(judgements: Sequence[Judgement], knowledge: Knowledge) -> str:
-    """What is said of the layers, beginning with the verb; the first judgement gives the figures."""
+    """What is said of the layers, beginning with the verb; the first judgement gives the chain."""
     worst, several = judgements[0], len(judgements) > 1
     weight = worst.layer.weight
     if weight.source != "explicit":
@@ -81,7 +81,7 @@ def _predicate(judgements: Sequence[Judgement], knowledge: Knowledge) -> str:
         said = f" {'are' if several else 'is'} drawn with std {wording.number(weight.std)} whatever the width"
     else:
         said = f" {'are' if several else 'is'} initialized by {weight.function or 'hand'}"
-    return said + wording.started(worst) + wording.gain_phrase(worst) + wording.measure(worst, knowledge)
+    return said + wording.started(judgements) + wording.gain_phrase(judgements) + wording.measure(judgements, knowledge)
 
 
 def _related(judgement: Judgement, place: Site) -> Iterable[Related]:

@@ -70,17 +70,24 @@ def _value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else repr(value)
 
 
-def measure(judgement: Judgement, knowledge: Knowledge) -> str:
-    """The clause that says what the gain does here and over the chain; empty where neither is known."""
-    here = local_factor(judgement, knowledge.activations)
-    chain = judgement.chain
+def measure(judgements: Sequence[Judgement], knowledge: Knowledge) -> str:
+    """The clause that says what the gains do here and over the chain of the first; empty where neither is known."""
+    chain = judgements[0].chain
+    factors = [local_factor(each, knowledge.activations) for each in judgements]
+    known = [factor for factor in factors if factor is not None]
     over = None if chain is None or chain.length < 3 or chain.residual else chain.signal
-    if here is None:
+    if factors[0] is None:
         return ""
-    text = f", which scales the signal by {number(here)} here"
+    text = f", which scales the signal by {_span(known, number)} here"
     if chain is None or over is None:
         return text
     return f"{text} and by {number(over)} over this {chain.length}-layer chain"
+
+
+def _span(values: Sequence[float], say: Callable[[float], str]) -> str:
+    """One value, or the least and the most of several that read differently."""
+    least, most = say(min(values)), say(max(values))
+    return least if least == most else f"{least} to {most}"
 
 
 def number(value: float) -> str:
@@ -105,21 +112,37 @@ def advice(
     `written` makes of a target the call that a fix writes: what is advised and what is done are one.
     """
     worst = judgements[0]
-    follower = worst.decisive
-    activation = None if follower is None else knowledge.activations.get(follower.activation)
+    follower, activation = _decided(worst, knowledge)
     if follower is None or activation is None:
         return None
-    target = "layer" if len(judgements) > 1 or worst.layer.access is None else worst.layer.access
-    if worst.layer.kind != "Parameter":
-        target += ".weight"
-    text = _recommendation(worst, follower, activation, target) if written is None else f"write `{written(target)}`"
-    if text is None:
+    several = len(judgements) > 1
+    texts: dict[str, list[Layer]] = {}
+    for each in judgements:
+        target = "layer" if several or each.layer.access is None else each.layer.access
+        if each.layer.kind != "Parameter":
+            target += ".weight"
+        text = (
+            _recommendation(each, *_decided(each, knowledge), target)
+            if written is None
+            else f"write `{written(target)}`"
+        )
+        if text is not None:
+            texts.setdefault(text, []).append(each.layer)
+    if not texts:
         return None
-    if len(judgements) > 1:
-        text += " for each of them"
+    if len(texts) > 1:
+        text = "; ".join(f"{text} for {name_layers(layers)}" for text, layers in texts.items())
+    else:
+        text = next(iter(texts)) + (" for each of them" if several else "")
     if activation.family == "saturating" and len(activation.bands) > 1 and follower.output is False:
         text += ", or use tanh or ReLU"
     return text + _retune(worst)
+
+
+def _decided(judgement: Judgement, knowledge: Knowledge) -> tuple[Follower | None, Activation | None]:
+    """What a layer runs into that judges it, and the activation that this is."""
+    follower = judgement.decisive
+    return follower, None if follower is None else knowledge.activations.get(follower.activation)
 
 
 def _retune(judgement: Judgement) -> str:
@@ -134,7 +157,11 @@ def _retune(judgement: Judgement) -> str:
     return f", and re-tune the learning rate: the gradient of the first layers changes {number(moved)}-fold"
 
 
-def _recommendation(judgement: Judgement, follower: Follower, activation: Activation, target: str) -> str | None:
+def _recommendation(
+    judgement: Judgement, follower: Follower | None, activation: Activation | None, target: str
+) -> str | None:
+    if follower is None or activation is None:
+        return None
     call = activation.recommended
     if follower.output is not False and activation.output_recommended is not None:
         call = activation.output_recommended
@@ -178,21 +205,34 @@ def _arguments(call: Mapping[str, str | float], follower: Follower, activation: 
     return written
 
 
-def gain_phrase(judgement: Judgement) -> str:
-    """`before relu (wants 1.41)`."""
-    follower = judgement.decisive
-    before = "" if follower is None else f" before {follower.activation}"
-    wants = "" if judgement.ideal is None else f" (wants {gain_text(judgement.ideal)})"
-    return before + wants
+def gain_phrase(judgements: Sequence[Judgement]) -> str:
+    """`before relu (wants 1.41)`; of several layers every activation that judges one."""
+    activations = dict.fromkeys(each.decisive.activation for each in judgements if each.decisive is not None)
+    before = f" before {' or '.join(activations)}" if activations else ""
+    ideals = [each.ideal for each in judgements if each.ideal is not None]
+    return before + (f" (wants {_span(ideals, gain_text)})" if ideals else "")
 
 
-def started(judgement: Judgement) -> str:
-    """How the layer starts, in brackets: the gain it is given, what its widths make of it, and the sum that it is a term of."""
-    gain, follower = gain_of(judgement.layer), judgement.decisive
-    if gain is None:
+def started(judgements: Sequence[Judgement]) -> str:
+    """How the layers start, in brackets: the gain they are given, what their widths make of it, and the sum that it is a term of."""
+    texts = dict.fromkeys(map(_started, judgements))
+    if len(texts) == 1:
+        return next(iter(texts))
+    return f" (gain {_span([met for each in judgements if (met := _met(each.layer)) is not None], gain_text)})"
+
+
+def _met(layer: Layer) -> float | None:
+    """The gain that a layer has in effect, where that differs noticeably from the one it is given."""
+    gain, effective = gain_of(layer), layer.weight.effective_gain
+    if gain is None or effective is None or math.isclose(gain, effective, rel_tol=_NOTICED):
+        return gain
+    return effective
+
+
+def _started(judgement: Judgement) -> str:
+    gain, met, follower = gain_of(judgement.layer), _met(judgement.layer), judgement.decisive
+    if gain is None or met is None:
         return ""
-    effective = judgement.layer.weight.effective_gain
-    met = gain if effective is None or math.isclose(gain, effective, rel_tol=_NOTICED) else effective
     in_effect = f", in effect {gain_text(met)}" if met != gain else ""
     total = met if follower is None or not follower.summed else met * follower.summed
     in_sum = f", {gain_text(total)} in the sum" if gain_text(total) != gain_text(met) else ""
