@@ -216,6 +216,17 @@ def test_parallel_branches_of_equal_depth_are_no_residual() -> None:
     assert [found.verdict for found in judged(net)] == ["mismatch", "mismatch", "exempt"]
 
 
+def test_layers_of_which_one_is_taken_lie_in_the_residual_together_and_count_once() -> None:
+    net = ModelBuilder()
+    tensor = net.input()
+    trunk = net.act(net.op("join", net.layer(tensor), net.layer(tensor)))
+    branch = net.act(net.op("join", net.layer(trunk), net.layer(trunk)))
+    net.output(net.layer(net.op("add", trunk, net.layer(branch))))
+    chains = [found.chain for found in judged(net)]
+    assert [found.residual for found in chains if found] == [False, False, True, True, True, False]
+    assert [(found.position, found.length) for found in chains if found and found.residual] == [(1, 2), (1, 2), (2, 2)]
+
+
 def test_every_branch_that_is_concatenated_lies_in_the_residual() -> None:
     """x + W [f(x), g(x)]: both f and g."""
     net = ModelBuilder()

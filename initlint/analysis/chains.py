@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -117,11 +118,13 @@ def _residual_chains(propagation: Propagation) -> Mapping[int, Chain]:
         steps = sorted(
             {step.position: step for found in sums for step in found.branches}.values(), key=lambda s: s.position
         )
+        positions = [step.position for step in steps]
+        taken = [each for each in positions if each not in propagation.instead] or positions
         before, after = sums[0].before, sums[-1].after
-        for place, step in enumerate(steps, start=1):
+        for step in steps:
             chains[step.position] = Chain(
-                length=len(steps),
-                position=place,
+                length=len(taken),
+                position=max(1, bisect_right(taken, step.position)),
                 signal=None if not before or after is None else after / before,
                 layers=tuple(member.layer for member in steps),
                 residual=True,

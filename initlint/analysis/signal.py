@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 
 from initlint.analysis.moments import moments
+from initlint.analysis.unknowns import plus, product, quotient, root_of_sum, sum_of
 from initlint.knowledge import Activation, Knowledge
 from initlint.model import Initializer, Layer, Model, Op, OpKind
 
@@ -106,9 +107,9 @@ class Propagation:
     `damped` are the positions of steps in branches that are scaled down before they are added to something, `renewed`
     those of steps in branches whose path begins later than what they are added to, or ends before the sum:
     ``x + ff(norm(x))``, ``x + ff(q(x) @ k(x))``, ``x + A @ ff(x)``; `joined` those where it begins in what they are added
-    to, put beside something else: ``x + ff(cat([x, y]))``. `raised` is the rms of a sum over that of one of its
-    terms, by the positions of both: variances add, since independent weights make the terms independent. None where a
-    term is not known.
+    to, put beside something else: ``x + ff(cat([x, y]))``; `instead` those that may be taken in place of others.
+    `raised` is the rms of a sum over that of one of its terms, by the positions of both: variances add, since
+    independent weights make the terms independent. None where a term is not known.
     """
 
     steps: Mapping[int, Step]
@@ -116,6 +117,7 @@ class Propagation:
     damped: frozenset[int]
     renewed: frozenset[int]
     joined: frozenset[int]
+    instead: frozenset[int]
     route: Mapping[int, int]
     raised: Mapping[tuple[int, int], float | None]
 
@@ -154,8 +156,16 @@ def propagate(
     pass_ = _Pass(model, weights, knowledge, dict(route or {}))
     for position, op in enumerate(model.ops):
         pass_.tensors.append(pass_.tensor(position, op))
-    damped, renewed, joined = frozenset(pass_.damped), frozenset(pass_.renewed), frozenset(pass_.joined)
-    return Propagation(pass_.steps, tuple(pass_.sums), damped, renewed, joined, pass_.route, pass_.raised)
+    return Propagation(
+        pass_.steps,
+        tuple(pass_.sums),
+        frozenset(pass_.damped),
+        frozenset(pass_.renewed),
+        frozenset(pass_.joined),
+        frozenset(pass_.instead),
+        pass_.route,
+        pass_.raised,
+    )
 
 
 class _Pass:
@@ -174,6 +184,7 @@ class _Pass:
         self.damped: set[int] = set()
         self.renewed: set[int] = set()
         self.joined: set[int] = set()
+        self.instead: set[int] = set()
         self.raised: dict[tuple[int, int], float | None] = {}
 
     def tensor(self, position: int, op: Op) -> Tensor:
@@ -195,8 +206,8 @@ class _Pass:
             before=entering.step,
             depth=entering.depth + 1,
             source=entering.source,
-            carry=_product(entering.carry, weights.gain),
-            square=_plus(_product(entering.square, _product(weights.gain, weights.gain)), weights.bias),
+            carry=product(entering.carry, weights.gain),
+            square=plus(product(entering.square, product(weights.gain, weights.gain)), weights.bias),
             pools=entering.pools,
             beside=entering.beside,
         )
@@ -210,7 +221,7 @@ class _Pass:
         source = inputs[self._choose(position, inputs, rank)].source
         kin = [strand for strand in strands if strand.source == source]
         trunk = min(kin, key=lambda tensor: tensor.depth)
-        carry = _root_of_sum([_product(tensor.carry, tensor.carry) for tensor in kin])
+        carry = root_of_sum([product(tensor.carry, tensor.carry) for tensor in kin])
         branches = [step for tensor in kin if tensor.depth > trunk.depth for step in _since_fork(tensor, trunk)]
         if branches:
             self.sums.append(Sum(trunk.source, tuple(branches), trunk.carry, carry))
@@ -231,10 +242,10 @@ class _Pass:
             for mixed in mixed_in:
                 if mixed.source in others or self._is_made_of(mixed.source, others):
                     self.renewed.update(step.position for step in _since_fork(mixed, _fresh(position)))
-        square = _sum([tensor.square for tensor in inputs])
+        square = sum_of([tensor.square for tensor in inputs])
         known = None if any(map(self._is_unknown, inputs)) else square
         for summand, tensor in zip(summands, inputs, strict=True):
-            share = _quotient(known, tensor.square)
+            share = quotient(known, tensor.square)
             self.raised[position, summand] = None if share is None else math.sqrt(share)
         activated = all(tensor.activated for tensor in inputs)
         aside = tuple(strand for strand in strands if strand.source != source and strand.step is not None)
@@ -257,19 +268,19 @@ class _Pass:
             if tensor.source == chosen.source:
                 others: float | None = 1.0
                 for other in (*inputs[:index], *inputs[index + 1 :]):
-                    others = _product(others, other.square)
-                terms.append(_product(_product(tensor.carry, tensor.carry), others))
+                    others = product(others, other.square)
+                terms.append(product(product(tensor.carry, tensor.carry), others))
         square: float | None = 1.0
         for tensor in inputs:
-            square = _product(square, tensor.square)
-        carry = _root_of_sum(terms)
+            square = product(square, tensor.square)
+        carry = root_of_sum(terms)
         return Tensor(
             chosen.source, square, carry, chosen.step, chosen.pools, damped=chosen.damped, beside=chosen.beside
         )
 
     def concat(self, position: int, inputs: tuple[Tensor, ...]) -> Tensor:
         """Channels side by side: one fresh operand begins a new path, else the best carried one leads."""
-        total = _sum([tensor.square for tensor in inputs])
+        total = sum_of([tensor.square for tensor in inputs])
         mean = None if total is None else total / len(inputs)
         if len(inputs) > 1 and any(tensor.step is None for tensor in inputs):
             return Tensor(position, mean, 1.0)
@@ -285,6 +296,8 @@ class _Pass:
         """One of several arrives, unknown which: the mildest is assumed, and the others lie where it does."""
         chosen = inputs[self._choose(position, inputs, _mildest)]
         kin = _others_alike(chosen, inputs)
+        for other in kin:
+            self.instead.update(step.position for step in _since_fork(other, chosen))
         return replace(chosen, beside=(*chosen.beside, *kin)) if kin else chosen
 
     def _mixed_into(self, tensor: Tensor) -> Iterator[Tensor]:
@@ -376,9 +389,12 @@ def _others_alike(chosen: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
 
 
 def _since_fork(branch: Tensor, trunk: Tensor) -> list[Step]:
-    """The steps of `branch` after it left the path of `trunk`, with those of what was concatenated on the way or may be there instead."""
+    """The steps of `branch` after it left the path of `trunk`, with those of what was concatenated on the way or may be there instead.
+
+    What the trunk was concatenated with before, or may be instead, lies on the way to the fork.
+    """
     found: dict[int, Step] = {}
-    waiting, seen = [branch], set[Tensor]()
+    waiting, seen = [branch], set(trunk.beside)
     while waiting:
         tensor = waiting.pop()
         if tensor in seen:
@@ -409,7 +425,7 @@ def _activated(entering: Tensor, op: Op, activation: Activation | None) -> Tenso
             activation.name, tuple({**dict(activation.parameters), **dict(op.params)}.items()), entering.square
         )
     square = None if known is None else known.square
-    carry = None if known is None else _product(entering.carry, math.sqrt(known.slope))
+    carry = None if known is None else product(entering.carry, math.sqrt(known.slope))
     return Tensor(
         entering.source,
         square,
@@ -430,8 +446,8 @@ def _scaled(
     magnitude = None if factor is None else abs(factor)
     return Tensor(
         entering.source,
-        _product(entering.square, _product(magnitude, magnitude)),
-        _product(entering.carry, magnitude if slope is None else slope),
+        product(entering.square, product(magnitude, magnitude)),
+        product(entering.carry, magnitude if slope is None else slope),
         entering.step,
         entering.pools + pools,
         entering.activated,
@@ -464,29 +480,3 @@ _EFFECTS: Mapping[OpKind, Callable[[_Pass, int, Op, tuple[Tensor, ...]], Tensor]
 def _damps(op: Op) -> bool:
     """Whether a scale is, or may be, there to keep something small; what is gathered from elsewhere is only of unknown size."""
     return op.name != _PUT and abs(op.param("factor") or 0.0) < 1.0
-
-
-def _product(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first * second
-
-
-def _quotient(first: float | None, second: float | None) -> float | None:
-    return None if first is None or not second else first / second
-
-
-def _plus(first: float | None, second: float) -> float | None:
-    return None if first is None else first + second
-
-
-def _sum(numbers: list[float | None]) -> float | None:
-    total = 0.0
-    for number in numbers:
-        if number is None:
-            return None
-        total += number
-    return total
-
-
-def _root_of_sum(squares: list[float | None]) -> float | None:
-    total = _sum(squares)
-    return None if total is None else math.sqrt(total)
