@@ -28,6 +28,7 @@ from initlint.source.module_methods import init_hooks
 from initlint.source.relevance import Relevance
 from initlint.source.resets import Resets
 from initlint.source.scales import Scales
+from initlint.source.strangers import Strangers
 from initlint.source.symbols import ABSENT
 from initlint.source.templates import models_of
 from initlint.source.torch_modules import modules_below
@@ -87,6 +88,7 @@ class Contexts:
         self.scales = Scales(knowledge)
         self.leftovers = Leftovers(knowledge)
         self.resets = Resets(project)
+        self.strangers = Strangers(project)
         self.interesting: list[Definition] = []
         self.built: frozenset[str] = frozenset()
         self.said: frozenset[str] = frozenset()
@@ -255,15 +257,12 @@ class Contexts:
         if self._survives(
             lambda: returned.append(call_function(machine, function, Arguments([]), definition.node, frame))
         ):
-            if self._is_mentioned(definition):
+            self.strangers.leave_open(machine, returned[0], definition.file)
+            if definition.name in self.used or definition.name in self.said:  # how others call it is not known
                 machine.occurrences = [each for each in machine.occurrences if each.kind not in _UP_TO_CALLERS]
             yield from self._finish(definition.name, definition.file, doubtful=self._is_for_loading(definition))
         else:
             self._doubt(definition, before)
-
-    def _is_mentioned(self, definition: Definition) -> bool:
-        """Whether other code speaks of a function that no context has called: how it is called is not known."""
-        return definition.name in self.used or definition.name in self.said
 
     def _run_class(self, definition: Definition) -> Iterator[Model]:
         machine = self.machine
@@ -284,6 +283,7 @@ class Contexts:
         if survives and any(each.torch_class for each in machine.instances):
             self._doubt_unswept(definition)
             self.unbuilt.add(definition.node)
+            self.strangers.leave_open(machine, made[0], definition.file)
             for model in self._finish(definition.name, definition.file):
                 yield replace(model, alone=True)
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from initlint.pytest_names import is_test_module
-from initlint.source.sites import site_of
+from initlint.source.program_calls import Function, ProgramCall, ProgramCalls, parameters
 from initlint.source.training import trains
-from initlint.source.values import Place
 from initlint.syntax import last_name, nodes_of
 
 if TYPE_CHECKING:
@@ -25,9 +23,6 @@ _FROM_HUB = "from_pretrained"
 _HUBS = ("HubMixin", "PreTrainedModel", "PretrainedModel")
 _AUTO = "AutoModel"
 _FROM_HUBS = (*_HUBS, f"def {_FROM_HUB}", f"{_AUTO}.register")
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-_Guard = tuple[ast.If | ast.IfExp, bool]
 
 
 class Deployment(Enum):
@@ -45,39 +40,28 @@ def deployment_of(project: Project, followed: Collection[Site]) -> Deployment:
     """How a program is deployed; `followed` are the calls whose models are known to be loaded."""
     if trains(project):
         return Deployment.NONE
-    calls = _Calls(project)
+    loads = _Loads(project)
     found = Deployment.NONE
     for file, text in project.contents():
         if is_test_module(file.name) or not any(name.encode() in text for name in (*_LOADS, _FROM_HUB)):
             continue
-        for call in filter(calls.is_certain, calls.loads(file)):
+        for call in filter(loads.is_certain, loads.inside(file)):
             if call.site not in followed:
                 return Deployment.UNSEEN
             found = Deployment.SEEN
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A call, the function that it stands in, the branches around it, and the class around all that."""
-
-    node: ast.Call
-    site: Site | None
-    function: _Function | None
-    guards: tuple[_Guard, ...]
-    owner: str
-
-
-class _Calls:
-    """The calls of a program, found by the last part of the name of what is called."""
+class _Loads:
+    """The calls by which a program loads weights, and which of them are certain."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._of: dict[SourceFile, list[_Call]] = {}
+        self._calls = ProgramCalls(project)
 
-    def loads(self, file: SourceFile) -> Iterator[_Call]:
+    def inside(self, file: SourceFile) -> Iterator[ProgramCall]:
         """The calls that load the weights of something, but those that hand on what a method of that name is given."""
-        for call in self._in(file):
+        for call in self._calls.inside(file):
             function, called = call.function, call.node.func
             loads = last_name(called) in _LOADS and (function is None or function.name not in _LOADS)
             if loads or (
@@ -95,12 +79,12 @@ class _Calls:
         own = {node.name for node in nodes if isinstance(node, ast.ClassDef) and _comes_from_hub(node)}
         return frozenset(own).union(*map(_registrar, nodes))
 
-    def is_certain(self, call: _Call) -> bool:
+    def is_certain(self, call: ProgramCall) -> bool:
         """Whether what loads is met whatever the options are, and by the program itself where it loads what it is given."""
         if _is_optional(call):
             return False
         pending = [(call, not _loads_what_is_given(call))]
-        seen: set[_Function] = set()
+        seen: set[Function] = set()
         while pending:
             inner, entered = pending.pop()
             if (function := inner.function) is None:
@@ -109,53 +93,17 @@ class _Calls:
                 continue
             seen.add(function)
             name = inner.owner if function.name == "__init__" else function.name
-            callers = [other for other in self._calling(name) if other.function is not function]
+            callers = [other for other in self._calls.to(name) if other.function is not function]
             if not callers and (entered or function.name == "__init__") and not _is_of_class(function):
                 return True
             pending += [(each, True) for each in callers if not _is_optional(each)]
         return False
 
-    def _calling(self, name: str) -> Iterator[_Call]:
-        for file, text in self._project.contents():
-            if name.encode() in text:
-                yield from (call for call in self._in(file) if last_name(call.node.func) == name)
-
-    def _in(self, file: SourceFile) -> list[_Call]:
-        known = self._of.get(file)
-        if known is None:
-            known = self._of[file] = list(_calls(file))
-        return known
-
-
-def _calls(file: SourceFile) -> Iterator[_Call]:
-    """All calls in a file, each with what is around it."""
-    pending: list[tuple[ast.AST, _Function | None, tuple[_Guard, ...], str]] = []
-    if file.tree is not None:
-        pending.append((file.tree, None, (), ""))
-    while pending:
-        node, function, guards, owner = pending.pop()
-        guarded: dict[ast.AST, tuple[_Guard, ...]] = {}
-        match node:
-            case ast.Call():
-                yield _Call(node, site_of(Place(file, node)), function, guards, owner)
-            case ast.ClassDef(name=owner):
-                pass
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                function, guards = node, ()
-            case ast.If():
-                guarded |= dict.fromkeys(node.body, (*guards, (node, True)))
-                guarded |= dict.fromkeys(node.orelse, (*guards, (node, False)))
-            case ast.IfExp():
-                guarded |= {node.body: (*guards, (node, True)), node.orelse: (*guards, (node, False))}
-            case _:
-                pass
-        pending += [(each, function, guarded.get(each, guards), owner) for each in ast.iter_child_nodes(node)]
-
 
 def _comes_from_hub(cls: ast.ClassDef) -> bool:
     """Whether a class is loaded by the name that hubs use, which it inherits or defines itself."""
     inherits = any(last_name(base).endswith(_HUBS) for base in cls.bases)
-    return inherits or any(isinstance(node, _Function) and node.name == _FROM_HUB for node in cls.body)
+    return inherits or any(isinstance(node, Function) and node.name == _FROM_HUB for node in cls.body)
 
 
 def _registrar(node: ast.AST) -> tuple[str, ...]:
@@ -167,23 +115,18 @@ def _registrar(node: ast.AST) -> tuple[str, ...]:
             return ()
 
 
-def _parameters(function: _Function) -> frozenset[str]:
-    given = function.args
-    return frozenset(each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs))
-
-
-def _is_of_class(function: _Function) -> bool:
+def _is_of_class(function: Function) -> bool:
     return any(last_name(each) == "classmethod" for each in function.decorator_list)
 
 
-def _loads_what_is_given(call: _Call) -> bool:
+def _loads_what_is_given(call: ProgramCall) -> bool:
     """Whether a function loads something that it is given and does not make: an argument, or a part of its object."""
     if call.function is None or not isinstance(call.node.func, ast.Attribute):
         return False
     receiver = root = call.node.func.value
     while isinstance(root, ast.Attribute | ast.Subscript):
         root = root.value
-    is_given = isinstance(root, ast.Name) and root.id in _parameters(call.function)
+    is_given = isinstance(root, ast.Name) and root.id in parameters(call.function)
     return is_given and not _stores(nodes_of(call.function), receiver)
 
 
@@ -193,7 +136,7 @@ def _stores(nodes: Iterable[ast.AST], target: ast.expr) -> bool:
     return any(ast.unparse(node) == ast.unparse(target) for node in written)
 
 
-def _is_optional(call: _Call) -> bool:
+def _is_optional(call: ProgramCall) -> bool:
     """Whether a call stands where an option is set, and nothing is loaded where it is not."""
     return any(
         _asks(guard.test) and not _loads(guard.orelse if taken else guard.body) and not _is_first_time(guard, taken)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from initlint.source.functions import call_function
 from initlint.source.machine import Frame
 from initlint.source.sweeps import tried
 from initlint.source.torch_modules import modules_below
@@ -50,10 +49,13 @@ class Resets:
         for method, applied in self._of(module.cls):
             if method.node in machine.ran:
                 continue
-            for below in modules_below(module) if applied else ():
-                _leave_open(machine, method, Arguments([module, below]))
-            if not applied:
-                _leave_open(machine, method, Arguments([module], open=True))
+            given = (
+                [Arguments([module, below]) for below in modules_below(module)]
+                if applied
+                else [Arguments([module], open=True)]
+            )
+            for each in given:
+                leave_open(machine, method, each, method.node, Frame(method.scope), sources=_OPEN)
 
     def _of(self, cls: ClassV) -> tuple[_Reset, ...]:
         known = self._resets.get(cls)
@@ -115,12 +117,19 @@ def _is_method_of(variable: str, name: str, arguments: list[ast.expr]) -> bool:
             return False
 
 
-def _leave_open(machine: Machine, method: FunctionV, given: Arguments) -> None:
-    frame = Frame(method.scope)
+def leave_open(
+    machine: Machine,
+    function: object,
+    given: Arguments,
+    node: ast.AST,
+    frame: Frame,
+    *,
+    sources: Container[str],
+) -> None:
+    """Run what may initialize elsewhere, on trial: how it would overwrite what comes from one of `sources` is not known."""
     ran, called = set(machine.ran), set(machine.called)
-    written = tried(machine, lambda: call_function(machine, method, given, method.node, frame))
+    written = tried(machine, lambda: machine.call(function, given, node, frame))
     machine.ran, machine.called = ran, called
-    place = machine.place(method.node, frame)
     for param, write in (written or {}).items():
-        if write.source != "default" and param.data and param.data[-1].source in _OPEN:
-            machine.write(param, Write("", (), place, source="unknown"))
+        if write.source != "default" and param.data and param.data[-1].source in sources:
+            machine.write(param, Write("", (), machine.place(node, frame), source="unknown"))
