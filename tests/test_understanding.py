@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from understanding import Understanding, followers
 
@@ -65,6 +67,28 @@ def test_a_width_that_is_not_known_yet_has_no_scale(understand: Understanding) -
         """)
     assert layers["Net.fc"].layer.weight.gain == 1
     assert layers["Net.fc"].layer.weight.std is None
+
+
+def test_what_xavier_makes_of_widths_is_known_where_their_ratio_is(understand: Understanding) -> None:
+    found = understand(
+        """
+        class Net(nn.Module):
+            def __init__(self, width):
+                super().__init__()
+                self.up = nn.Linear(width, 4 * width)
+                self.down = nn.Linear(4 * width, width)
+                self.price = nn.Linear(width, 1)
+                for layer in (self.up, self.price):
+                    nn.init.xavier_uniform_(layer.weight)
+                nn.init.orthogonal_(self.down.weight)
+
+            def forward(self, x):
+                return torch.relu(self.price(torch.relu(self.down(torch.relu(self.up(x))))))
+        """
+    )
+    gains = {name: judgement.layer.weight.effective_gain for name, judgement in found.items()}
+    assert gains == pytest.approx({"Net.up": math.sqrt(2 / 5), "Net.down": 1.0, "Net.price": math.sqrt(2)})
+    assert [found[f"Net.{name}"].verdict for name in ("up", "down", "price")] == ["mismatch", "mismatch", "match"]
 
 
 def test_one_of_several_modules_is_initialized_through_a_mapping(understand: Understanding) -> None:

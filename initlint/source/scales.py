@@ -220,19 +220,32 @@ def _xavier(made: Initializer, arguments: dict[str, object], fans: Fans, knowled
     gain = number(arguments.get("gain", 1.0))
     if gain is None:
         return made
-    fan_in, fan_out, true_in = _width_of(fans.fan_in), _width_of(fans.fan_out), _width_of(fans.true_in)
+    fan_in, fan_out = _width_of(fans.fan_in), _width_of(fans.fan_out)
     std = gain * math.sqrt(2 / (fan_in + fan_out)) if fan_in and fan_out else None
-    effective = std * math.sqrt(true_in) if std is not None and true_in else None
+    shares = _shares(fans.true_in, fans.fan_in, fans.fan_out)
+    effective = gain * math.sqrt(2 / sum(shares)) if shares else None
     return replace(made, gain=gain, effective_gain=effective, std=std, mean=0.0)
+
+
+def _shares(whole: Sym | None, *fans: Sym | None) -> tuple[float, ...]:
+    """The fans in units of the true one, none where a ratio is not known; a single unit is nothing beside a width that is not."""
+    ratios = (0.0 if _is_single(fan, whole) else _width_of(over(fan, whole)) for fan in fans)
+    known = tuple(ratio for ratio in ratios if ratio is not None)
+    return known if len(known) == len(fans) else ()
+
+
+def _is_single(fan: Sym | None, whole: Sym | None) -> bool:
+    return whole is not None and bool(whole.powers) and value_of(fan) == 1
 
 
 def _orthogonal(made: Initializer, arguments: dict[str, object], fans: Fans, knowledge: Knowledge) -> Initializer:
     gain = number(arguments.get("gain", 1.0))
     if gain is None:
         return made
-    rows, cols, true_in = _width_of(fans.rows), _width_of(fans.cols), _width_of(fans.true_in)
+    rows, cols = _width_of(fans.rows), _width_of(fans.cols)
     std = gain / math.sqrt(max(rows, cols)) if rows and cols else None
-    effective = std * math.sqrt(true_in) if std is not None and true_in else None
+    shares = _shares(fans.true_in, fans.rows, fans.cols)
+    effective = gain / math.sqrt(max(shares)) if shares else None
     return replace(made, gain=gain, effective_gain=effective, std=std, mean=0.0)
 
 
