@@ -110,6 +110,23 @@ def find_excitations(wiring: Wiring, gates: Gates) -> frozenset[int]:
     return frozenset(layer for gate, features in gated.items() for layer in _branch(wiring, gate, features))
 
 
+def find_shifts(wiring: Wiring) -> frozenset[int]:
+    """The layers, by id, that shift what another layer scales by the same condition (Perez et al. 2018, Park et al. 2019).
+
+    How large ``scale(z) * x + shift(z)`` is, and how much of it the shift may be, is told by what it modulates.
+    """
+    found: set[int] = set()
+    for op in wiring.ops:
+        terms = [_behind(wiring, each) for each in op.inputs] if op.kind == "add" else []
+        factors = [one for each in terms if wiring.ops[each].kind == "gate" for one in _factors(wiring, each)]
+        conditions = {wiring.ops[each].inputs[:1] for each in factors if wiring.ops[each].layer is not None}
+        for each in terms:
+            term = wiring.ops[each]
+            if term.layer is not None and term.inputs[:1] in conditions:
+                found.add(term.layer)
+    return frozenset(found)
+
+
 def _origins(wiring: Wiring, position: int) -> Iterator[int]:
     """What `position` is a view of, whichever branch it came by, and what the layer was given that made it."""
     waiting, made = [position], False

@@ -10,7 +10,7 @@ from zlib import crc32
 from initlint.analysis.chains import find_chains, find_enclosed, find_erased, unmended
 from initlint.analysis.doubts import UNREAD, find_unread
 from initlint.analysis.followers import MOST_ADDS, find_bypassed, find_followers, find_optional
-from initlint.analysis.gates import Gates, find_excitations
+from initlint.analysis.gates import Gates, find_excitations, find_shifts
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands, reaches, touches
 from initlint.analysis.powers import find_pooled
 from initlint.analysis.signal import Weights, nominal_weights, propagate
@@ -48,6 +48,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
             **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
             **dict.fromkeys(find_bypassed(wiring), "it also reaches the next layer without its activation"),
             **dict.fromkeys(find_excitations(wiring, gates), "it is part of a gate"),
+            **dict.fromkeys(find_shifts(wiring), "it shifts what another layer scales"),
             **dict.fromkeys(
                 find_erased(wiring, judged.keys()) | find_pooled(wiring, judged.keys()),
                 "a later normalization erases its scale",
@@ -177,10 +178,11 @@ def _judge_by_bound(
 def _happens_to_suit(layer: Layer, follower: Follower, scene: _Scene) -> bool:
     """Whether the widths make just what the activation wants of Xavier's gain, which promises something else all the same.
 
-    Or of torch's own: between two bands lies what somebody has mistaken for another gain, and nobody has chosen a default.
+    Or of torch's own: between two bands lies what somebody has mistaken for another gain, and nobody has chosen a default. It may be
+    larger than what an output wants by as much as it may be inside the model: that carries no less of the signal.
     """
     weight, ideal = layer.weight, ideal_gain(follower, scene.knowledge.activations)
-    gain, bands = gain_of(layer), _bands(follower, scene)
+    gain, bands = gain_of(layer), (*_bands(follower, scene), *_bands(follower._replace(output=False), scene))
     if weight.source == "default" and gain is not None and bands:
         return min(bands)[0] <= gain <= max(high for _, high in bands)
     if ideal is None or weight.effective_gain is None or not (weight.function or "").startswith("xavier"):
