@@ -42,9 +42,11 @@ def test_a_loop_spares_the_head() -> None:
     assert added(_sequential(None), census=False)[0] == "for layer in (self.net[0], self.net[2]):"
 
 
-def test_layers_of_one_container_that_need_different_calls_are_named() -> None:
+def test_a_loop_spares_the_head_that_gets_a_call_of_its_own() -> None:
+    """As beside a container whose head gets none."""
     assert added(_sequential("tanh")) == [
-        "for layer in (self.net[0], self.net[2]):",
+        "for layer in self.net[:-1]:",
+        "if isinstance(layer, nn.Linear):",
         f"nn.init.kaiming_normal_(layer.weight, {RELU})",
         'nn.init.xavier_uniform_(self.net[4].weight, gain=nn.init.calculate_gain("tanh"))',
     ]

@@ -373,6 +373,18 @@ def test_what_another_method_initializes_anew_is_left(body: list[str], reason: s
         assert refusal(net) == reason
 
 
+@pytest.mark.parametrize(("reset", "left"), [("self.conv.inner", True), ("self.conv", True), ("self.other", False)])
+def test_what_is_initialized_anew_under_the_name_of_what_it_was_given_to_is_left(reset: str, *, left: bool) -> None:
+    method = f"\n    def restart(self):\n        for layer in {reset}:\n            layer.reset_parameters()\n"
+    lines = ("made = nn.Sequential(nn.Linear(8, 8), nn.ReLU())", "self.conv = Messages(8, inner=made)")
+    net = Net(network(*lines, forward=FORWARD + method))
+    net.layer("nn.Linear(8, 8)", "made[0]")
+    if left:
+        assert refusal(net) == "restart initializes it anew"
+    else:
+        assert net.attached()[0].fix is not None
+
+
 def test_a_method_that_resets_the_layers_and_that_the_constructor_calls_is_extended() -> None:
     method = "\n    def reset_parameters(self):\n        self.fc.reset_parameters()\n"
     net = Net(network("self.fc = nn.Linear(8, 8)", "self.reset_parameters()", forward=FORWARD + method))
@@ -440,11 +452,29 @@ def test_a_word_that_stands_for_an_unknown_activation_is_a_choice(other: str, *,
     assert (net.attached()[0].fix is None) is chosen
 
 
-def test_a_model_is_initialized_before_it_is_moved() -> None:
-    net = Net(network("self.fc = nn.Linear(8, 8)", "self.to(device)"))
+@pytest.mark.parametrize(
+    "last",
+    [
+        ["self.to(device)"],
+        ["print(self)"],
+        ["logger.info(self)", "self.to(device)"],
+        ["", "if verbose:", "    self._log.debug(self)", "    print_rank_0(self)"],
+    ],
+)
+def test_a_model_is_initialized_before_it_is_moved_or_said_to_be_built(last: list[str]) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", *last))
     net.layer("nn.Linear(8, 8)", "self.fc")
-    call = f"        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
-    assert f"{call}        self.to(device)\n" in net.repaired()
+    built = "        self.fc = nn.Linear(8, 8)\n"
+    assert net.repaired() == net.text.replace(
+        built, f"{built}        nn.init.kaiming_normal_(self.fc.weight, {RELU})\n"
+    )
+
+
+@pytest.mark.parametrize("last", ["self.math.log(1)", "report(self)", "if deep: self.fc = None", "self.to_rgb()"])
+def test_what_is_no_report_stays_before_the_calls(last: str) -> None:
+    net = Net(network("self.fc = nn.Linear(8, 8)", "self.depth = 1", last.replace("self.fc", "self.mu")))
+    net.layer("nn.Linear(8, 8)", "self.fc")
+    assert net.repaired().index(RELU) > net.text.index(last.partition(":")[0])
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,25 @@ def test_a_class_that_is_there_for_tests_is_left(name: str, *, repaired: bool) -
     )
     (finding,) = check_source(text)
     assert (finding.fix is not None) is repaired
+
+
+def test_what_a_test_builds_is_left_though_a_class_elsewhere_is_given_it(tmp_path: Path) -> None:
+    """The layer then belongs to that class, and the lines would be written into the test."""
+    holder = (
+        "from torch import nn\n\n\nclass Joined(nn.Module):\n    def __init__(self, head):\n        super().__init__()\n"
+        "        self.head = head\n\n    def forward(self, x):\n        return self.head(x)\n"
+    )
+    use = (
+        "import torch\nfrom torch import nn\n\nfrom joined import Joined\n\n\ndef test_joined():\n"
+        "    head = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))\n    model = Joined(head)\n"
+        "    torch.optim.SGD(model.parameters()).step()\n"
+    )
+    settings = Settings(unsafe_fixes=True)
+    for name, changes in (("tests/test_joined.py", False), ("use.py", True)):
+        folder = tmp_path / name.partition("/")[0]
+        paths = [folder / "joined.py", folder / name]
+        for path, text in zip(paths, (holder, use), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        texts = repair(check(read_sources(paths), settings), settings).texts
+        assert bool(texts) is changes

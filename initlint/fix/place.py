@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from initlint.fix.access import Access, read_access
 from initlint.fix.bindings import Binding, bindings_in, is_bound_by_all
 from initlint.fix.choosers import is_chosen, is_optional
+from initlint.fix.closing import closes
 from initlint.fix.naming import Function, function_around, returned_container
 from initlint.fix.rebinding import unbinds
 from initlint.fix.recommend import Refusal
-from initlint.fix.resets import resetting_method
+from initlint.fix.resets import resetting_method, resetting_method_of_local
 from initlint.fix.spelling import Source
 from initlint.model import Layer, Site
 from initlint.syntax import last_name, nodes_of
@@ -35,7 +36,6 @@ _WRITERS = frozenset(
     }
 )
 _DEPLOYMENT = re.compile(r"(?:^|_)(?:inference|deploy\w*)(?:$|_)")
-_MOVES = frozenset({"to", "cuda", "cpu", "double", "float", "half"})
 _LOADERS = re.compile(r"load|from_pretrained|deepcopy")
 
 
@@ -257,8 +257,7 @@ def _behind(
             )
     handed = (index for index in range(max(start, built) + 1, barrier) if _hands_on_parameters(body[index]))
     barrier = next(handed, barrier)
-    # Moving the model to its device is the last thing that its author does.
-    while barrier - 1 > max(start, built) and _moves(body[barrier - 1]):
+    while barrier - 1 > max(start, built) and closes(body[barrier - 1]):
         barrier -= 1
     # What initializes where its test says so is the caller's choice, and comes last.
     chosen = (index for index in range(start + 1, barrier) if isinstance(body[index], ast.If))
@@ -362,15 +361,6 @@ def _rescales(statement: ast.stmt) -> bool:
             return False
 
 
-def _moves(statement: ast.stmt) -> bool:
-    """Whether a statement moves the whole model: ``self.to(device)``."""
-    match statement:
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name))):
-            return name in _MOVES
-        case _:
-            return False
-
-
 def _hands_on_parameters(statement: ast.stmt) -> bool:
     """Whether a statement gives the model's parameters to what trains them: ``Adam(self.parameters())``."""
     calls = (node for node in nodes_of(statement) if isinstance(node, ast.Call))
@@ -455,6 +445,10 @@ def _beside_variable(layer: Layer, access: Access, source: Source) -> Place | Re
     binding = found[0]
     if isinstance(binding.value, ast.IfExp | ast.BoolOp):
         return Refusal("it is built only under a condition")
+    around = [one for one in source.every(ast.ClassDef) if function in one.body]
+    resetting = resetting_method_of_local(around[0], access, function) if around and function is not None else None
+    if resetting is not None:
+        return Refusal(f"{resetting} initializes it anew")
     anchor = binding.block[_last_index(list(binding.block), source, binding, layer.weight.site)]
     return Place(source, anchor, before=False, access=access, value=binding.value, function=function, nested=True)
 

@@ -14,9 +14,33 @@ _ALL = frozenset({"self.modules()", "self.children()"})
 
 def resetting_method(definition: ast.ClassDef, access: Access, writer: Function) -> str | None:
     """The name of a method that is called some other time than `writer` and initializes what an access leads to."""
+    return _resetting(definition, [access.root_text], writer)
+
+
+def resetting_method_of_local(definition: ast.ClassDef, access: Access, writer: Function) -> str | None:
+    """The same for a variable of `writer`, which is reset under the name of what it was given to.
+
+    ``for layer in self.conv.edge_network: layer.reset_parameters()`` is about `net` of ``self.conv = NNConv(net)``.
+    """
+    holders = [
+        ast.unparse(target)
+        for node in nodes_of(writer)
+        if isinstance(node, ast.Assign) and any(_is_name(one, access.root_text) for one in nodes_of(node.value))
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    ]
+    return _resetting(definition, holders, writer)
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _resetting(definition: ast.ClassDef, roots: list[str], writer: Function) -> str | None:
     methods = {one.name: one for one in definition.body if isinstance(one, ast.FunctionDef)}
     built = set(_reached("__init__", methods)) | {writer.name}
-    return next((name for name, method in methods.items() if name not in built and _resets(method, access)), None)
+    others = [(name, method) for name, method in methods.items() if name not in built]
+    return next((name for name, method in others if any(_resets(method, root) for root in roots)), None)
 
 
 def _reached(name: str, methods: dict[str, ast.FunctionDef]) -> Iterator[str]:
@@ -36,24 +60,24 @@ def _reached(name: str, methods: dict[str, ast.FunctionDef]) -> Iterator[str]:
         ]
 
 
-def _resets(method: ast.FunctionDef, access: Access) -> bool:
-    """Whether a method calls `reset_parameters` or an initializer on what an access leads to, or that on all it loops over."""
+def _resets(method: ast.FunctionDef, root: str) -> bool:
+    """Whether a method calls `reset_parameters` or an initializer on what a root holds, or that on all it loops over."""
     loops = [node.iter for node in nodes_of(method) if isinstance(node, ast.For)]
-    is_loop = any(ast.unparse(one) in _ALL or _leads_to(one, access) for one in loops)
+    is_loop = any(ast.unparse(one) in _ALL or _leads_to(one, root) for one in loops)
     for node in nodes_of(method):
         match node:
             case ast.Call(func=ast.Attribute(value=target, attr="reset_parameters")):
-                if _leads_to(target, access) or (is_loop and isinstance(target, ast.Name) and target.id != "self"):
+                if _leads_to(target, root) or (is_loop and isinstance(target, ast.Name) and target.id != "self"):
                     return True
             case ast.Call(func=function, args=[target, *_]) if last_name(function).endswith("_"):
-                if _leads_to(target, access):
+                if _leads_to(target, root):
                     return True
             case _:
                 pass
     return False
 
 
-def _leads_to(node: ast.expr, access: Access) -> bool:
-    """Whether an expression names what an access does, a part of it, or what holds it."""
-    text, root = ast.unparse(node), access.root_text
+def _leads_to(node: ast.expr, root: str) -> bool:
+    """Whether an expression names a root, or a part of it."""
+    text = ast.unparse(node)
     return root != "self" and (text == root or text.startswith((f"{root}.", f"{root}[")))

@@ -177,9 +177,12 @@ def _container_loops(
         by_call.setdefault(member.same, []).append(member)
     for group in by_call.values():
         found = _loop(root, group, census.layers)
-        if found is None:
-            return [] if exact else Refusal("no expression reaches it without reaching other layers")
-        loops.append((found[0], _Reached(found[1], group[0], order, many=True)))
+        if found is not None:
+            loops.append((found[0], _Reached(found[1], group[0], order, many=True)))
+        elif exact:
+            loops += [(_Loop(one.same), _Reached(one.place.access.text, one, order)) for one in group]
+        else:
+            return Refusal("no expression reaches it without reaching other layers")
     return loops
 
 

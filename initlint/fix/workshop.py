@@ -232,10 +232,10 @@ class Workshop:
 
     def _objection(self, layer: Layer) -> Refusal | None:
         """What speaks against a change of a layer whatever it is."""
-        file = (layer.owner_site or layer.site).file
-        if self.is_in_test(file) or is_test_double(layer.owner or ""):
+        files = {layer.site.file, (layer.owner_site or layer.site).file}
+        if any(map(self.is_in_test, files)) or is_test_double(layer.owner or ""):
             return Refusal("a test may compare its numbers")
-        if self.is_in_copy(file):
+        if any(map(self.is_in_copy, files)):
             return COPIED
         if layer.weight.source == "explicit" and self._is_callers_choice(layer):
             return Refusal("who calls its initializer chooses how it draws")
