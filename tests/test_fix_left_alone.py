@@ -137,3 +137,34 @@ def test_what_a_helper_builds_for_two_ends_is_initialized_for_both_or_neither(tm
     assert not _repaired(tmp_path, [("block.py", HELPED), ("tests/test_block.py", tried)])
     alike = HELPED.replace("x + self.shift(x)", "self.shift(x)")
     assert _repaired(tmp_path, [("block.py", alike)]) == {"block.py"}
+
+
+OWN = """
+    def init_weights(self):
+        for m in self.modules():
+            if isinstance(m, nn.Linear):
+                nn.init.kaiming_uniform_(m.weight, a=1)
+                nn.init.zeros_(m.bias)
+"""
+FOUNDATION = "from torch import nn\n\n\nclass Foundation(nn.Module):\n    pass\n"
+BUILT = "from net import Net\n\nnet = Net()\n"
+
+
+def test_an_init_method_that_nothing_calls_is_called_and_gets_no_second_scheme_beside_it(tmp_path: Path) -> None:
+    """Also where only another file says that its class is a module."""
+    own = NET.replace("nn.Module", "Foundation").replace("import nn\n", "import nn\n\nfrom foundation import Foundation\n")
+    texts = {"net.py": own + OWN, "foundation.py": FOUNDATION, "train.py": BUILT}
+    paths = [tmp_path / name for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
+    safe = Settings()
+    assert not repair(check(read_sources(paths), safe), safe).texts
+    (written,) = repair(check(read_sources(paths), SETTINGS), SETTINGS).texts.values()
+    built = "        self.fc2 = nn.Linear(16, 2)\n"
+    assert written == own.replace(built, f"{built}        self.init_weights()\n") + OWN
+
+
+def test_a_method_for_other_layers_that_nothing_calls_keeps_nobody_from_a_repair() -> None:
+    method = "\n    def init_output(self):\n        nn.init.normal_(self.fc2.weight, std=0.01)\n"
+    found = {finding.code: finding.fix is not None for finding in check_source(NET + method)}
+    assert found["INI101"]

@@ -141,11 +141,7 @@ def _homes(layer: Layer, sources: Callable[[str], Source | None]) -> Iterator[tu
 
 
 def _class_at(source: Source, site: Site) -> ast.ClassDef | None:
-    for node in source.every(ast.ClassDef):
-        first = min((decorator.lineno for decorator in node.decorator_list), default=node.lineno)
-        if first <= site.line < max(node.body[0].lineno, node.lineno + 1):
-            return node
-    return None
+    return next((node for node in source.every(ast.ClassDef) if source.is_header(node, site)), None)
 
 
 def _method(definition: ast.ClassDef, name: str) -> Function | None:

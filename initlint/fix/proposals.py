@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from dataclasses import dataclass, replace
 
 from initlint.fix.fixers import FIXERS, fix_finding
+from initlint.fix.idle_methods import objection
 from initlint.fix.identity import Identity, identity
 from initlint.fix.recommend import Refusal
 from initlint.fix.shows import COPIED
@@ -56,7 +57,7 @@ def propose(
     repairs: dict[int, tuple[Repair, ...]] = {}
     repairable = [index for index, finding in enumerate(findings) if finding.code in REPAIRABLE]
     for index in repairable:
-        found = workshop.repairs(findings[index])
+        found = objection(findings[index], findings, workshop) or workshop.repairs(findings[index])
         if isinstance(found, Refusal):
             proposals[index] = found
         else:
@@ -87,7 +88,7 @@ def _of_events(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, 
     for index, finding in enumerate(findings):
         if finding.code not in FIXERS:
             continue
-        found = fix_finding(finding, findings, workshop.source, knowledge)
+        found = fix_finding(finding, findings, workshop.source, knowledge, workshop.owners)
         if workshop.is_in_copy(finding.site.file):
             found = COPIED
         elif (

@@ -151,6 +151,13 @@ class Source:
         """Whether a site lies within a node of this file."""
         return site.file == self.file and self.start(node) <= (site.line, site.column) < self.end(node)
 
+    def is_header(self, definition: ast.ClassDef, site: Site | None) -> bool:
+        """Whether a site is where the definition of a class of this file begins, its decorators among it."""
+        if site is None or site.file != self.file:
+            return False
+        first = min((decorator.lineno for decorator in definition.decorator_list), default=definition.lineno)
+        return first <= site.line < max(definition.body[0].lineno, definition.lineno + 1)
+
     def function_around(self, node: ast.stmt | ast.expr) -> ast.FunctionDef | None:
         """The innermost function whose text holds a node."""
         start, end = self.start(node), self.end(node)

@@ -89,6 +89,11 @@ class Workshop:
         """The judgements of all layers, one for each layer of the text."""
         return self._judgements.values()
 
+    @cached_property
+    def owners(self) -> frozenset[Site]:
+        """The headers of the classes that hold a known layer: modules, whatever their bases are called."""
+        return frozenset(layer.owner_site for layer in self.census if layer.owner_site is not None)
+
     def is_in_test(self, file: str) -> bool:
         """Whether a file is part of the tests of what is at hand."""
         return is_test(file, self._root)

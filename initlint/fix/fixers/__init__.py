@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -28,7 +28,7 @@ from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import Source, spell
 from initlint.fix.spot import find_spot
 from initlint.knowledge import Knowledge
-from initlint.model import Edit, Finding, Fix
+from initlint.model import Edit, Finding, Fix, Site
 
 __all__ = ["FIXERS", "fix_finding"]
 
@@ -53,7 +53,11 @@ FIXERS: Mapping[str, Fixer] = MappingProxyType(
 
 
 def fix_finding(
-    finding: Finding, findings: Iterable[Finding], read: Callable[[str], Source | None], knowledge: Knowledge
+    finding: Finding,
+    findings: Iterable[Finding],
+    read: Callable[[str], Source | None],
+    knowledge: Knowledge,
+    owners: Collection[Site],
 ) -> Fix | Refusal:
     """The fix of one finding among all `findings`, or why there is none; `read` gives the files that may be rewritten."""
     source = read(finding.site.file)
@@ -61,7 +65,7 @@ def fix_finding(
     if spot is None:
         return Refusal("its place is in no file that can be rewritten")
     sites = frozenset(one.site for one in findings if one.code == finding.code and one.site.file == finding.site.file)
-    made = FIXERS[finding.code](Scene(finding, spot, sites, knowledge, read))
+    made = FIXERS[finding.code](Scene(finding, spot, sites, knowledge, read, owners))
     return made if isinstance(made, Refusal) else replace(made, edits=(*_imports(spot.source, made.edits), *made.edits))
 
 

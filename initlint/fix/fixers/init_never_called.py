@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from initlint.fix.closing import closes
 from initlint.fix.containers import is_container
 from initlint.fix.fixers.constructor import Constructor, attributes, initializes
 from initlint.fix.fixers.scene import Scene, fix
@@ -30,7 +31,8 @@ def call_it(scene: Scene) -> Fix | Refusal:
     constructor = Constructor.of(definition)
     if constructor is None:
         return Refusal("its class has no __init__")
-    if not _is_module(scene.source, definition):
+    is_owner = any(scene.source.is_header(definition, one) for one in scene.owners)
+    if not is_owner and not _is_module(scene.source, definition):
         return Refusal("it is not certain that its class is a module")
     if constructor.returns or any(initializes(each) for each in constructor.body):
         return Refusal("__init__ initializes or loads weights already")
@@ -50,7 +52,8 @@ def call_it(scene: Scene) -> Fix | Refusal:
         return Refusal("it uses what __init__ does not surely build")
     if (missing := _asked_of_container(method, constructor)) is not None:
         return Refusal(f"a container has no {missing}")
-    edit = written_after(scene.source, constructor.body[-1], [call])
+    last = next((each for each in reversed(constructor.body) if not closes(each)), constructor.body[-1])
+    edit = written_after(scene.source, last, [call])
     return fix(f"Call {call} at the end of __init__", "unsafe", None if edit is None else [edit])
 
 

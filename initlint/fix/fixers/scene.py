@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from initlint.fix.recommend import Refusal
@@ -18,7 +18,8 @@ class Scene:
     """One finding of a rule that events speak for.
 
     `sites` are the places of all findings of the same rule in the same file: what stands together is fixed together.
-    `read` gives the other files of the run, None for one that is not among them.
+    `read` gives the other files of the run, None for one that is not among them; `owners` are the headers of classes that are
+    known to hold layers.
     """
 
     finding: Finding
@@ -26,6 +27,7 @@ class Scene:
     sites: frozenset[Site]
     knowledge: Knowledge
     read: Callable[[str], Source | None]
+    owners: Collection[Site]
 
     @property
     def source(self) -> Source:
