@@ -276,6 +276,7 @@ def _attach(
         rescan,
         judgements=judgements,
         heed=lambda found, within: reported(found, within, settings),
+        judge=lambda within: understand(within).judgements,
     )
     writable = tuple(f if _lies_within(f, texts) else replace(f, fix=None) for f in fixed)
     return _in_order((*writable, *(f for f in findings if not _may_be_fixed(f, rules))))

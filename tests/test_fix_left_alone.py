@@ -152,7 +152,9 @@ BUILT = "from net import Net\n\nnet = Net()\n"
 
 def test_an_init_method_that_nothing_calls_is_called_and_gets_no_second_scheme_beside_it(tmp_path: Path) -> None:
     """Also where only another file says that its class is a module."""
-    own = NET.replace("nn.Module", "Foundation").replace("import nn\n", "import nn\n\nfrom foundation import Foundation\n")
+    own = NET.replace("nn.Module", "Foundation").replace(
+        "import nn\n", "import nn\n\nfrom foundation import Foundation\n"
+    )
     texts = {"net.py": own + OWN, "foundation.py": FOUNDATION, "train.py": BUILT}
     paths = [tmp_path / name for name in texts]
     for path, text in zip(paths, texts.values(), strict=True):
@@ -168,3 +170,23 @@ def test_a_method_for_other_layers_that_nothing_calls_keeps_nobody_from_a_repair
     method = "\n    def init_output(self):\n        nn.init.normal_(self.fc2.weight, std=0.01)\n"
     found = {finding.code: finding.fix is not None for finding in check_source(NET + method)}
     assert found["INI101"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "called"),
+    [
+        (("bound = self.width**-0.5", "nn.init.uniform_(self.fc1.weight, -bound, bound)"), False),
+        (("nn.init.kaiming_uniform_(self.fc1.weight, a=5**0.5)",), False),
+        (("nn.init.kaiming_uniform_(self.fc1.weight, a=5**0.5)", "nn.init.zeros_(self.fc1.bias)"), True),
+        (("nn.init.normal_(self.fc1.weight, std=(3 * self.width) ** -0.5)",), True),
+        (("nn.init.kaiming_uniform_(self.fc1.weight, nonlinearity='relu')",), True),
+    ],
+)
+def test_a_method_that_draws_what_torch_has_drawn_is_not_called(lines: tuple[str, ...], *, called: bool) -> None:
+    method = "\n    def reset_parameters_fc(self):\n" + "".join(f"        {line}\n" for line in lines)
+    text = NET.replace("(self):", "(self, width):", 1).replace("nn.Linear(8, 16)", "nn.Linear(width, 16)") + method
+    text = text.replace("super().__init__()\n", "super().__init__()\n        self.width = width\n")
+    (found,) = (finding for finding in check_source(text) if finding.code == "INI301")
+    assert (found.fix is not None) is called
+    if not called:
+        assert "it would draw what torch has drawn already" in (found.help or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from initlint.checks.wording import advice
@@ -10,7 +10,7 @@ from initlint.fix.bench import Bench, FixedTexts
 from initlint.fix.options import FixOptions
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import spell
-from initlint.fix.verify import Heed, Rescan
+from initlint.fix.verify import Heed, Judge, Rescan
 from initlint.fix.workshop import Repair, Workshop
 from initlint.knowledge import Knowledge, load_knowledge
 from initlint.model import Finding, Fix, Judgement
@@ -26,15 +26,16 @@ def attach(
     *,
     judgements: Iterable[Judgement] = (),
     heed: Heed | None = None,
+    judge: Judge | None = None,
 ) -> tuple[Finding, ...]:
     """The findings, each with a fix where one is certain and with the reason in its help where none is.
 
     `texts` are the current texts by absolute path. Without a `rescan` the fixes are drafts: not written, and they may
     yet fail their verification. `judgements` are those of all layers, not only the reported ones: with them loops are
     rewritten and written that otherwise might reach a layer that is right. `heed` tells what of a rescan would be
-    reported: only that may be repaired along with a finding.
+    reported: only that may be repaired along with a finding. `judge` gives the judgements of all layers of a rescan.
     """
-    bench = _bench(findings, texts, options, rescan, judgements, heed)
+    bench = _bench(findings, texts, options, rescan, judgements, heed, judge)
     knowledge = load_knowledge()
     return tuple(
         _with_fix(_as_written(finding, bench.repairs(index), bench.workshop, knowledge), bench.answer(index))
@@ -51,7 +52,7 @@ def plan(
     unsafe: bool = False,
     judgements: Iterable[Judgement] = (),
     heed: Heed | None = None,
-    judge: Callable[[Mapping[str, str]], Iterable[Judgement]] | None = None,
+    judge: Judge | None = None,
 ) -> FixedTexts:
     """All fixes made together, again and again until a further run would change nothing.
 
@@ -64,7 +65,7 @@ def plan(
     fixed: list[Finding] = []
     left: tuple[tuple[Finding, str], ...] = ()
     for _ in range(_ROUNDS):
-        bench = _bench(findings, current, options, rescan, judgements, heed)
+        bench = _bench(findings, current, options, rescan, judgements, heed, judge)
         step = bench.together(unsafe=unsafe)
         left = step.left
         if not step.texts:
@@ -119,6 +120,7 @@ def _bench(
     rescan: Rescan | None,
     judgements: Iterable[Judgement],
     heed: Heed | None,
+    judge: Judge | None,
 ) -> Bench:
     activations = load_knowledge().activations
-    return Bench(findings, texts, Workshop(texts, activations, options, judgements), rescan, heed)
+    return Bench(findings, texts, Workshop(texts, activations, options, judgements), rescan, heed, judge)

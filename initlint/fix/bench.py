@@ -11,7 +11,7 @@ from initlint.fix.edits import apply
 from initlint.fix.identity import Identity, identity
 from initlint.fix.proposals import Proposal, propose, widened
 from initlint.fix.recommend import Refusal
-from initlint.fix.verify import Heed, Rescan, Verifier
+from initlint.fix.verify import Heed, Judge, Rescan, Verifier
 from initlint.fix.workshop import Repair, Workshop
 from initlint.model import Edit, Finding, Fix
 
@@ -39,11 +39,12 @@ class Bench:
         workshop: Workshop,
         rescan: Rescan | None,
         heed: Heed | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._findings = findings
         self._texts = texts
         self.workshop = workshop
-        self._verifier = None if rescan is None else Verifier(texts, findings, rescan, heed)
+        self._verifier = None if rescan is None else Verifier(texts, findings, rescan, heed, judge)
         self._drafts: dict[_Key, Draft | Refusal] = {}
         self._written: dict[_Key, _Edits | Refusal] = {}
         self._verified: dict[_Key, _Edits | Refusal] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,28 @@ def objection(finding: Finding, findings: Iterable[Finding], workshop: Workshop)
         if any(source.is_header(spot.definition, layer.owner_site) and _is_for(spot.node, layer) for layer in left):
             return Refusal(f"{spot.node.name} of its class is there for that, and nothing calls it")
     return None
+
+
+def draws_as_torch(finding: Finding, layers: Iterable[Layer]) -> bool:
+    """Whether all that a method is known to write, now that it is called, starts as torch had it start: its call is for nothing.
+
+    `layers` are those of the program with the call. Such a method is there to draw again.
+    """
+    owners = {event.detail("owner") for event in finding.events}
+    written = [
+        layer
+        for layer in layers
+        if layer.owner in owners and layer.site.file == finding.site.file and layer.weight.source == "explicit"
+    ]
+    return bool(written) and all(map(_is_drawn_as_before, written))
+
+
+def _is_drawn_as_before(layer: Layer) -> bool:
+    before = layer.history[0] if layer.history else None
+    if before is None or before.source != "default" or before.gain is None or layer.weight.gain is None:
+        return False
+    is_alike = "uniform" in (layer.weight.function or "") and math.isclose(layer.weight.gain, before.gain, rel_tol=1e-3)
+    return is_alike and (layer.bias is None or not layer.bias.is_constant)
 
 
 def _is_for(method: ast.FunctionDef, layer: Layer) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from dataclasses import dataclass, replace
 
 from initlint.fix.fixers import FIXERS, fix_finding
-from initlint.fix.idle_methods import objection
 from initlint.fix.identity import Identity, identity
+from initlint.fix.idle_methods import objection
 from initlint.fix.recommend import Refusal
 from initlint.fix.shows import COPIED
 from initlint.fix.siblings import keep_alike

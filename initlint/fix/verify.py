@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 
 from initlint.fix.edits import BYTE_ORDER_MARK
 from initlint.fix.identity import qualified
+from initlint.fix.idle_methods import draws_as_torch
 from initlint.fix.recommend import Refusal
 from initlint.fix.spelling import bound_names
 from initlint.model import Finding, Judgement, Severity
@@ -22,7 +23,12 @@ Rescan = Callable[[Mapping[str, str]], tuple[Finding, ...]]
 Heed = Callable[[Sequence[Finding], Mapping[str, str]], Sequence[Finding]]
 """What of the findings in some texts a run would report: what the user silenced is not his to mend."""
 
+Judge = Callable[[Mapping[str, str]], Iterable[Judgement]]
+"""Scans the project with some texts replaced and returns the judgements of all layers."""
+
 _Key = tuple[str, str, str | None]
+
+_UNCALLED = "INI301"
 
 _GAIN = "INI1"
 """Codes that say of a layer that its gain does not fit."""
@@ -35,12 +41,18 @@ class Verifier:
     """
 
     def __init__(
-        self, texts: Mapping[str, str], findings: Iterable[Finding], rescan: Rescan, heed: Heed | None = None
+        self,
+        texts: Mapping[str, str],
+        findings: Iterable[Finding],
+        rescan: Rescan,
+        heed: Heed | None = None,
+        judge: Judge | None = None,
     ) -> None:
-        """Without `heed` no layer counts as mendable."""
+        """Without `heed` no layer counts as mendable, without `judge` none is known to stay as it was."""
         self._texts = texts
         self._rescan = rescan
         self._heed = heed
+        self._judge = judge
         self._at_hand = _census(findings)
         self._before: dict[tuple[str, ...], tuple[Finding, ...]] = {}
 
@@ -62,6 +74,11 @@ class Verifier:
         repaired = tuple(repaired)
         gone = _census(repaired)
         found = self._rescan(rewritten)
+        called = [one for one in repaired if one.code == _UNCALLED]
+        if called and self._judge is not None:
+            layers = [judgement.layer for judgement in self._judge(rewritten)]
+            if any(draws_as_torch(one, layers) for one in called):
+                return Refusal("it would draw what torch has drawn already")
         if not _census(found) - (self._at_hand - gone):
             return None
         known = self._known(tuple(sorted(rewritten)))
