@@ -209,6 +209,26 @@ def test_a_helper_that_may_build_something_else_names_no_layer(body: list[str], 
             assert refusal(net) == "what builds or brings it may make it another layer"
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "lost"),
+    [
+        ("nn.utils.parametrizations.spectral_norm", True),
+        ("nn.utils.weight_norm", True),
+        ("nn.utils.spectral_norm", False),
+        ("nn.Sequential", False),
+    ],
+)
+def test_a_layer_whose_weight_an_option_has_computed_is_left(wrapper: str, *, lost: bool) -> None:
+    helper = f"def maybe(layer, wrapped):\n    if wrapped:\n        return {wrapper}(layer)\n    return layer\n\n\n"
+    head = HEAD.replace("class Net", f"{helper}class Net").replace("(self)", "(self, wrapped=False)")
+    net = Net(network("self.fc = nn.Sequential(maybe(nn.Linear(8, 8), wrapped), nn.ReLU())", head=head))
+    net.layer("nn.Linear(8, 8)", "self.fc[0]")
+    if lost:
+        assert refusal(net) == "what builds it may have its weight computed, and an initializer's values are lost then"
+    else:
+        assert net.attached()[0].fix is not None
+
+
 def test_a_helper_that_may_build_something_else_initializes_what_it_builds() -> None:
     helper = (
         "def build(wide):\n    made = nn.Identity()\n    if wide:\n        made = nn.Linear(8, 8)\n    return made\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 from initlint.fix.containers import choices_of, find_element, follow
@@ -10,6 +11,9 @@ from initlint.fix.naming import Function, function_around, returns_of
 from initlint.fix.place import Place
 from initlint.fix.spelling import Source
 from initlint.model import Layer
+from initlint.syntax import last_name
+
+_COMPUTING = re.compile(r"torch\.nn\.utils\.(?:parametri|weight_norm)")
 
 
 def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | None]) -> bool:
@@ -28,6 +32,20 @@ def may_be_other(layer: Layer, place: Place, sources: Callable[[str], Source | N
     return not outcomes or not all(
         _is_given(one, built) or (isinstance(one, ast.Call) and _callee(one) == _callee(built)) for one in outcomes
     )
+
+
+def may_be_computed(layer: Layer, place: Place) -> bool:
+    """Whether a function that the layer of a place is given to may have its weight computed before each pass.
+
+    What an initializer writes there is lost: ``return spectral_norm(layer) if wrapped else layer``.
+    """
+    source = place.source
+    element = find_element(place.value, place.access.trail, source)
+    if not isinstance(element, ast.Call) or not source.contains(element, layer.site):
+        return False
+    named = [one for one in source.every(ast.FunctionDef) if one.name == last_name(element.func)]
+    outcomes = _returned(named[0]) if len(named) == 1 else ()
+    return any(isinstance(one, ast.Call) and _COMPUTING.match(source.dotted(one.func)) for one in outcomes)
 
 
 def _is_brought(layer: Layer, place: Place) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from initlint.fix.alternatives import may_be_other
+from initlint.fix.alternatives import may_be_computed, may_be_other
 from initlint.fix.builders import find_builder
 from initlint.fix.callers import is_callers_choice
 from initlint.fix.containers import is_kept_plain
@@ -209,6 +209,8 @@ class Workshop:
             return call
         if isinstance(place, Place) and may_be_other(layer, place, self.source):
             place = Refusal("what builds or brings it may make it another layer")
+        elif isinstance(place, Place) and may_be_computed(layer, place):
+            place = Refusal("what builds it may have its weight computed, and an initializer's values are lost then")
         if isinstance(place, Place) and self._is_inherited_by_others(judgement, place):
             place = find_place_in_owner(layer, self.source)
         if isinstance(place, Place) and judgement.decisive is not None:
