@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeGuard
 
@@ -45,7 +46,7 @@ def _swapped(scene: Scene) -> Fix | Refusal | None:
     return None
 
 
-def _is_condition(statement: ast.stmt) -> TypeGuard[ast.If]:
+def _is_condition(statement: ast.AST) -> TypeGuard[ast.If]:
     return isinstance(statement, ast.If) and len(statement.body) == 1 and not statement.orelse
 
 
@@ -68,6 +69,8 @@ def _wrapped_behind_apply(scene: Scene) -> Fix | Refusal | None:
         if written is None:
             return Refusal("not all layers that it is applied to are wrapped one by one")
         edits += written
+    for spot in _optional([each for each in applied if each is not None]):
+        edits += _wrapped_again(spot) or ()
     return fix("Wrap the layers in weight_norm after they are initialized", "unsafe", edits)
 
 
@@ -84,15 +87,33 @@ def _applied(scene: Scene, event: Event) -> Spot | None:
     return None
 
 
+def _optional(applied: Sequence[Spot]) -> Iterator[Spot]:
+    """Where the constructors of such calls make the same of other layers if they are asked to, which no default does."""
+    calls = {ast.unparse(each.node): each for each in applied}
+    arguments = {ast.unparse(one) for each in applied if isinstance(each.node, ast.Call) for one in each.node.args}
+    constructors = {Constructor.around(each): each.source for each in applied}
+    for constructor, source in constructors.items():
+        for statement in () if constructor is None else constructor.body:
+            match statement:
+                case ast.If(
+                    body=[ast.Expr(value=ast.Call(func=ast.Attribute(attr="apply"), args=[argument]) as call)],
+                    orelse=[],
+                ) if ast.unparse(argument) in arguments and ast.unparse(call) not in calls:
+                    yield spot_of(source, call)
+                case _:
+                    pass
+
+
 def _wrapped_again(spot: Spot) -> list[Edit] | None:
     """The edits for one ``self.convs.apply(f)`` in a constructor; None where what it wraps is not certain."""
     source, constructor, call = spot.source, Constructor.around(spot), spot.node
-    if constructor is None or spot.statement not in constructor.body or not isinstance(spot.around[0], ast.Expr):
+    statement = spot.parent if _is_condition(spot.parent) else spot.statement
+    if constructor is None or statement not in constructor.body or not isinstance(spot.around[0], ast.Expr):
         return None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return None
     name = source.snippet(call.func.value)
-    above = constructor.body[: constructor.body.index(spot.statement)]
+    above = constructor.body[: constructor.body.index(statement)]
     built = _built(source, above, name)
     wraps = [Wrap.read(source, each) for each in built]
     sure = [each for each in wraps if each is not None and _is_layer(source, each.layer)]
@@ -105,7 +126,7 @@ def _wrapped_again(spot: Spot) -> list[Edit] | None:
         return None
     again = sure[0].of(subject)
     lines = [again] if is_one else [f"for {subject} in {name}:", f"{source.indent}{again}"]
-    written = written_after(source, spot.statement, lines)
+    written = written_after(source, statement, lines)
     return None if written is None else [*(edit for each in sure for edit in each.undone()), written]
 
 
