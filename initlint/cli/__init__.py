@@ -59,7 +59,7 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command line and exit; what a user can mend ends in one line, what they cannot in a traceback."""
-    gc.set_threshold(_COLLECT_EVERY)
+    gc.set_threshold(_COLLECT_EVERY, 1, 1)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
