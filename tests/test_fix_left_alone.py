@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fix_builder import Net, network, refusal, site_of
 
 from initlint import check_source
 from initlint.config import Settings
 from initlint.engine import check, read_sources
+from initlint.model import UNKNOWN_INITIALIZER
 from initlint.repair import repair
 
 SETTINGS = Settings(unsafe_fixes=True)
@@ -190,3 +193,17 @@ def test_a_method_that_draws_what_torch_has_drawn_is_not_called(lines: tuple[str
     assert (found.fix is not None) is called
     if not called:
         assert "it would draw what torch has drawn already" in (found.help or "")
+
+
+@pytest.mark.parametrize(("is_seen", "is_left"), [(False, True), (True, False)])
+def test_a_layer_is_left_like_its_twin_of_which_nobody_can_tell_what_fills_it(*, is_seen: bool, is_left: bool) -> None:
+    """Only builders whose weights are loaded may ask for the twin; one that a helper is seen to fill is no such twin."""
+    net = Net(network("self.a = nn.Linear(8, 8)", "self.b = nn.Linear(8, 8)", "fill(self.b)"))
+    net.layer("nn.Linear(8, 8)", "self.a")
+    weight = replace(UNKNOWN_INITIALIZER, site=site_of(net.text, "fill(self.b)") if is_seen else None)
+    twin = net.layer("nn.Linear(8, 8)", "self.b", occurrence=1, weight=weight)
+    net.judgements[1] = replace(twin, verdict="unknown")
+    if is_left:
+        assert refusal(net) == "b is built alike and stays as it is"
+    else:
+        assert net.attached()[0].fix is not None

@@ -46,9 +46,11 @@ def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Wor
     left: dict[Hashable, str] = {}
     for judgement in workshop.judgements:
         layer = judgement.layer
-        if layer.owner_site not in owners or _built(layer) in built or layer.weight.source != "default":
+        if layer.owner_site not in owners or _built(layer) in built:
             continue
-        if judgement.verdict == "exempt" or identity(layer) in refused:
+        is_default = layer.weight.source == "default"
+        stays = is_default and (judgement.verdict == "exempt" or identity(layer) in refused)
+        if stays or (judgement.verdict == "unknown" and _is_unseen(layer)):
             left |= dict.fromkeys(_keys(judgement, workshop), layer.path)
     return {
         index: Refusal(f"{left[key]} is built alike and stays as it is")
@@ -57,6 +59,11 @@ def _left_twins(proposals: Proposals, findings: Sequence[Finding], workshop: Wor
         for key in _keys(repair.judgement, workshop)
         if key in left
     }
+
+
+def _is_unseen(layer: Layer) -> bool:
+    """Whether nobody can tell what fills a layer, for only builders whose weights are loaded may ask for it."""
+    return layer.weight.source == "unknown" and layer.weight.site is None
 
 
 def _built(layer: Layer) -> Hashable:
