@@ -151,14 +151,18 @@ OWN = """
 """
 FOUNDATION = "from torch import nn\n\n\nclass Foundation(nn.Module):\n    pass\n"
 BUILT = "from net import Net\n\nnet = Net()\n"
+HEIR = "from net import Net\n\n\nclass Small(Net):\n    pass\n\n\nnet = Small()\n"
 
 
-def test_an_init_method_that_nothing_calls_is_called_and_gets_no_second_scheme_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("train", [BUILT, HEIR])
+def test_an_init_method_that_nothing_calls_is_called_and_gets_no_second_scheme_beside_it(
+    train: str, tmp_path: Path
+) -> None:
     """Also where only another file says that its class is a module."""
     own = NET.replace("nn.Module", "Foundation").replace(
         "import nn\n", "import nn\n\nfrom foundation import Foundation\n"
     )
-    texts = {"net.py": own + OWN, "foundation.py": FOUNDATION, "train.py": BUILT}
+    texts = {"net.py": own + OWN, "foundation.py": FOUNDATION, "train.py": train}
     paths = [tmp_path / name for name in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         path.write_text(text)
@@ -175,6 +179,9 @@ def test_a_method_for_other_layers_that_nothing_calls_keeps_nobody_from_a_repair
     assert found["INI101"]
 
 
+DISTURBED = "\n\ndef build(mend):\n    net = Net(8)\n    mend(net)\n    return net\n"
+
+
 @pytest.mark.parametrize(
     ("lines", "called"),
     [
@@ -189,10 +196,11 @@ def test_a_method_that_draws_what_torch_has_drawn_is_not_called(lines: tuple[str
     method = "\n    def reset_parameters_fc(self):\n" + "".join(f"        {line}\n" for line in lines)
     text = NET.replace("(self):", "(self, width):", 1).replace("nn.Linear(8, 16)", "nn.Linear(width, 16)") + method
     text = text.replace("super().__init__()\n", "super().__init__()\n        self.width = width\n")
-    (found,) = (finding for finding in check_source(text) if finding.code == "INI301")
-    assert (found.fix is not None) is called
-    if not called:
-        assert "it would draw what torch has drawn already" in (found.help or "")
+    for builder in ("",) if called else ("", DISTURBED):
+        (found,) = (finding for finding in check_source(text + builder) if finding.code == "INI301")
+        assert (found.fix is not None) is called
+        if not called:
+            assert "it would draw what torch has drawn already" in (found.help or "")
 
 
 @pytest.mark.parametrize(("is_seen", "is_left"), [(False, True), (True, False)])

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from initlint.fix.recommend import Refusal
+from initlint.fix.spelling import Source
 from initlint.fix.spot import find_spot
-from initlint.model import Finding, Layer
+from initlint.model import Finding, Initializer, Layer
 from initlint.syntax import nodes_of
 
 if TYPE_CHECKING:
@@ -27,9 +28,15 @@ def objection(finding: Finding, findings: Iterable[Finding], workshop: Workshop)
         spot = None if source is None else find_spot(source, other.site)
         if source is None or spot is None or spot.definition is None or not isinstance(spot.node, ast.FunctionDef):
             continue
-        if any(source.is_header(spot.definition, layer.owner_site) and _is_for(spot.node, layer) for layer in left):
+        definition, method = spot.definition, spot.node
+        if any(_is_held_by(definition, layer, source) and _is_for(method, layer) for layer in left):
             return Refusal(f"{spot.node.name} of its class is there for that, and nothing calls it")
     return None
+
+
+def _is_held_by(definition: ast.ClassDef, layer: Layer, source: Source) -> bool:
+    """Whether a class holds a layer, or builds it for the classes that inherit from it."""
+    return source.is_header(definition, layer.owner_site) or source.contains(definition, layer.site)
 
 
 def draws_as_torch(finding: Finding, layers: Iterable[Layer]) -> bool:
@@ -38,20 +45,28 @@ def draws_as_torch(finding: Finding, layers: Iterable[Layer]) -> bool:
     `layers` are those of the program with the call. Such a method is there to draw again.
     """
     owners = {event.detail("owner") for event in finding.events}
-    written = [
-        layer
-        for layer in layers
-        if layer.owner in owners and layer.site.file == finding.site.file and layer.weight.source == "explicit"
-    ]
+    own = [layer for layer in layers if layer.owner in owners and layer.site.file == finding.site.file]
+    written = [layer for layer in own if any(map(_is_explicit, _writes(layer)))]
     return bool(written) and all(map(_is_drawn_as_before, written))
 
 
+def _writes(layer: Layer) -> tuple[Initializer, ...]:
+    return (*layer.history, layer.weight)
+
+
+def _is_explicit(write: Initializer) -> bool:
+    return write.source == "explicit"
+
+
 def _is_drawn_as_before(layer: Layer) -> bool:
-    before = layer.history[0] if layer.history else None
-    if before is None or before.source != "default" or before.gain is None or layer.weight.gain is None:
+    """Whether all that code draws for a layer is as wide as torch's default, and its bias is not made constant."""
+    before, *others = _writes(layer)
+    if before.source != "default" or before.gain is None or (layer.bias is not None and layer.bias.is_constant):
         return False
-    is_alike = "uniform" in (layer.weight.function or "") and math.isclose(layer.weight.gain, before.gain, rel_tol=1e-3)
-    return is_alike and (layer.bias is None or not layer.bias.is_constant)
+    return all(
+        "uniform" in (one.function or "") and one.gain is not None and math.isclose(one.gain, before.gain, rel_tol=1e-3)
+        for one in filter(_is_explicit, others)
+    )
 
 
 def _is_for(method: ast.FunctionDef, layer: Layer) -> bool:

@@ -88,7 +88,7 @@ def _of_events(findings: Sequence[Finding], workshop: Workshop) -> Mapping[int, 
     for index, finding in enumerate(findings):
         if finding.code not in FIXERS:
             continue
-        found = fix_finding(finding, findings, workshop.source, knowledge, workshop.owners)
+        found = fix_finding(finding, findings, workshop.source, knowledge, workshop.owned)
         if workshop.is_in_copy(finding.site.file):
             found = COPIED
         elif (

@@ -90,9 +90,10 @@ class Workshop:
         return self._judgements.values()
 
     @cached_property
-    def owners(self) -> frozenset[Site]:
-        """The headers of the classes that hold a known layer: modules, whatever their bases are called."""
-        return frozenset(layer.owner_site for layer in self.census if layer.owner_site is not None)
+    def owned(self) -> frozenset[Site]:
+        """The headers of the classes that hold a known layer, and where those build one: modules, whatever their bases are called."""
+        held = [layer for layer in self.census if layer.owner_site is not None]
+        return frozenset(site for layer in held for site in (layer.owner_site, layer.site) if site is not None)
 
     def is_in_test(self, file: str) -> bool:
         """Whether a file is part of the tests of what is at hand."""

@@ -57,7 +57,7 @@ def fix_finding(
     findings: Iterable[Finding],
     read: Callable[[str], Source | None],
     knowledge: Knowledge,
-    owners: Collection[Site],
+    owned: Collection[Site],
 ) -> Fix | Refusal:
     """The fix of one finding among all `findings`, or why there is none; `read` gives the files that may be rewritten."""
     source = read(finding.site.file)
@@ -65,7 +65,7 @@ def fix_finding(
     if spot is None:
         return Refusal("its place is in no file that can be rewritten")
     sites = frozenset(one.site for one in findings if one.code == finding.code and one.site.file == finding.site.file)
-    made = FIXERS[finding.code](Scene(finding, spot, sites, knowledge, read, owners))
+    made = FIXERS[finding.code](Scene(finding, spot, sites, knowledge, read, owned))
     return made if isinstance(made, Refusal) else replace(made, edits=(*_imports(spot.source, made.edits), *made.edits))
 
 

@@ -31,7 +31,9 @@ def call_it(scene: Scene) -> Fix | Refusal:
     constructor = Constructor.of(definition)
     if constructor is None:
         return Refusal("its class has no __init__")
-    is_owner = any(scene.source.is_header(definition, one) for one in scene.owners)
+    is_owner = any(
+        scene.source.is_header(definition, one) or scene.source.contains(definition, one) for one in scene.owned
+    )
     if not is_owner and not _is_module(scene.source, definition):
         return Refusal("it is not certain that its class is a module")
     if constructor.returns or any(initializes(each) for each in constructor.body):

@@ -18,8 +18,8 @@ class Scene:
     """One finding of a rule that events speak for.
 
     `sites` are the places of all findings of the same rule in the same file: what stands together is fixed together.
-    `read` gives the other files of the run, None for one that is not among them; `owners` are the headers of classes that are
-    known to hold layers.
+    `read` gives the other files of the run, None for one that is not among them; `owned` are the headers of classes that are
+    known to hold layers, and where they build them.
     """
 
     finding: Finding
@@ -27,7 +27,7 @@ class Scene:
     sites: frozenset[Site]
     knowledge: Knowledge
     read: Callable[[str], Source | None]
-    owners: Collection[Site]
+    owned: Collection[Site]
 
     @property
     def source(self) -> Source:
