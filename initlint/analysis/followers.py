@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from types import MappingProxyType
 
 from initlint.analysis.gates import Gates
-from initlint.analysis.wiring import Wiring
+from initlint.analysis.wiring import CARRYING, Wiring
 from initlint.model import Follower, Op, OpKind
 
 _NOTHING: Mapping[tuple[int, int], float | None] = MappingProxyType({})
@@ -145,6 +145,7 @@ def _rescaled(found: Follower, op: Op) -> Follower:
 
 
 _UNALTERED = frozenset({"transparent", "concat"})
+_ENDS: frozenset[OpKind] = frozenset({"output", "opaque"})
 _PASSAGES: Mapping[OpKind, Callable[[Follower, Op], Follower | None]] = MappingProxyType(
     {
         "norm": lambda found, _: found._replace(normalized=True),
@@ -193,6 +194,16 @@ def find_optional(wiring: Wiring) -> frozenset[int]:
             ahead[position] |= kind == "activation" or (passed and ahead[consumer])
             bare[position] |= passed and (bare[consumer] or (kind == "join" and not ahead[consumer]))
     return frozenset(layer for layer, positions in wiring.uses.items() if any(bare[position] for position in positions))
+
+
+def find_leaving(wiring: Wiring) -> frozenset[int]:
+    """The layers, by id, whose output leaves the model as it is, or goes into a loss: logits beside their probabilities."""
+    leaves = [False] * len(wiring.ops)
+    for position in range(len(wiring.ops) - 1, -1, -1):
+        for consumer in wiring.consumers[position]:
+            kind = wiring.ops[consumer].kind
+            leaves[position] |= kind in _ENDS or (kind in CARRYING and leaves[consumer])
+    return frozenset(layer for layer, positions in wiring.uses.items() if any(leaves[each] for each in positions))
 
 
 def find_bypassed(wiring: Wiring) -> frozenset[int]:

@@ -9,7 +9,7 @@ from zlib import crc32
 
 from initlint.analysis.chains import find_chains, find_enclosed, find_erased, unmended
 from initlint.analysis.doubts import UNREAD, find_unread
-from initlint.analysis.followers import MOST_ADDS, find_bypassed, find_followers, find_optional
+from initlint.analysis.followers import MOST_ADDS, find_bypassed, find_followers, find_leaving, find_optional
 from initlint.analysis.gates import Gates, find_excitations, find_shifts
 from initlint.analysis.ideals import contains, ideal_gain, matching_bands, reaches, touches
 from initlint.analysis.powers import find_pooled
@@ -43,6 +43,7 @@ def judge(model: Model, knowledge: Knowledge) -> tuple[Judgement, ...]:
         used=frozenset(wiring.uses),
         unread=find_unread(wiring) if model.traced else frozenset(),
         optional=find_optional(wiring),
+        leaving=find_leaving(wiring),
         branching=frozenset(now.steps[position].layer for position in now.joined),
         harmless={
             **dict.fromkeys(damped | find_enclosed(wiring, damped), "its branch is scaled down"),
@@ -99,8 +100,8 @@ class _Scene:
     """What a verdict needs to know beyond its layer.
 
     `used` are the layers that are applied, `unread` those of which a run did not show what they run into, `optional` those
-    that may go without their activation, `branching` those of branches that begin in what they are added to and more,
-    `harmless` says why a layer's scale does not matter where it lies.
+    that may go without their activation, `leaving` those whose output leaves as it is, `branching` those of branches that begin in
+    what they are added to and more, `harmless` says why a layer's scale does not matter where it lies.
     """
 
     knowledge: Knowledge
@@ -109,6 +110,7 @@ class _Scene:
     used: frozenset[int]
     unread: frozenset[int]
     optional: frozenset[int]
+    leaving: frozenset[int]
     branching: frozenset[int]
     harmless: Mapping[int, str]
 
@@ -235,7 +237,8 @@ def _relevant(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> t
     """The followers whose bands the layer has to meet.
 
     Where it is not known which of two branches is taken, the milder counts: an activation that one reaches with a
-    normalization and another without is normalized, and one that may be left out does not judge.
+    normalization and another without is normalized, and one that may be left out does not judge. Nor does one at the
+    end of the model of what also leaves without it: a loss takes the logits, and their sigmoid is for whoever reads it.
     """
     maybe_normalized = {found.activation for found in followers if found.alternative and found.normalized}
     return tuple(
@@ -244,6 +247,7 @@ def _relevant(layer: Layer, followers: tuple[Follower, ...], scene: _Scene) -> t
         if not found.normalized
         and not found.gated
         and not found.part
+        and not (found.output is not False and layer.id in scene.leaving)
         and found.adds <= MOST_ADDS
         and matching_bands(found, scene.knowledge.activations)
         and not (found.alternative and (found.activation in maybe_normalized or layer.id in scene.optional))
@@ -260,6 +264,7 @@ def _why_nobody_judges(followers: tuple[Follower, ...], scene: _Scene) -> str:
         (any(_is_set_unseen(found, scene) for found in followers), "a parameter of its activation is not known"),
         (any(found.scaled is None for found in followers), "its output is rescaled first"),
         (any(found.alternative for found in followers), "its activation may be left out"),
+        (any(found.output is not False for found in followers), "its output leaves without that activation, too"),
     )
     return next(
         (reason for holds, reason in reasons if holds), f"no initializer is wrong before {followers[0].activation}"
