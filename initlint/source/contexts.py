@@ -292,7 +292,7 @@ class Contexts:
         users = [
             each for each in self._users_of(definition) if each is not definition and each.node in self.machine.called
         ]
-        return bool(users) and all(map(self.leftovers.is_loaded, users))
+        return (bool(users) and all(map(self.leftovers.is_loaded, users))) or self.strangers.are_loaded(definition.name)
 
     def _went_on_from(self, cls: ClassV) -> bool:
         """Whether this is a module that was seen as the base of another: alone nobody builds it."""

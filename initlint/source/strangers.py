@@ -73,6 +73,22 @@ class Strangers:
             for module in modules_below(model) if each.applied else [model]:
                 leave_open(machine, each.function, Arguments([module]), each.node, each.frame, sources=_KNOWN)
 
+    def are_loaded(self, builder: str) -> bool:
+        """Whether whatever calls a function of that name, which may be one of many modules, loads what it returns."""
+        calls = [(call, file) for call, file in self._calls.places(builder) if not is_test_module(file.name)]
+        return bool(calls) and all(self._is_loaded(call, file) for call, file in calls)
+
+    def _is_loaded(self, call: ProgramCall, file: SourceFile) -> bool:
+        holders = {ast.unparse(each) for each in _holders(call)}
+        for other in self._calls.inside(file):
+            if other.function is call.function and set(other.guards) <= set(call.guards):
+                match other.node.func:
+                    case ast.Attribute(value=value, attr="load_state_dict") if ast.unparse(value) in holders:
+                        return True
+                    case _:
+                        continue
+        return False
+
     def _files(self) -> Iterator[SourceFile]:
         for file, text in self._project.contents():
             named = (b".apply(" in text and _APPLIES.search(text)) or (b"init" in text and _CONFIGURES.search(text))
@@ -153,6 +169,13 @@ def _assigned(function: Function, target: ast.expr) -> Iterator[ast.expr]:
                 yield value
             case ast.AnnAssign(target=one, value=ast.expr() as value) if ast.unparse(one) == text:
                 yield value
+
+
+def _holders(call: ProgramCall) -> Iterator[ast.expr]:
+    """What the function around a call puts its result under."""
+    for node in nodes_of(call.function) if call.function is not None else ():
+        if isinstance(node, ast.Assign) and call.node in nodes_of(node.value):
+            yield from node.targets
 
 
 def _methods(file: SourceFile, owner: str) -> Iterator[Function]:
