@@ -40,13 +40,9 @@ class ProgramCalls:
 
     def to(self, name: str) -> Iterator[ProgramCall]:
         """The calls of whatever has that name, all over the program."""
-        return (call for call, _ in self.places(name))
-
-    def places(self, name: str) -> Iterator[tuple[ProgramCall, SourceFile]]:
-        """The same calls, each with its file."""
         for file, text in self._project.contents():
             if name.encode() in text:
-                yield from ((call, file) for call in self.inside(file) if last_name(call.node.func) == name)
+                yield from (call for call in self.inside(file) if last_name(call.node.func) == name)
 
     def inside(self, file: SourceFile) -> list[ProgramCall]:
         """The calls in one file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,8 +20,8 @@ from initlint.source.project import import_root
 from initlint.source.resets import leave_open
 from initlint.source.sweeps import tried
 from initlint.source.symbols import UNKNOWN
-from initlint.source.torch_modules import modules_below
-from initlint.source.uncalled import may_initialize_by_name
+from initlint.source.torch_modules import modules_below, own_parameters
+from initlint.source.uncalled import TELLING
 from initlint.source.values import Arguments, Bound, ClassV, FunctionV, Instance, Scope
 from initlint.syntax import last_name, nodes_of
 
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
     from initlint.source.program_calls import Function, ProgramCall
     from initlint.source.project import Project, SourceFile
 
-_BY_CONFIGURATION = r"instantiate|from_(?:config|cfg|yaml)"
-_CONFIGURED = re.compile(_BY_CONFIGURATION)
-_CONFIGURES = re.compile(_BY_CONFIGURATION.encode())
-_APPLIES = re.compile(rb"(?<!self)\.apply\(")
-"""A file without a match of either has no such initializer."""
+_CONFIGURED = re.compile(r"instantiate|from_(?:config|cfg|yaml)")
+_APPLIES = re.compile(rf"(?<!self)\.apply\(\s*(?:lambda\s+\w+\s*:\s*)?[\w.]*(?:{TELLING})".encode(), re.IGNORECASE)
+"""A file without a match has no such initializer."""
 
 _KNOWN = frozenset({"default", "uninitialized", "explicit"})
 _ITSELF = frozenset({"self", "cls"})
@@ -41,10 +40,9 @@ _MOVES = frozenset({"to", "cuda", "cpu", "float", "double", "half", "train", "ev
 
 
 class _Initializer(NamedTuple):
-    """What is called for initialization, on all modules of a model or on the model alone, where, and the folder imported from there."""
+    """What is applied for initialization, where, and the folder that is imported from there."""
 
     function: object
-    applied: bool
     node: ast.AST
     frame: Frame
     root: str
@@ -67,16 +65,28 @@ class Strangers:
             return
         if self._found is None:
             self._found = [each for file in self._files() for each in self._initializers(machine, file)]
+        modules = [module for module in modules_below(model) if any(own_parameters(module))]
         for each in self._found:
             if not Path(file.path).is_relative_to(each.root):
                 continue
-            for module in modules_below(model) if each.applied else [model]:
+            for module in modules:
                 leave_open(machine, each.function, Arguments([module]), each.node, each.frame, sources=_KNOWN)
 
     def are_loaded(self, builder: str) -> bool:
         """Whether whatever calls a function of that name, which may be one of many modules, loads what it returns."""
-        calls = [(call, file) for call, file in self._calls.places(builder) if not is_test_module(file.name)]
+        calling = re.compile(rb"(?<!def )\b%s\(" % builder.encode())
+        if not any(calling.search(text) for text in self._loading):
+            return False
+        found = (file for file, text in self._project.contents() if builder.encode() in text and calling.search(text))
+        files = [file for file in found if not is_test_module(file.name)]
+        calls = [(call, file) for file in files for call in self._calls.inside(file)]
+        calls = [(call, file) for call, file in calls if last_name(call.node.func) == builder]
         return bool(calls) and all(self._is_loaded(call, file) for call, file in calls)
+
+    @cached_property
+    def _loading(self) -> list[bytes]:
+        """The texts of the files in which anything is loaded."""
+        return [text for _, text in self._project.contents() if b"load_state_dict" in text]
 
     def _is_loaded(self, call: ProgramCall, file: SourceFile) -> bool:
         holders = {ast.unparse(each) for each in _holders(call)}
@@ -91,23 +101,20 @@ class Strangers:
 
     def _files(self) -> Iterator[SourceFile]:
         for file, text in self._project.contents():
-            named = (b".apply(" in text and _APPLIES.search(text)) or (b"init" in text and _CONFIGURES.search(text))
-            if named and not is_test_module(file.name):
+            if b".apply(" in text and _APPLIES.search(text) and not is_test_module(file.name):
                 yield file
 
     def _initializers(self, machine: Machine, file: SourceFile) -> Iterator[_Initializer]:
         for call in self._calls.inside(file):
             match call.node:
                 case ast.Call(func=ast.Attribute(value=model, attr="apply"), args=[given], keywords=[]):
-                    applied = True
-                case ast.Call(func=ast.Name(id=name) as given, args=[model, *_]) if may_initialize_by_name(name):
-                    applied = False
+                    pass
                 case _:
                     continue
             if self._is_stranger(model, call, file):
                 function = _function(machine, given, call, file)
                 if function is not None:
-                    yield _Initializer(function, applied, call.node, Frame(Scope(file)), import_root(file.path))
+                    yield _Initializer(function, call.node, Frame(Scope(file)), import_root(file.path))
 
     def _is_stranger(self, model: ast.expr, call: ProgramCall, file: SourceFile) -> bool:
         """Whether a configuration says what is built there, or whoever builds the object gives it."""
