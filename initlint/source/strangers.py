@@ -34,6 +34,7 @@ _CONFIGURED = re.compile(r"instantiate|from_(?:config|cfg|yaml)")
 _APPLIES = re.compile(rf"(?<!self)\.apply\(\s*(?:lambda\s+\w+\s*:\s*)?[\w.]*(?:{TELLING})".encode(), re.IGNORECASE)
 """A file without a match has no such initializer."""
 
+_CALLED = re.compile(rb"(?<!def )\b([A-Za-z_]\w*)\(")
 _KNOWN = frozenset({"default", "uninitialized", "explicit"})
 _ITSELF = frozenset({"self", "cls"})
 _MOVES = frozenset({"to", "cuda", "cpu", "float", "double", "half", "train", "eval", "requires_grad_"})
@@ -74,19 +75,20 @@ class Strangers:
 
     def are_loaded(self, builder: str) -> bool:
         """Whether whatever calls a function of that name, which may be one of many modules, loads what it returns."""
-        calling = re.compile(rb"(?<!def )\b%s\(" % builder.encode())
-        if not any(calling.search(text) for text in self._loading):
+        if builder not in self._called_where_loading:
             return False
-        found = (file for file, text in self._project.contents() if builder.encode() in text and calling.search(text))
+        call = f"{builder}(".encode()
+        found = (file for file, text in self._project.contents() if call in text)
         files = [file for file in found if not is_test_module(file.name)]
         calls = [(call, file) for file in files for call in self._calls.inside(file)]
         calls = [(call, file) for call, file in calls if last_name(call.node.func) == builder]
         return bool(calls) and all(self._is_loaded(call, file) for call, file in calls)
 
     @cached_property
-    def _loading(self) -> list[bytes]:
-        """The texts of the files in which anything is loaded."""
-        return [text for _, text in self._project.contents() if b"load_state_dict" in text]
+    def _called_where_loading(self) -> frozenset[str]:
+        """All names that are called in a file in which anything is loaded."""
+        texts = (text for _, text in self._project.contents() if b"load_state_dict" in text)
+        return frozenset(name.decode() for text in texts for name in _CALLED.findall(text))
 
     def _is_loaded(self, call: ProgramCall, file: SourceFile) -> bool:
         holders = {ast.unparse(each) for each in _holders(call)}
