@@ -134,10 +134,12 @@ class Strangers:
                     for method in _methods(file, call.owner)
                     for value in _assigned(method, model)
                 )
+            case ast.Call():
+                return self._comes_from_outside(model, call.function, call.owner)
             case _:
                 return False
 
-    def _comes_from_outside(self, value: ast.expr, function: Function, owner: str) -> bool:
+    def _comes_from_outside(self, value: ast.expr, function: Function | None, owner: str) -> bool:
         while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _MOVES:
             value = value.func.value
         match value:
@@ -145,8 +147,8 @@ class Strangers:
                 return True
             case ast.Call(func=called):
                 return _CONFIGURED.search(last_name(called)) is not None
-            case ast.Name(id=name) if owner and function.name == "__init__" and name in parameters(function):
-                return not any(self._calls.to(owner))
+            case ast.Name(id=name) if owner and function is not None and function.name == "__init__":
+                return name in parameters(function) and not any(self._calls.to(owner))
             case _:
                 return False
 
